@@ -1,0 +1,177 @@
+"""Where the rows of a pull go: into XCom, or whole into one object of a storage."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol, Self
+from uuid import uuid4
+
+from fsspec.implementations.local import LocalFileSystem
+
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.query import positive_integer
+
+# By format, the suffix that stands for it.
+FORMATS = {"jsonl": ".jsonl"}
+
+
+class Destination(Protocol):
+    """A place that takes rows, and shows them only when all are there."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+
+    def __exit__(self, *exception: object) -> None:
+        """Clean up; what was not published is gone."""
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Take the rows of a page."""
+
+    def publish(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """Show the rows; return the summary with the part about them."""
+
+
+def open_destination(
+    *, output_path: Any, output_format: Any, storage_conn_id: str | None, max_xcom_bytes: Any
+) -> Destination:
+    """
+    Choose the destination, and refuse what can't work before any request is sent.
+
+    :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it; None for XCom.
+    :param output_format: One of ``FORMATS``; None to go by the path's suffix.
+    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
+    :param max_xcom_bytes: The most bytes of JSON that XCom may get.
+    :return: The destination, to be used in a ``with`` block.
+    :raises MakeInputError: The format is unknown, or no number of bytes was given.
+    """
+    if output_path is None:
+        for name, value in (("output_format", output_format), ("storage_conn_id", storage_conn_id)):
+            if value is not None:
+                raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
+        return XComRows(positive_integer("max_xcom_bytes", max_xcom_bytes))
+    text = str(output_path)
+    if not text.strip():
+        raise MakeInputError.expected("output_path", output_path, "a path or URL, or None for XCom")
+    by_suffix = next((name for name, suffix in FORMATS.items() if text.endswith(suffix)), None)
+    if output_format is None and by_suffix is None:
+        suffixes = ", ".join(FORMATS.values())
+        raise MakeInputError.expected("output_path", text, f"a name that ends in {suffixes}, or an output_format")
+    if output_format is not None and output_format not in FORMATS:
+        raise MakeInputError.expected("output_format", output_format, f"one of {', '.join(FORMATS)}")
+    return JsonLines(text, storage_conn_id)
+
+
+class XComRows:
+    """
+    Rows for XCom, as long as they are few.
+
+    :param max_bytes: The most bytes that the summary with them may have as JSON.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._rows: list[dict[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._rows = []
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """
+        Take the rows of a page.
+
+        :param rows: The rows.
+        :raises MakeInputError: They are too many for XCom. Said at once, before more pages are fetched.
+        """
+        for row in rows:
+            self._bytes += len(json.dumps(row))
+            self._rows.append(row)
+            self._check(self._bytes, f"its first {len(self._rows)} rows alone")
+
+    def publish(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """
+        Hand the rows on.
+
+        :param summary: What else the summary says.
+        :return: The summary, with the rows.
+        :raises MakeInputError: It is too large for XCom.
+        """
+        result = {**summary, "path": None, "format": None, "bytes": None, "rows": self._rows}
+        self._check(len(json.dumps(result)), "it")
+        return result
+
+    def _check(self, size: int, what: str) -> None:
+        if size > self._max_bytes:
+            raise MakeInputError(
+                f"The result is too large for XCom: {what} would take {size} bytes, and "
+                f"max_xcom_bytes={self._max_bytes}. Set output_path to write the rows to object storage."
+            )
+
+
+class JsonLines:
+    """
+    Rows as lines of JSON in one object, which appears whole or not at all.
+
+    Rows are spooled to a local file, and copied to the storage when the pull is exact.
+
+    :param path: Path or URL of the object.
+    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
+    """
+
+    def __init__(self, path: str, storage_conn_id: str | None) -> None:
+        self._path = path
+        self._storage_conn_id = storage_conn_id
+
+    def __enter__(self) -> Self:
+        from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+        self._target = ObjectStoragePath(self._path, conn_id=self._storage_conn_id)
+        # Looked up now: a storage that is unknown, or whose connection is, is to fail before the pull.
+        self._filesystem = self._target.fs
+        self._spool = tempfile.NamedTemporaryFile(prefix="make-analytics-")  # __exit__ closes it
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._spool.close()
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """
+        Spool the rows of a page.
+
+        :param rows: The rows.
+        """
+        lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows)
+        self._spool.write("".join(f"{line}\n" for line in lines).encode())
+
+    def publish(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """
+        Copy the spool to the storage, over what was there; missing local folders are made.
+
+        :param summary: What else the summary says.
+        :return: The summary, with where the object is.
+        """
+        self._spool.flush()
+        if isinstance(self._filesystem, LocalFileSystem):
+            _replace_file(Path(self._spool.name), Path(self._target.path))
+        else:
+            self._filesystem.put_file(self._spool.name, self._target.path)
+        return {**summary, "path": str(self._target), "format": "jsonl", "bytes": self._spool.tell()}
+
+
+def _replace_file(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its target, so that the last step is a rename within one file system: atomic.
+    part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    try:
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)

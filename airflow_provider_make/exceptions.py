@@ -1,0 +1,132 @@
+"""What can go wrong between a Dag and Make, told apart by what the user can do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+
+class MakeInputError(AirflowFailException, ValueError):
+    """An argument or a connection field is wrong; no request was sent, and Airflow does not retry."""
+
+    @classmethod
+    def expected(cls, name: str, value: Any, expectation: str) -> MakeInputError:
+        """
+        Name the argument, the value it has, and what would be right.
+
+        :param name: The argument or connection field, as the user writes it.
+        :param value: The value it has; never a secret.
+        :param expectation: What would be right, to be read after "expected".
+        :return: The error, to be raised by the caller.
+        """
+        return cls(f"{name}={value!r} is not valid: expected {expectation}.")
+
+
+class MakeApiError(AirflowException):
+    """
+    Make did not answer a request as hoped.
+
+    :param message: What is wrong: Make's own ``message`` if it sent one.
+    :param status_code: HTTP status of the answer; None where there was none or it was not the matter.
+    :param code: Make's error code, such as ``SC403``.
+    :param detail: Make's ``detail``, such as ``Access denied.``
+    :param suberrors: The messages of Make's ``suberrors``.
+    :param retry_after: Seconds that the server asked to wait; None where it did not ask.
+    """
+
+    advice = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status_code: int | None = None,
+        code: str | None = None,
+        detail: str | None = None,
+        suberrors: Sequence[str] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status_code = status_code  # type: ignore[assignment]  # None on purpose: no answer, no status
+        self.code = code
+        self.detail = detail
+        self.suberrors = tuple(suberrors)
+        self.retry_after = retry_after
+        self.tries: tuple[str, ...] = ()
+
+    def headline(self) -> str:
+        """
+        Tell in one line what Make said, without advice and history.
+
+        :return: For example ``HTTP 403: Permission denied (SC403): Access denied.``
+        """
+        text = self.message
+        if self.code:
+            text += f" ({self.code})"
+        for part in (self.detail, *self.suberrors):
+            if part and part not in text:
+                text += f": {part}"
+        return text if self.status_code is None else f"HTTP {self.status_code}: {text}"
+
+    def __str__(self) -> str:
+        text = self.headline()
+        if self.advice:
+            text += f" — {self.advice}"
+        if len(self.tries) > 1:
+            told = (
+                f"{number}. {'the same' if number > 1 and what == self.tries[number - 2] else what}"
+                for number, what in enumerate(self.tries, start=1)
+            )
+            text += f" [{len(self.tries)} tries: {'; '.join(told)}]"
+        return text
+
+
+class MakeConnectionError(MakeApiError):
+    """No answer came: the zone could not be reached, the connection dropped, or the time ran out."""
+
+
+class MakeServerError(MakeApiError):
+    """Make, or a proxy before it, is in trouble: 5xx, 408 or 425."""
+
+
+class MakeRateLimitError(MakeApiError):
+    """The organization's requests per minute are used up: 429."""
+
+    advice = (
+        "The limit is shared by all API clients of the organization. Set requests_per_minute in the "
+        "connection, or put the tasks of one organization into an Airflow pool."
+    )
+
+
+class MakeResponseError(MakeApiError):
+    """An answer is not of the documented shape: HTML, empty, cut off, or other JSON."""
+
+
+class MakeIncompleteResultError(MakeApiError):
+    """The pages did not add up to every scenario exactly once."""
+
+
+class MakeRequestError(MakeApiError, AirflowFailException):
+    """Make refuses the request as it stands (any other 4xx); Airflow does not retry."""
+
+
+class MakeAuthenticationError(MakeApiError, AirflowFailException):
+    """Make does not know the token (401); Airflow does not retry."""
+
+    advice = (
+        "Check that the connection's password is a valid API token of this very zone: "
+        "a token belongs to one zone. OAuth2 access tokens need auth_scheme Bearer."
+    )
+
+
+class MakeAccessDeniedError(MakeApiError, AirflowFailException):
+    """The token may not read this organization's analytics (403); Airflow does not retry."""
+
+    advice = (
+        "Analytics need the Enterprise plan, the organization role Owner for the token's user, "
+        "the scope analytics:read on the token, and the zone the organization lives in. "
+        "Check these four, and the organization id."
+    )

@@ -1,0 +1,391 @@
+"""The hook: the connection of type ``make``, and the analytics endpoint behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any, Self
+
+import requests
+from airflow.providers.http.hooks.http import HttpHook
+from requests.auth import AuthBase
+
+from airflow_provider_make import __version__
+from airflow_provider_make.answer import AnalyticsPage, read_page
+from airflow_provider_make.connection import MakeConnection
+from airflow_provider_make.exceptions import (
+    MakeApiError,
+    MakeConnectionError,
+    MakeInputError,
+    MakeResponseError,
+)
+from airflow_provider_make.failures import failure
+from airflow_provider_make.get_provider_info import get_provider_info
+from airflow_provider_make.paging import Paging
+from airflow_provider_make.query import AnalyticsQuery, PageRequest, positive_integer
+from airflow_provider_make.retry import Attempts, Pace, RetryRules
+from airflow_provider_make.time_frame import resolve_time_frame
+
+USER_AGENT = f"airflow-provider-make/{__version__}"
+
+
+class MakeHook(HttpHook):
+    """
+    Talk to one zone of Make with one token.
+
+    ``HttpOperator(http_conn_id="make_default", method="GET", endpoint="users/me")`` builds this hook too, and
+    so reaches every other endpoint of the zone; endpoints are relative to ``/api/v2``. (Its deferrable mode
+    does not: there the HTTP provider uses an asyncio hook of its own, which knows nothing of this connection.)
+
+    One hook keeps one HTTP session alive over all its analytics requests; close it, or use it in ``with``.
+
+    :param make_conn_id: Airflow connection of type ``make``.
+    :param api_retry_limit: Tries of one request, the first included; one or more.
+    :param api_retry_delay: Seconds before the second try, doubled each time up to 60 s, with full jitter. A
+        ``Retry-After`` of the server replaces it, up to 300 s.
+    :param method: HTTP method of ``run``, which ``HttpOperator`` uses; analytics are always read with GET.
+    :param auth_type: Not supported: the connection's token authorizes. Here because ``HttpOperator`` passes it.
+    :param http_options: The other arguments of ``HttpHook``, such as ``tcp_keep_alive`` and ``adapter``.
+    :raises MakeInputError: A number is out of range, or there is an ``auth_type``.
+    """
+
+    conn_name_attr = "make_conn_id"
+    default_conn_name = "make_default"
+    conn_type = "make"
+    hook_name = "Make"
+
+    def __init__(
+        self,
+        make_conn_id: str = default_conn_name,
+        api_retry_limit: int = 5,
+        api_retry_delay: float = 1.0,
+        method: str = "GET",
+        auth_type: Any = None,
+        **http_options: Any,
+    ) -> None:
+        if auth_type is not None:
+            raise MakeInputError.expected("auth_type", auth_type, "None: the connection's token authorizes")
+        super().__init__(method=method, http_conn_id=make_conn_id, **http_options)
+        self.make_conn_id = make_conn_id
+        self.requests_sent = 0
+        self._rules = RetryRules(api_retry_limit, api_retry_delay)
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """
+        Describe the connection form to Airflow 2.11 to 3.1; later versions read it from the provider info.
+
+        :return: A form field by the name of the extra that it fills.
+        """
+        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+        from wtforms import IntegerField, StringField
+        from wtforms.validators import Optional, any_of
+
+        widgets = {}
+        for name, described in _connection_type()["conn-fields"].items():
+            schema = described["schema"]
+            field = IntegerField if "integer" in schema["type"] else StringField
+            choice = [any_of(schema["enum"])] if "enum" in schema else []
+            widgets[name] = field(
+                described["label"],
+                validators=[Optional(), *choice],
+                description=described["description"],
+                widget=BS3TextFieldWidget(),
+            )
+        return widgets
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """
+        Describe the standard fields of the connection form to Airflow 2.11 to 3.1.
+
+        :return: Which fields are hidden or named otherwise.
+        """
+        return {name.replace("-", "_"): value for name, value in _connection_type()["ui-field-behaviour"].items()}
+
+    @cached_property
+    def settings(self) -> MakeConnection:
+        """
+        The connection, looked up once and checked.
+
+        :raises MakeInputError: A field of the connection is wrong or missing.
+        """
+        try:
+            settings = MakeConnection.read(self.get_connection(self.make_conn_id))
+        except MakeInputError as error:
+            raise MakeInputError(f"Connection {self.make_conn_id!r}: {error}") from None
+        if settings.unknown:
+            self.log.warning(
+                "Connection %r: extra keys %s mean nothing to Make and are ignored.",
+                self.make_conn_id,
+                ", ".join(settings.unknown),
+            )
+        return settings
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is; ends in ``/api/v2``."""
+        return self.settings.base_url
+
+    @base_url.setter
+    def base_url(self, value: str) -> None:
+        """Take no notice: HttpHook assigns what it makes of the connection, before it can know it."""
+
+    def get_conn(
+        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
+    ) -> requests.Session:
+        """
+        Create a session that is authorized for the zone. Extras of the connection never become headers.
+
+        :param headers: Further headers.
+        :param extra_options: Overrides of the connection's ``verify``, ``proxies``, ``cert``, ``timeout`` and
+            ``trust_env``, and ``HttpHook``'s other options. Redirects are not followed unless these say so.
+        :return: The session.
+        """
+        settings = self.settings
+        options = {"timeout": settings.timeout, "allow_redirects": False, **(extra_options or {})}
+        self.merged_extra = options
+        session = requests.Session()
+        session.auth = _TokenAuth(settings.authorization)
+        session.headers["User-Agent"] = USER_AGENT
+        session.headers.update(headers or {})
+        session.verify = options.get("verify", options.get("verify_ssl", settings.verify))
+        session.proxies = dict(options.get("proxies", options.get("proxy", settings.proxies)))
+        session.cert = options.get("cert", settings.cert)
+        session.stream = options.get("stream", False)
+        session.trust_env = options.get("trust_env", settings.trust_env)
+        session.max_redirects = options.get("max_redirects", session.max_redirects)
+        if adapter := self.adapter or self.keep_alive_adapter:
+            session.mount("https://", adapter)
+            session.mount("http://", adapter)
+        return session
+
+    def check_response(self, response: requests.Response) -> None:
+        """
+        Raise Make's error for any answer that is not a success.
+
+        :param response: The answer.
+        :raises MakeApiError: Or rather the subclass that tells what to do about it.
+        """
+        if response.status_code not in range(200, 300):
+            raise failure(
+                response.status_code,
+                response.headers,
+                response.content,
+                secret=self.settings.token,
+                now=datetime.now(UTC),
+            )
+
+    def get_analytics_page(
+        self,
+        *,
+        organization_id: Any = None,
+        team_id: Any = None,
+        folder_id: Any = None,
+        status: Any = None,
+        date_from: Any = None,
+        date_to: Any = None,
+        sort_by: str = "name",
+        sort_dir: str = "asc",
+        offset: int | None = None,
+        last: int | None = None,
+        limit: int | None = None,
+        return_total_count: bool = False,
+    ) -> AnalyticsPage:
+        """
+        Read one page of an organization's analytics.
+
+        :param organization_id: The organization; None for the connection's.
+        :param team_id: Only scenarios of this team, or of a list of teams; None for all.
+        :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
+        :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``.
+        :param date_from: Begin of the time frame: a datetime, date or ISO 8601 text, at most a year ago; UTC
+            where it names no zone. None for Make's default, a year ago.
+        :param date_to: End of the time frame, likewise. None for Make's default, now.
+        :param sort_by: Column name (``error_rate``) or Make's (``errorRate``).
+        :param sort_dir: ``asc`` or ``desc``.
+        :param offset: How many entries to skip.
+        :param last: The last key retrieved, to continue behind it; not together with ``offset``.
+        :param limit: The largest number of entries wanted; None for Make's default. Make may give fewer.
+        :param return_total_count: Whether ``page.pg.totalCount`` shall tell the entries of the whole query.
+        :return: The page: ``total``, ``analytics`` and ``pg``, by Make's names.
+        :raises MakeInputError: An argument is wrong; no request was sent.
+        :raises MakeApiError: Make did not answer as hoped, however often it was tried.
+        """
+        page = PageRequest.read(offset=offset, last=last, limit=limit, return_total_count=return_total_count)
+        frame = resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to)
+        query = self.query(
+            organization_id=organization_id,
+            team_id=team_id,
+            folder_id=folder_id,
+            status=status,
+            time_frame=frame,
+            sort_by=sort_by,
+            sort_dir=sort_dir,
+        )
+        return self._ask(query, page, self._rules)
+
+    def iter_analytics_pages(
+        self,
+        *,
+        organization_id: Any = None,
+        team_id: Any = None,
+        folder_id: Any = None,
+        status: Any = None,
+        date_from: Any = None,
+        date_to: Any = None,
+        sort_by: str = "name",
+        sort_dir: str = "asc",
+        page_size: int = 1000,
+    ) -> Iterator[AnalyticsPage]:
+        """
+        Read all pages of an organization's analytics, one at a time.
+
+        The arguments are those of :meth:`get_analytics_page`, and
+
+        :param page_size: Entries in each page; Make may give fewer.
+        :return: An iterator over the pages; arguments are checked now, requests are sent as it goes.
+        :raises MakeInputError: An argument is wrong; no request was sent.
+        :raises MakeIncompleteResultError: While iterating: the pages do not add up to every scenario once.
+        :raises MakeApiError: While iterating: Make did not answer as hoped, however often it was tried.
+        """
+        size = positive_integer("page_size", page_size)
+        frame = resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to)
+        query = self.query(
+            organization_id=organization_id,
+            team_id=team_id,
+            folder_id=folder_id,
+            status=status,
+            time_frame=frame,
+            sort_by=sort_by,
+            sort_dir=sort_dir,
+        )
+        return self.iter_pages(query, Paging(size))
+
+    def query(self, *, organization_id: Any = None, **values: Any) -> AnalyticsQuery:
+        """
+        Make a checked query.
+
+        :param organization_id: The organization; None for the connection's.
+        :param values: The other fields of :class:`AnalyticsQuery`.
+        :return: The query.
+        :raises MakeInputError: A value is wrong, or neither the caller nor the connection names an organization.
+        """
+        if organization_id is None:
+            organization_id = self.settings.organization_id
+        if organization_id is None:
+            raise MakeInputError(
+                f"No organization: expected organization_id as an argument or in connection {self.make_conn_id!r}."
+            )
+        return AnalyticsQuery.read(organization_id=organization_id, **values)
+
+    def iter_pages(self, query: AnalyticsQuery, paging: Paging) -> Iterator[AnalyticsPage]:
+        """
+        Read the pages that a paging asks for.
+
+        :param query: What the pages are of.
+        :param paging: Which page is next, and whether they add up.
+        :return: An iterator over the pages.
+        """
+        while (page := paging.next_page()) is not None:
+            answer = self._ask(query, page, self._rules)
+            paging.accept(answer)
+            yield answer
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Ask for one row of the connection's organization, once.
+
+        :return: Whether that worked, and what to tell the user.
+        """
+        try:
+            if self.settings.organization_id is None:
+                return (
+                    False,
+                    f"The connection can't be tested without organization_id. Zone: {self.settings.zone}.",
+                )
+            query = self.query(sort_by="name", sort_dir="asc")
+            page = self._ask(query, PageRequest(limit=1, return_total_count=True), RetryRules(1, 0.0))
+        except (MakeApiError, MakeInputError) as error:
+            return False, str(error)
+        return True, (
+            f"{self.settings.zone} answers for organization {self.settings.organization_id}: "
+            f"{page.pg.totalCount} scenarios."
+        )
+
+    def close(self) -> None:
+        """Close the session's connections; a later request opens new ones."""
+        if "_session" in self.__dict__:
+            self._session.close()
+            del self._session
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        return self.get_conn(headers={"Accept": "application/json"})
+
+    @cached_property
+    def _pace(self) -> Pace:
+        return Pace(self.settings.requests_per_minute)
+
+    def _ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules) -> AnalyticsPage:
+        attempts = Attempts(rules)
+        while True:
+            time.sleep(self._pace.reserve(time.monotonic()))
+            try:
+                return read_page(self._send(query.path, query.parameters(page)), page)
+            except MakeApiError as error:
+                pause = attempts.pause_after(error)
+                self.log.warning("%s failed, the next follows in %.1f s: %s", attempts, pause, error.headline())
+                self._pace.pause(time.monotonic(), pause)
+
+    def _send(self, path: str, parameters: list[tuple[str, str]]) -> bytes:
+        settings = self.settings
+        self.requests_sent += 1
+        try:
+            response = self._session.get(
+                f"{settings.base_url}/{path}",
+                params=parameters,
+                timeout=settings.timeout,
+                allow_redirects=False,
+                # Given here as well as on the session, where requests lets environment variables win.
+                verify=settings.verify,
+                proxies=dict(settings.proxies),
+            )
+        except requests.exceptions.Timeout:
+            raise MakeConnectionError(f"no answer within {settings.timeout:g} s") from None
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+            raise MakeResponseError(f"the answer was cut off: {self._reason(error)}") from None
+        except requests.exceptions.RequestException as error:
+            raise MakeConnectionError(f"{settings.zone} could not be reached: {self._reason(error)}") from None
+        self.check_response(response)
+        return response.content
+
+    def _reason(self, error: Exception) -> str:
+        # The innermost cause: requests and urllib3 wrap it in texts that repeat host and URL.
+        cause: Any = error
+        while isinstance(inner := getattr(cause, "reason", None) or next(iter(cause.args), None), Exception):
+            cause = inner
+        return f"{type(cause).__name__}: {cause}".replace(self.settings.token, "***")[:300]
+
+
+class _TokenAuth(AuthBase):
+    # Set as the session's auth, and not as a header, which requests would let a .netrc overwrite.
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._authorization
+        return request
+
+
+def _connection_type() -> dict[str, Any]:
+    described: dict[str, Any] = get_provider_info()["connection-types"][0]
+    return described

@@ -1,0 +1,170 @@
+"""The operator: an organization's scenario analytics into XCom or object storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_make.query import positive_integer
+from airflow_provider_make.time_frame import resolve_time_frame
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_make.hooks.make import MakeHook
+
+
+class MakeAnalyticsOperator(BaseOperator):
+    """
+    Pull the analytics of every scenario of an organization, each exactly once.
+
+    The time frame: explicit ``date_from`` and ``date_to`` win; else ``lookback`` ends at ``date_to``, the data
+    interval's end, or now; else it is the run's data interval, if that is longer than zero; else it is left to
+    Make, which takes a year. A date means midnight UTC, a time without a zone is in UTC.
+
+    All arguments are templated; numbers may be rendered as text.
+
+    :param organization_id: The organization; None for the connection's.
+    :param team_id: Only scenarios of this team, or of a list of teams; None for all.
+    :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
+    :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid`` (disabled
+        due to errors); None for all.
+    :param date_from: Begin of the time frame, at most a year ago: a datetime, a date or ISO 8601 text.
+    :param date_to: End of the time frame, likewise.
+    :param lookback: Length of the time frame, if ``date_from`` does not say where it begins: a timedelta or
+        an ISO 8601 duration such as ``P1D``.
+    :param sort_by: Order of the rows, by column name (``error_rate``) or Make's (``errorRate``). Make can't
+        sort by centicredits.
+    :param sort_dir: ``asc`` or ``desc``.
+    :param page_size: Scenarios to ask for in each request; one or more. Make may give fewer.
+    :param max_concurrency: The most requests at the same time; one or more. This version sends one after
+        another, whatever it says.
+    :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it. It appears whole
+        or not at all, over what was there. None for rows in XCom.
+    :param output_format: ``jsonl``; None to go by the suffix of ``output_path``.
+    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
+    :param max_xcom_bytes: The most bytes of JSON that XCom may get; a larger result is an error.
+    :param make_conn_id: Airflow connection of type ``make``.
+    :param api_retry_limit: Tries of one request, the first included; one or more.
+    :param api_retry_delay: Seconds before the second try, doubled each time up to 60 s, with full jitter. A
+        ``Retry-After`` of the server replaces it, up to 300 s.
+    :return: To XCom: ``{"organization_id", "zone", "date_from", "date_to", "total", "row_count", "requests",
+        "path", "format", "bytes", "rows"}``; ``rows`` without ``output_path`` only, and the three before it
+        are None then.
+    :raises MakeInputError: An argument or the connection is wrong; no request was sent, and Airflow does not
+        retry. Or the result is too large for XCom.
+    :raises MakeApiError: Make did not answer as hoped, or the pages do not add up to every scenario exactly
+        once. Nothing was written.
+    """
+
+    template_fields: Sequence[str] = (
+        "organization_id",
+        "team_id",
+        "folder_id",
+        "status",
+        "date_from",
+        "date_to",
+        "lookback",
+        "sort_by",
+        "sort_dir",
+        "page_size",
+        "max_concurrency",
+        "output_path",
+        "output_format",
+        "storage_conn_id",
+        "max_xcom_bytes",
+        "make_conn_id",
+    )
+    ui_color = "#e8d7fb"
+
+    def __init__(
+        self,
+        *,
+        organization_id: int | str | None = None,
+        team_id: int | str | Sequence[int | str] | None = None,
+        folder_id: int | str | Sequence[int | str] | None = None,
+        status: str | Sequence[str] | None = None,
+        date_from: datetime | date | str | None = None,
+        date_to: datetime | date | str | None = None,
+        lookback: timedelta | str | None = None,
+        sort_by: str = "name",
+        sort_dir: str = "asc",
+        page_size: int | str = 1000,
+        max_concurrency: int | str = 8,
+        output_path: str | None = None,
+        output_format: str | None = None,
+        storage_conn_id: str | None = None,
+        max_xcom_bytes: int | str = 1_048_576,
+        make_conn_id: str = "make_default",
+        api_retry_limit: int = 5,
+        api_retry_delay: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.organization_id = organization_id
+        self.team_id = team_id
+        self.folder_id = folder_id
+        self.status = status
+        self.date_from = date_from
+        self.date_to = date_to
+        self.lookback = lookback
+        self.sort_by = sort_by
+        self.sort_dir = sort_dir
+        self.page_size = page_size
+        self.max_concurrency = max_concurrency
+        self.output_path = output_path
+        self.output_format = output_format
+        self.storage_conn_id = storage_conn_id
+        self.max_xcom_bytes = max_xcom_bytes
+        self.make_conn_id = make_conn_id
+        self.api_retry_limit = api_retry_limit
+        self.api_retry_delay = api_retry_delay
+
+    @cached_property
+    def hook(self) -> MakeHook:
+        """The hook, made when it is first used: importing it takes as long as a Dag file may."""
+        from airflow_provider_make.hooks.make import MakeHook
+
+        return MakeHook(self.make_conn_id, self.api_retry_limit, self.api_retry_delay)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """
+        Pull.
+
+        :param context: Airflow's context; its data interval may give the time frame.
+        :return: The summary, as of the class.
+        """
+        from airflow_provider_make.destination import open_destination
+        from airflow_provider_make.pull import pull
+
+        positive_integer("max_concurrency", self.max_concurrency)
+        page_size = positive_integer("page_size", self.page_size)
+        time_frame = resolve_time_frame(
+            now=datetime.now(UTC),
+            date_from=self.date_from,
+            date_to=self.date_to,
+            lookback=self.lookback,
+            data_interval_start=context.get("data_interval_start"),
+            data_interval_end=context.get("data_interval_end"),
+        )
+        destination = open_destination(
+            output_path=self.output_path,
+            output_format=self.output_format,
+            storage_conn_id=self.storage_conn_id,
+            max_xcom_bytes=self.max_xcom_bytes,
+        )
+        with self.hook as hook:
+            query = hook.query(
+                organization_id=self.organization_id,
+                team_id=self.team_id,
+                folder_id=self.folder_id,
+                status=self.status,
+                time_frame=time_frame,
+                sort_by=self.sort_by,
+                sort_dir=self.sort_dir,
+            )
+            return pull(hook, query, page_size=page_size, destination=destination)

@@ -1,0 +1,144 @@
+"""Which time frame a pull asks for: explicit times, a lookback, or the run's data interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from airflow_provider_make.exceptions import MakeInputError
+
+_READABLE = "a datetime, a date, or an ISO 8601 text such as 2026-01-31 or 2026-01-31T06:00:00Z"
+_DURATION = TypeAdapter(timedelta)
+_NONE = timedelta(0)
+
+
+@dataclass(frozen=True)
+class TimeFrame:
+    """
+    A stretch of time; an end that is None is left to Make: a year ago, or now.
+
+    :param date_from: Begin, in UTC.
+    :param date_to: End, in UTC.
+    """
+
+    date_from: datetime | None = None
+    date_to: datetime | None = None
+
+
+def resolve_time_frame(
+    *,
+    now: datetime,
+    date_from: Any = None,
+    date_to: Any = None,
+    lookback: Any = None,
+    data_interval_start: datetime | None = None,
+    data_interval_end: datetime | None = None,
+) -> TimeFrame:
+    """
+    Choose the time frame: explicit times win, then the lookback, then the run's data interval.
+
+    A date means midnight UTC, and a time without a zone is in UTC.
+
+    :param now: The present, aware.
+    :param date_from: Explicit begin: a datetime, a date, or ISO 8601 text.
+    :param date_to: Explicit end, likewise.
+    :param lookback: Length of a frame that ends at ``date_to``, else at the data interval's end, else now:
+        a timedelta, or an ISO 8601 duration such as ``P1D``. Not used with ``date_from``.
+    :param data_interval_start: Begin of the run's data interval, if it has one.
+    :param data_interval_end: End of the run's data interval. An interval of no length, as cron schedules
+        have on Airflow 3, is not used.
+    :return: The frame; both ends None where nothing above is given: Make's own default of one year.
+    :raises MakeInputError: A time can't be read, the frame does not begin before it ends, or it begins more
+        than a year ago, beyond what Make keeps.
+    """
+    begin, end = read_time("date_from", date_from), read_time("date_to", date_to)
+    if begin is None and lookback is not None:
+        end = end or data_interval_end or now
+        begin = _before(end, lookback)
+    elif begin is None and end is None and _is_stretch(data_interval_start, data_interval_end):
+        begin, end = data_interval_start, data_interval_end
+    begin, end = _in_utc(begin), _in_utc(end)
+    if begin and end and begin >= end:
+        raise MakeInputError(
+            f"The time frame is empty: expected date_from={iso(begin)} to be before date_to={iso(end)}."
+        )
+    if begin and begin < (oldest := a_year_before(now)):
+        raise MakeInputError(
+            f"The time frame begins at date_from={iso(begin)}, more than a year ago: "
+            f"Make keeps analytics for one year, expected {iso(oldest)} or later."
+        )
+    return TimeFrame(begin, end)
+
+
+def read_time(name: str, value: Any) -> datetime | None:
+    """
+    Read a point in time as users write it.
+
+    :param name: The argument, for the error.
+    :param value: A datetime, a date, ISO 8601 text, or None.
+    :return: The time in UTC, or None.
+    :raises MakeInputError: The value is no time.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value.strip())
+        except ValueError:
+            raise MakeInputError.expected(name, value, _READABLE) from None
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time.min)
+    if not isinstance(value, datetime):
+        raise MakeInputError.expected(name, value, _READABLE)
+    try:
+        return _in_utc(value)
+    except OverflowError:
+        raise MakeInputError.expected(name, value, _READABLE) from None
+
+
+def a_year_before(moment: datetime) -> datetime:
+    """
+    Go back one calendar year, as far as Make keeps analytics.
+
+    :param moment: An aware time.
+    :return: The same day and time a year earlier; for 29 February, the 28th.
+    """
+    try:
+        return moment.replace(year=moment.year - 1)
+    except ValueError:
+        return moment.replace(year=moment.year - 1, day=28)
+
+
+def iso(moment: datetime | None) -> str | None:
+    """
+    Write a time as it goes to Make and into results.
+
+    :param moment: An aware time in UTC, or None.
+    :return: ISO 8601, such as ``2026-01-31T06:00:00Z``; None for None.
+    """
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    if moment is None:
+        return None
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    # A plain datetime, whatever subclass Airflow handed in.
+    return datetime.combine(aware.date(), aware.time(), UTC)
+
+
+def _is_stretch(start: datetime | None, end: datetime | None) -> bool:
+    return start is not None and end is not None and start < end
+
+
+def _before(end: datetime, lookback: Any) -> datetime:
+    expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
+    try:
+        if isinstance(lookback, (str, timedelta)) and (duration := _DURATION.validate_python(lookback)) > _NONE:
+            return end - duration
+    except (ValidationError, OverflowError):
+        pass
+    raise MakeInputError.expected("lookback", lookback, expectation)

@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.http.hooks.http import HttpHook
+from airflow.providers.http.operators.http import HttpOperator
+
+from airflow_provider_make import __version__
+from airflow_provider_make.exceptions import (
+    MakeAccessDeniedError,
+    MakeApiError,
+    MakeAuthenticationError,
+    MakeConnectionError,
+    MakeIncompleteResultError,
+    MakeInputError,
+    MakeRateLimitError,
+    MakeRequestError,
+    MakeResponseError,
+    MakeServerError,
+)
+from airflow_provider_make.hooks.make import MakeHook
+from airflow_provider_make.sandbox import Sandbox
+
+Connect = Callable[..., MakeHook]
+
+
+@pytest.fixture
+def connect(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    """Give a function that makes a hook on the sandbox, with other connection fields and extras if need be."""
+    hooks: list[MakeHook] = []
+
+    def make(extra: dict[str, Any] | None = None, retries: tuple[int, float] = (5, 0.0), **fields: Any) -> MakeHook:
+        connection = json.loads(make_sandbox.connection_json) | fields
+        connection["extra"] = {"organization_id": 1, **(extra or {})}
+        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
+        hooks.append(MakeHook("make_default", *retries))
+        return hooks[-1]
+
+    yield make
+    for hook in hooks:
+        hook.close()
+
+
+def test_reads_every_scenario_over_one_connection(connect: Connect, make_sandbox: Sandbox) -> None:
+    pages = list(connect().iter_analytics_pages(page_size=100))
+    assert [len(page.analytics) for page in pages] == [100, 100, 50]
+    ids = [entry["id"] for page in pages for entry in page.analytics]
+    assert ids == [entry["id"] for entry in make_sandbox.truth(sort_by="name", sort_dir="asc")]
+    assert len(make_sandbox.requests) == 3
+    assert make_sandbox.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("scenarios", "page_size", "cap", "requests"),
+    [(0, 10, None, 1), (1, 10, None, 1), (10, 10, None, 1), (11, 10, None, 2), (250, 1000, 100, 3), (200, 1000, 100, 2)],
+)
+def test_sends_no_request_more_than_needed(
+    scenarios: int,
+    page_size: int,
+    cap: int | None,
+    requests: int,
+    connect: Connect,
+    make_sandbox_factory: Callable[..., Sandbox],
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=scenarios, page_cap=cap)
+    pages = list(connect(host=sandbox.host).iter_analytics_pages(page_size=page_size))
+    assert sum(len(page.analytics) for page in pages) == scenarios
+    assert len(sandbox.requests) == requests
+
+
+def test_pages_are_read_lazily_but_arguments_are_checked_at_once(connect: Connect, make_sandbox: Sandbox) -> None:
+    pages = connect().iter_analytics_pages(page_size=100)
+    assert make_sandbox.requests == []
+    next(pages)
+    assert len(make_sandbox.requests) == 1
+    with pytest.raises(MakeInputError, match="page_size=0"):
+        connect().iter_analytics_pages(page_size=0)
+
+
+def test_sends_what_it_shall_and_nothing_else(connect: Connect, make_sandbox: Sandbox) -> None:
+    extra = {"timeout": 5, "requests_per_minute": 60000, "auth_scheme": "Bearer", "X-Team": "data", "zone": None}
+    connect(extra).get_analytics_page(limit=1)
+    headers = {name.lower(): value for name, value in dict(make_sandbox.requests[0].headers).items()}
+    assert headers["user-agent"] == f"airflow-provider-make/{__version__}"
+    assert headers["authorization"] == f"Bearer {make_sandbox.token}"
+    assert headers.keys() == {"host", "user-agent", "accept", "accept-encoding", "connection", "authorization"}
+
+
+def test_netrc_does_not_displace_the_token(
+    connect: Connect, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password wrong\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    connect().get_analytics_page(limit=1)
+    assert dict(make_sandbox.requests[0].headers)["Authorization"] == f"Token {make_sandbox.token}"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("401", MakeAuthenticationError), ("403", MakeAccessDeniedError), ("redirect", MakeResponseError)],
+)
+def test_what_no_retry_mends_fails_at_once(
+    fault: str, kind: type[MakeApiError], connect: Connect, make_sandbox: Sandbox
+) -> None:
+    make_sandbox.fail(fault)
+    with pytest.raises(kind) as raised:
+        connect().get_analytics_page(limit=1)
+    assert len(make_sandbox.requests) == 1
+    assert isinstance(raised.value, AirflowFailException) == (fault != "redirect")
+
+
+def test_an_unknown_organization_is_told_what_to_check(connect: Connect) -> None:
+    with pytest.raises(MakeAccessDeniedError, match=r"SC403.*Enterprise plan.*Owner.*analytics:read.*zone"):
+        connect().get_analytics_page(organization_id=999)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("429:0", MakeRateLimitError),
+        ("500", MakeServerError),
+        ("503", MakeServerError),
+        ("reset", MakeConnectionError),
+        ("truncate", MakeResponseError),
+        ("html", MakeResponseError),
+        ("empty", MakeResponseError),
+        ("shape", MakeResponseError),
+    ],
+)
+def test_passing_faults_are_tried_again_up_to_the_limit(
+    fault: str, kind: type[MakeApiError], connect: Connect, make_sandbox: Sandbox
+) -> None:
+    make_sandbox.fail(*[fault] * 4)
+    assert len(connect().get_analytics_page(limit=3).analytics) == 3
+    assert len(make_sandbox.requests) == 5
+    make_sandbox.fail(*[fault] * 2)
+    with pytest.raises(kind, match=r"\[2 tries: 1\. .*; 2\. the same\]") as raised:
+        connect(retries=(2, 0.0)).get_analytics_page(limit=3)
+    assert not isinstance(raised.value, AirflowFailException)
+
+
+def test_a_stall_ends_at_the_timeout(connect: Connect, make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("stall:5")
+    began = time.monotonic()
+    with pytest.raises(MakeConnectionError, match=r"no answer within 0\.2 s"):
+        connect({"timeout": 0.2}, retries=(1, 0.0)).get_analytics_page(limit=1)
+    assert time.monotonic() - began < 3
+
+
+def test_nobody_there(connect: Connect) -> None:
+    with pytest.raises(MakeConnectionError, match=r"127\.0\.0\.1:1 could not be reached.*refused"):
+        connect(host="http://127.0.0.1:1", retries=(1, 0.0)).get_analytics_page(limit=1)
+
+
+def test_retry_after_and_the_limit_of_the_connection_are_kept(connect: Connect, make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("429:1")
+    hook = connect({"requests_per_minute": 300})
+    for _ in range(2):
+        hook.get_analytics_page(limit=1)
+    first, second, third = (request.arrived_at for request in make_sandbox.requests)
+    assert second - first >= 0.95
+    assert third - second >= 0.18
+
+
+def test_scenarios_deleted_midway_are_an_error(connect: Connect, make_sandbox: Sandbox) -> None:
+    make_sandbox.at_request(2, lambda organization: organization.delete_scenarios([organization.scenarios[0].id]))
+    with pytest.raises(MakeIncompleteResultError, match="totalCount"):
+        list(connect().iter_analytics_pages(page_size=100))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"organization_id": -1}, "organization_id=-1"),
+        ({"organization_id": "one"}, "organization_id='one'"),
+        ({"status": "paused"}, "status='paused'"),
+        ({"sort_by": "centicredits"}, "sort_by='centicredits'"),
+        ({"limit": 0}, "limit=0"),
+        ({"offset": -1}, "offset=-1"),
+        ({"offset": 1, "last": 2}, "last=2"),
+        ({"date_from": "yesterday"}, "date_from='yesterday'"),
+        ({"date_from": "2026-02-02", "date_to": "2026-02-01"}, "date_from=2026-02-02"),
+        ({"date_from": "2000-01-01"}, "date_from=2000-01-01"),
+    ],
+)
+def test_bad_arguments_send_nothing(
+    arguments: dict[str, Any], named: str, connect: Connect, make_sandbox: Sandbox
+) -> None:
+    with pytest.raises(MakeInputError, match=named):
+        connect().get_analytics_page(**arguments)
+    assert make_sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "extra", "named"),
+    [
+        ({"host": ""}, {}, "us2.make.com"),
+        ({"host": "http://eu1.make.com"}, {}, "https"),
+        ({"password": ""}, {}, "token"),
+        ({}, {"organization_id": None}, "organization_id"),
+        ({}, {"requests_per_minute": -1}, "requests_per_minute=-1"),
+    ],
+)
+def test_bad_connections_name_the_field_and_the_connection(
+    fields: dict[str, Any], extra: dict[str, Any], named: str, connect: Connect, make_sandbox: Sandbox
+) -> None:
+    with pytest.raises(MakeInputError, match=named) as raised:
+        connect(extra, **fields).get_analytics_page(limit=1)
+    assert "make_default" in str(raised.value)
+    assert make_sandbox.requests == []
+
+
+def test_constructor_refuses_bad_retries_and_other_authorization() -> None:
+    with pytest.raises(MakeInputError, match="api_retry_limit=0"):
+        MakeHook(api_retry_limit=0)
+    with pytest.raises(MakeInputError, match="api_retry_delay=-1"):
+        MakeHook(api_retry_delay=-1)
+    with pytest.raises(MakeInputError, match="auth_type"):
+        MakeHook(auth_type=object)
+
+
+@pytest.mark.parametrize(
+    ("fault", "extra", "fields", "good", "said"),
+    [
+        (None, {}, {}, True, "250 scenarios"),
+        (None, {"organization_id": None}, {}, False, "organization_id"),
+        (None, {}, {"password": "another-token"}, False, "401"),
+        (None, {}, {"host": "ftp://x"}, False, "host='ftp://x'"),
+        ("503", {}, {}, False, "503"),
+    ],
+)
+def test_the_test_button(
+    fault: str | None,
+    extra: dict[str, Any],
+    fields: dict[str, Any],
+    good: bool,
+    said: str,
+    connect: Connect,
+    make_sandbox: Sandbox,
+) -> None:
+    make_sandbox.fail(fault)
+    succeeded, message = connect(extra, **fields).test_connection()
+    assert (succeeded, said in message) == (good, True)
+    assert len(make_sandbox.requests) <= 1
+
+
+def test_http_operator_reaches_other_endpoints(connect: Connect, make_sandbox: Sandbox) -> None:
+    hook = connect({"organization_id": 1, "secret-extra": "x"})
+    assert isinstance(hook, HttpHook)
+    assert hook.base_url == f"{make_sandbox.host}/api/v2"
+
+    def call(endpoint: str, **arguments: Any) -> Any:
+        operator = HttpOperator(
+            task_id="call", http_conn_id="make_default", method="GET", endpoint=endpoint, **arguments
+        )
+        return operator.execute({})
+
+    assert json.loads(call("users/me"))["authUser"]
+    assert json.loads(call("/analytics/1", data={"pg[limit]": 2}))["pg"]["limit"] == 2
+    assert "secret-extra" not in dict(make_sandbox.requests[-1].headers)
+    with pytest.raises(MakeRequestError, match="404"):
+        call("nothing/here")
+    make_sandbox.fail("redirect")
+    with pytest.raises(MakeResponseError, match="redirect"):
+        call("users/me")

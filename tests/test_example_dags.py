@@ -1,0 +1,78 @@
+"""The examples, run by a real Airflow; and what its user sees when they fail."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_make.sandbox import Sandbox
+
+EXAMPLES = Path(__file__).parents[1] / "example_dags"
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+pytestmark = pytest.mark.usefixtures("airflow_database")
+
+
+@pytest.fixture(autouse=True)
+def environment(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+
+
+def load(name: str) -> Any:
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["example"]
+
+
+def run(name: str) -> tuple[str, dict[str, Any]]:
+    """Run an example as of last midnight; give its state and what its tasks returned."""
+    run = load(name).test(logical_date=MIDNIGHT)
+    return str(run.state), {task.task_id: task.xcom_pull(task_ids=task.task_id) for task in run.get_task_instances()}
+
+
+def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(EXAMPLES)
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == ["make_analytics_daily", "make_analytics_to_xcom"]
+
+
+def test_to_xcom(make_sandbox: Sandbox) -> None:
+    state, results = run("make_analytics_to_xcom")
+    assert state == "success"
+    frame = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}
+    assert results["pull"]["date_to"] == MIDNIGHT.strftime("%Y-%m-%dT00:00:00Z")
+    truth = make_sandbox.truth(sort_by="errors", sort_dir="desc", **frame)
+    assert results["failing"] == [f"{entry['name']}: {entry['errors']} errors" for entry in truth[:10]]
+
+
+def test_daily_writes_a_file_a_day(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    for _ in range(2):
+        state, results = run("make_analytics_daily")
+    assert state == "success"
+    yesterday = MIDNIGHT - timedelta(days=1)
+    (path,) = tmp_path.rglob("*.*")
+    assert path == tmp_path / f"date={yesterday:%Y-%m-%d}" / "analytics.jsonl"
+    assert results["pull"]["path"] == str(path)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    truth = make_sandbox.truth(sort_by="name", sort_dir="asc", date_from=yesterday, date_to=MIDNIGHT)
+    assert [(row["scenario_id"], row["errors"]) for row in rows] == [(entry["id"], entry["errors"]) for entry in truth]
+    rates = [row["error_rate"] for row in results["worst"]]
+    assert len(rates) == 5
+    assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize(("fault", "tries"), [("403", 1), ("401", 1), ("503", 3)])
+def test_airflow_retries_only_what_a_retry_may_mend(fault: str, tries: int, make_sandbox: Sandbox) -> None:
+    example = load("make_analytics_daily")
+    pull = example.get_task("pull")
+    assert pull.retries == 2
+    pull.retry_delay, pull.api_retry_limit = timedelta(0), 1
+    make_sandbox.fail(*[fault] * 9)
+    assert str(example.test(logical_date=MIDNIGHT).state) == "failed"
+    assert len(make_sandbox.requests) == tries
