@@ -1,0 +1,11 @@
+"""A stand-in for Make's analytics endpoint, for users without an account at hand and for tests of Dags."""
+
+from __future__ import annotations
+
+from airflow_provider_make.sandbox.data import Scenario
+from airflow_provider_make.sandbox.endpoint import RecordedRequest
+from airflow_provider_make.sandbox.faults import Fault
+from airflow_provider_make.sandbox.organization import Organization
+from airflow_provider_make.sandbox.server import Sandbox
+
+__all__ = ["Fault", "Organization", "RecordedRequest", "Sandbox", "Scenario"]

@@ -1,0 +1,109 @@
+"""The command: what it prints, does and returns, as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from airflow_provider_make.sandbox import Sandbox
+from airflow_provider_make.sandbox.__main__ import main
+
+TOKEN = {"Authorization": "Token it's secret"}
+OPTIONS = ["--port", "0", "--scenarios", "12", "--token", "it's secret"]
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    command = [sys.executable, "-m", "airflow_provider_make.sandbox", *OPTIONS, *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert lines[0].startswith("Make sandbox listening on http://127.0.0.1:"), process.communicate()
+        yield process, lines[0].split()[4], lines
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_a_signal(number: signal.Signals) -> None:
+    with running("--organization", "4", "--organization", "5", "--fault", "429:1", "--fault", "503") as (
+        process,
+        url,
+        lines,
+    ):
+        statuses = [requests.get(f"{url}/analytics/4", headers=TOKEN, timeout=10).status_code for _ in range(3)]
+        assert statuses == [429, 503, 200]
+        entries = requests.get(f"{url}/analytics/5", headers=TOKEN, timeout=10).json()["analytics"]
+        assert len(entries) == 12
+        # Both lines are to be pasted into a shell.
+        export = shlex.split(lines[1])
+        assert export[0] == "export"
+        name, _, value = export[1].partition("=")
+        assert name == "AIRFLOW_CONN_MAKE_DEFAULT"
+        assert json.loads(value)["password"] == "it's secret"
+        assert json.loads(value)["extra"] == {"organization_id": 4}
+        curl = shlex.split(lines[2])
+        assert curl[:4] == ["curl", "-g", "-H", "Authorization: Token it's secret"]
+        assert len(requests.get(curl[4], headers=TOKEN, timeout=10).json()["analytics"]) == 2
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=10)
+        assert process.returncode == 0
+        # No access log, no traceback.
+        assert (output, errors) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--fault", "404"], "argument --fault: unknown fault '404'"),
+        (["--fault-rate", "2"], "fault_rate must be between 0 and 1"),
+        (["--page-cap", "0"], "page_cap must be at least 1"),
+        (["--scenarios", "many"], "argument --scenarios"),
+    ],
+)
+def test_wrong_options_are_named(options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(options)
+    assert caught.value.code == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_said(make_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    port = make_sandbox.host.rpartition(":")[2]
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["--port", port]) == 1
+    assert f"can't listen on 127.0.0.1, port {port}" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_help_names_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--port", "--scenarios", "--organization", "--seed", "--token", "--latency", "--page-cap"):
+        assert option in text
+    for option in ("--shuffle-ties", "--absent-first", "--requests-per-minute", "--fault-rate", "--fault "):
+        assert option in text
+    assert text.count("(default: ") == 12
+
+
+def test_it_stands_alone() -> None:
+    code = (
+        "import sys; import airflow_provider_make.sandbox.server as found; "
+        "names = {name for name in sys.modules if name.startswith('airflow_provider_make.')}; "
+        "assert all(name.startswith('airflow_provider_make.sandbox') for name in names), names; "
+        "assert not {'pytest', 'airflow', 'requests', 'pydantic'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -1,0 +1,181 @@
+"""Faults: how they are written, and what each does to a client."""
+
+from __future__ import annotations
+
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+
+from airflow_provider_make.sandbox import Fault, Sandbox
+from airflow_provider_make.sandbox.faults import RECOVERABLE
+
+
+def ask(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
+    return requests.get(
+        f"{sandbox.base_url}/analytics/1",
+        headers={"Authorization": f"Token {sandbox.token}"},
+        timeout=timeout,
+        allow_redirects=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("429", Fault("429")),
+        ("429:2", Fault("429", 2)),
+        ("429:0", Fault("429", 0)),
+        (" 503 ", Fault("503")),
+        ("599:30", Fault("599", 30)),
+        ("stall:0.5", Fault("stall", 0.5)),
+        ("reset", Fault("reset")),
+    ],
+)
+def test_faults_are_read_and_written(text: str, fault: Fault) -> None:
+    assert Fault.parse(text) == fault
+    assert Fault.parse(str(fault)) == fault
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "unknown fault"),
+        ("404", "unknown fault '404'; there are 429"),
+        ("600", "unknown fault"),
+        ("5xx", "unknown fault"),
+        ("Reset", "unknown fault"),
+        ("reset:1", "takes no seconds"),
+        ("stall", "stall:5"),
+        ("stall:0", "stall:5"),
+        ("stall:inf", "stall:5"),
+        ("stall:nan", "stall:5"),
+        ("429:1.5", "whole number of seconds, such as 429:2"),
+        ("429:-1", "whole number"),
+        ("429:inf", "whole number"),
+        ("503:soon", "503:soon"),
+        ("429:", "429:"),
+    ],
+)
+def test_what_is_no_fault_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Fault.parse(text)
+
+
+@pytest.mark.parametrize(("fault", "retry_after"), [("429", None), ("429:0", "0"), ("429:2", "2")])
+def test_too_many_requests(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
+    make_sandbox.fail(fault)
+    response = ask(make_sandbox)
+    assert response.status_code == 429
+    assert response.headers.get("Retry-After") == retry_after
+    assert response.json()["code"] == "SC429"
+    assert response.json()["message"].startswith("Requests limit for organization exceeded")
+
+
+@pytest.mark.parametrize(("fault", "retry_after"), [("500", None), ("502", None), ("503:7", "7")])
+def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
+    make_sandbox.fail(fault)
+    response = ask(make_sandbox)
+    assert response.status_code == int(fault[:3])
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.headers.get("Retry-After") == retry_after
+    assert "<html>" in response.text
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_denials_are_in_the_shape_of_make(make_sandbox: Sandbox, status: int) -> None:
+    make_sandbox.fail(str(status))
+    response = ask(make_sandbox)
+    assert response.status_code == status
+    assert response.json()["code"] == f"SC{status}"
+
+
+def test_a_reset_is_a_reset_and_not_an_orderly_end(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("reset")
+    address = urlsplit(make_sandbox.host)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(b"GET /api/v2/analytics/1 HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert ask(make_sandbox).status_code == 200
+
+
+def test_a_truncated_body_promises_more_than_it_holds(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("truncate")
+    address = urlsplit(make_sandbox.host)
+    received = b""
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(b"GET /api/v2/analytics/1 HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+        while part := connection.recv(65536):
+            received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"Content-Length: 700\r\n" in head
+    assert 0 < len(body) < 700
+    make_sandbox.fail("truncate")
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
+        ask(make_sandbox)
+
+
+def test_a_stall_delays_the_right_answer(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("stall:0.2", "stall:30")
+    begun = time.monotonic()
+    assert ask(make_sandbox).json()["analytics"]
+    assert time.monotonic() - begun >= 0.2
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        ask(make_sandbox, timeout=0.1)
+    # The fixture stops the sandbox now: it must not wait for the rest of the stall.
+
+
+def test_a_stall_does_not_keep_the_sandbox_from_stopping() -> None:
+    sandbox = Sandbox(scenarios=1)
+    sandbox.fail("stall:30")
+    sandbox.start()
+    address = urlsplit(sandbox.host)
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        connection.sendall(b"GET /api/v2/analytics/1 HTTP/1.1\r\nHost: sandbox\r\n\r\n")
+        while not sandbox.requests:
+            time.sleep(0.01)
+        begun = time.monotonic()
+        sandbox.stop()
+        assert time.monotonic() - begun < 2
+        assert connection.recv(1) == b""
+
+
+def test_right_status_with_wrong_content(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("html", "empty", "shape")
+    html, empty, shape = (ask(make_sandbox) for _ in range(3))
+    assert html.status_code == empty.status_code == shape.status_code == 200
+    assert html.headers["Content-Type"].startswith("text/html")
+    assert empty.content == b""
+    assert shape.json()["total"] is None
+
+
+def test_a_redirect_goes_to_another_host_name_where_following_is_seen(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("redirect", "redirect")
+    response = ask(make_sandbox)
+    assert response.status_code == 302
+    location = response.headers["Location"]
+    assert urlsplit(location).hostname == "localhost"
+    assert urlsplit(location).path == "/api/v2/analytics/1"
+    assert len(make_sandbox.requests) == 1
+    requests.get(f"{make_sandbox.base_url}/analytics/1", timeout=5)
+    assert len(make_sandbox.requests) == 3
+
+
+def test_faults_come_in_order_and_then_end(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("503", None, Fault("429", 1))
+    make_sandbox.fail("500")
+    assert [ask(make_sandbox).status_code for _ in range(5)] == [503, 200, 429, 500, 200]
+
+
+def test_one_wrong_fault_queues_none(make_sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="unknown fault"):
+        make_sandbox.fail("503", "no such")
+    assert ask(make_sandbox).status_code == 200
+
+
+def test_a_client_should_get_over_what_a_fault_rate_draws() -> None:
+    assert {fault.kind for fault in RECOVERABLE} == {"429", "500", "503", "reset", "truncate"}

@@ -1,0 +1,147 @@
+"""Strict reading of parameters, without sockets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
+
+import pytest
+
+from airflow_provider_make.sandbox.query import SORT_KEYS, Query, Selection, parse_query, year_before
+from airflow_provider_make.sandbox.refusals import Refusal
+
+NOW = datetime(2026, 5, 20, 13, 37, 11, 250_000, tzinfo=UTC)
+
+
+def read(text: str) -> Query:
+    return parse_query(parse_qsl(text, keep_blank_values=True), NOW)
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(Refusal) as caught:
+        read(text)
+    assert caught.value.status == 400
+    return list(caught.value.suberrors)
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    assert read("") == Query(
+        Selection(
+            date_from=datetime(2025, 5, 20, tzinfo=UTC),
+            date_to=datetime(2026, 5, 21, tzinfo=UTC),
+            sort_by="operations",
+            sort_dir="asc",
+        ),
+        offset=0,
+        last=None,
+        limit=100,
+        return_total_count=False,
+    )
+
+
+def test_every_parameter_is_read() -> None:
+    query = read(
+        "teamId=1&teamId=2&folderId=-3&status=active&status=invalid&timeframe[dateFrom]=2026-01-01T00:00:00Z"
+        "&timeframe[dateTo]=2026-02-01T02:00:00.500%2B02:00&pg[offset]=20&pg[limit]=10&pg[sortBy]=errorRate"
+        "&pg[sortDir]=desc&pg[returnTotalCount]=true"
+    )
+    assert query == Query(
+        Selection(
+            date_from=datetime(2026, 1, 1, tzinfo=UTC),
+            date_to=datetime(2026, 2, 1, 0, 0, 0, 500_000, tzinfo=UTC),
+            team_ids=frozenset({1, 2}),
+            folder_ids=frozenset({-3}),
+            statuses=frozenset({"active", "invalid"}),
+            sort_by="errorRate",
+            sort_dir="desc",
+        ),
+        offset=20,
+        limit=10,
+        return_total_count=True,
+    )
+    assert read("pg[last]=4711").last == 4711
+    assert read("pg[returnTotalCount]=false").return_total_count is False
+
+
+@pytest.mark.parametrize("key", SORT_KEYS)
+def test_there_are_eleven_sort_keys(key: str) -> None:
+    assert read(f"pg[sortBy]={key}").selection.sort_by == key
+    assert len(SORT_KEYS) == 11
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "teamId=1,2",
+        "teamId=",
+        "teamId=1.0",
+        "teamId=%D9%A1",
+        "teamId=1&teamId=two",
+        "teamId[]=1",
+        "teamid=1",
+        "folderId=all",
+        "status=Active",
+        "status=active,invalid",
+        "pg[offset]=-1",
+        "pg[offset]=1&pg[offset]=1",
+        "pg[limit]=0",
+        "pg[limit]=1e3",
+        "pg[limit]=99999999999999999999",
+        "pg[last]=abc",
+        "pg[offset]=0&pg[last]=1",
+        "pg[sortBy]=centicredits",
+        "pg[sortBy]=error_rate",
+        "pg[sortDir]=ASC",
+        "pg[returnTotalCount]=True",
+        "pg[returnTotalCount]=1",
+        "pg[unknown]=1",
+        "organizationId=1",
+        "=1",
+        "timeframe[dateFrom]=2026-05-01",
+        "timeframe[dateFrom]=2026-05-01T00:00:00",
+        "timeframe[dateFrom]=2026-05-01T00:00Z",
+        "timeframe[dateFrom]=2026-05-01 00:00:00Z",
+        "timeframe[dateFrom]=2026-05-01T00:00:00+02:00",
+        "timeframe[dateFrom]=20260501T000000Z",
+        "timeframe[dateFrom]=2026-02-30T00:00:00Z",
+        "timeframe[dateFrom]=1767225600",
+        "timeframe[dateFrom]=0001-01-01T00:00:00%2B10:00",
+        "timeframe[dateFrom]=2026-05-01T00:00:00Z&timeframe[dateTo]=2026-05-01T00:00:00Z",
+        "timeframe[dateFrom]=2026-05-02T00:00:00Z&timeframe[dateTo]=2026-05-01T00:00:00Z",
+        "timeframe[dateTo]=2024-05-01T00:00:00Z",
+        "timeframe[dateTo]=9999-12-31T23:59:59-05:00",
+    ],
+)
+def test_what_is_not_documented_is_refused(text: str) -> None:
+    assert len(problems(text)) == 1
+
+
+def test_the_refusal_names_every_problem() -> None:
+    found = problems("teamId=x&status=old&pg[limit]=0&pg[limit]=5&nonsense=1")
+    assert len(found) == 5
+    for name in ("teamId", "status", "pg[limit]", "nonsense"):
+        assert any(name in message for message in found)
+
+
+def test_a_missing_zone_is_named_as_such() -> None:
+    assert "zone is missing" in problems("timeframe[dateFrom]=2026-05-01T00:00:00")[0]
+
+
+def test_a_frame_may_begin_a_year_ago_and_no_earlier() -> None:
+    year_ago = year_before(NOW)
+    for seconds in (0, 59):
+        moment = (year_ago - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        assert read(f"timeframe[dateFrom]={moment}").selection.date_from < year_ago + timedelta(seconds=1)
+    moment = (year_ago - timedelta(seconds=61)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert "older than one year" in problems(f"timeframe[dateFrom]={moment}")[0]
+
+
+def test_a_year_is_a_calendar_year() -> None:
+    assert year_before(datetime(2024, 2, 29, 5, tzinfo=UTC)) == datetime(2023, 2, 28, 5, tzinfo=UTC)
+    # 2024 is a leap year: 366 days.
+    assert year_before(datetime(2025, 1, 1, tzinfo=UTC)) == datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def test_the_default_frame_stays_alike_all_day() -> None:
+    assert parse_query([], NOW.replace(hour=0, minute=0)).selection == read("").selection
+    assert parse_query([], NOW + timedelta(days=1)).selection != read("").selection
