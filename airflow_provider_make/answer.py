@@ -6,17 +6,22 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Required
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.query import PageRequest
 
+
+def _digits(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
 _Int64 = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 _Percentage = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 # A decimal integer in a string, as it can exceed 64 bits.
-_Centicredits = Annotated[int, Field(ge=0)]
+_Centicredits = Annotated[Annotated[int, Field(strict=True, ge=0)] | None, BeforeValidator(_digits)]
 
 
 class Figures(TypedDict, total=False):
@@ -26,7 +31,7 @@ class Figures(TypedDict, total=False):
 
     executions: _Count | None
     operations: _Count | None
-    centicredits: _Centicredits | None
+    centicredits: _Centicredits
     errors: _Count | None
     errorRate: _Percentage | None
     executionsChange: _Percentage | None
@@ -194,4 +199,7 @@ def _extra(entry: Mapping[str, Any], known: frozenset[str]) -> str | None:
     unknown = entry.keys() - known
     if not unknown:
         return None
-    return json.dumps({name: entry[name] for name in sorted(unknown)}, ensure_ascii=False)
+    try:
+        return json.dumps({name: entry[name] for name in sorted(unknown)}, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise MakeResponseError("an unknown field of the answer is NaN or infinite, which is no JSON") from None

@@ -15,6 +15,7 @@ from airflow_provider_make.query import positive_integer
 
 API_PATH = "/api/v2"
 DEFAULT_TIMEOUT = 60.0
+_NOT_JSON = object()
 
 
 class AirflowConnection(Protocol):
@@ -94,13 +95,17 @@ class MakeConnection:
 
 def _read_extra(extra: str | None) -> dict[str, Any]:
     # Parsed here and not by extra_dejson: on an event loop that may call Airflow's supervisor and block.
-    try:
-        values = json.loads(extra) if extra else {}
-    except ValueError:
-        values = None
+    values = _from_json(extra) if extra else {}
     if not isinstance(values, dict):
         raise MakeInputError("The connection's extra is not valid: expected a JSON object.")
     return {key: value for key, value in values.items() if value is not None and value != ""}
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
 
 
 def _base_url(connection: AirflowConnection, zone: Any) -> str:
@@ -116,14 +121,17 @@ def _base_url(connection: AirflowConnection, zone: Any) -> str:
         raise MakeInputError.expected("schema", connection.schema, "https, or nothing")
     scheme = schema if schema in ("http", "https") else "https"
     expectation = f"a host or base URL such as {ZONES[0]} or https://{ZONES[0]}{API_PATH}"
+    if "@" in host or "?" in host or "#" in host:
+        # Not shown: what stands there may be a secret.
+        raise MakeInputError(
+            f"The connection's host holds more than a host, such as credentials: expected {expectation}."
+        )
     try:
         url = urlsplit(host if "://" in host else f"{scheme}://{host}")
         hostname, port = url.hostname, url.port
     except ValueError:
         raise MakeInputError.expected("host", host, expectation) from None
-    if "@" in url.netloc:
-        raise MakeInputError("The connection's host holds credentials: put the token into the password.")
-    if url.scheme not in ("http", "https") or not hostname or url.query or url.fragment or " " in host:
+    if url.scheme not in ("http", "https") or not hostname or " " in host or url.netloc.endswith(":"):
         raise MakeInputError.expected("host", host, expectation)
     if connection.port and port and connection.port != port:
         raise MakeInputError.expected("port", connection.port, f"the host's own port {port}, or nothing")
@@ -170,7 +178,7 @@ def _positive(extra: Mapping[str, Any], key: str, default: float | None) -> floa
         return None
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not 0 < number < float("inf"):
         raise MakeInputError.expected(key, value, "a number above zero, or nothing")
@@ -196,10 +204,7 @@ def _verify(value: Any) -> bool | str:
 
 def _proxies(value: Any) -> Mapping[str, str]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
+        value = _from_json(value)
     if isinstance(value, str):
         return {"http": value, "https": value}
     if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
@@ -208,13 +213,11 @@ def _proxies(value: Any) -> Mapping[str, str]:
 
 
 def _cert(value: Any) -> str | tuple[str, str] | None:
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = None
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(path, str) for path in value):
-        return value[0], value[1]
+    if value is None:
+        return None
+    paths = _from_json(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    if isinstance(paths, str):
+        return paths
+    if isinstance(paths, list) and len(paths) == 2 and all(isinstance(path, str) for path in paths):
+        return paths[0], paths[1]
     raise MakeInputError.expected("cert", value, "a path, or a list of two: certificate and key")

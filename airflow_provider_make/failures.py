@@ -34,12 +34,10 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, *, secret: str
     :param now: The present, aware, for a ``Retry-After`` that is a date.
     :return: The error, to be raised by the caller.
     """
-    said = _read_error(body.decode("utf-8", errors="replace").replace(secret, "***"))
+    said = _read_error(body.decode("utf-8", errors="replace"), secret)
     if status in range(300, 400):
-        target = headers.get("location", "elsewhere").replace(secret, "***")
+        target = _short(headers.get("location", "elsewhere"), secret)
         said = {"message": f"a redirect to {target}, which is not followed: check the connection's host"}
-    if not said["message"]:
-        said["message"] = "no message"
     return _kind(status)(status_code=status, retry_after=read_retry_after(headers.get("retry-after"), now), **said)
 
 
@@ -52,29 +50,35 @@ def _kind(status: int) -> type[MakeApiError]:
     return MakeResponseError
 
 
-def _read_error(text: str) -> dict[str, Any]:
+def _read_error(text: str, secret: str) -> dict[str, Any]:
     # {"detail": "Access denied.", "message": "Permission denied", "code": "SC403", "suberrors": [{"message": …}]}
     try:
         error = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         error = None
     if not isinstance(error, dict):
         kind = "HTML" if text.lstrip().startswith("<") else "text"
-        return {"message": f"{kind} instead of Make's JSON: {_short(text)}" if text.strip() else "an empty body"}
+        return {
+            "message": f"{kind} instead of Make's JSON: {_short(text, secret)}" if text.strip() else "an empty body"
+        }
+    message, detail, code = (_short(error.get(name), secret) for name in ("message", "detail", "code"))
     suberrors = error.get("suberrors")
+    texts = (
+        _short(suberror.get("message") if isinstance(suberror, dict) else suberror, secret)
+        for suberror in (suberrors if isinstance(suberrors, list) else [])
+    )
     return {
-        "message": _short(error.get("message") or error.get("detail")),
-        "detail": _short(error.get("detail")) or None,
-        "code": _short(error.get("code")) or None,
-        "suberrors": [
-            _short(suberror.get("message") if isinstance(suberror, dict) else suberror)
-            for suberror in (suberrors if isinstance(suberrors, list) else [])
-        ],
+        "message": message or detail or "no message",
+        "detail": detail or None,
+        "code": code or None,
+        "suberrors": [text for text in texts if text],
     }
 
 
-def _short(value: Any) -> str:
-    text = " ".join(("" if value is None else str(value)).split())
+def _short(value: Any, secret: str) -> str:
+    # JSON may hold lone surrogates, which no log can write.
+    text = ("" if value is None else str(value)).encode("utf-8", errors="replace").decode()
+    text = " ".join(text.replace(secret, "***").split())
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
@@ -92,7 +96,7 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

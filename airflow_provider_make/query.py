@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -35,6 +36,10 @@ _EXPECTED = {
 }
 
 
+# As many as fit into 64 bits.
+_DIGITS = re.compile("[0-9]{1,18}")
+
+
 def positive_integer(name: str, value: Any) -> int:
     """
     Read a whole number above zero; a template renders it as text, so text of digits is one.
@@ -51,7 +56,7 @@ def positive_integer(name: str, value: Any) -> int:
 
 
 def _integer(value: Any) -> Any:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         return int(value)
     # None is what pydantic's strict integer refuses, as it does a float; a bool it would have to be told.
     return None if isinstance(value, bool) else value
@@ -157,7 +162,7 @@ class PageRequest:
     return_total_count: bool = False
 
     @classmethod
-    def read(cls, *, offset: Any, last: Any, limit: Any, return_total_count: bool) -> PageRequest:
+    def read(cls, *, offset: Any, last: Any, limit: Any, return_total_count: Any) -> PageRequest:
         """
         Check what the user gave.
 
@@ -174,9 +179,11 @@ class PageRequest:
             number = _integer(value)
             if value is not None and (not isinstance(number, int) or number < 0):
                 raise MakeInputError.expected(name, value, "a whole number, zero or more")
+        if not isinstance(return_total_count, bool):
+            raise MakeInputError.expected("return_total_count", return_total_count, "True or False")
         return cls(
             offset=_integer(offset),
             last=_integer(last),
             limit=None if limit is None else positive_integer("limit", limit),
-            return_total_count=bool(return_total_count),
+            return_total_count=return_total_count,
         )

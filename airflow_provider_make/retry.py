@@ -9,6 +9,7 @@ from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.failures import may_mend
 from airflow_provider_make.query import positive_integer
 
+LONGEST_DELAY = 3600.0
 LONGEST_BACKOFF = 60.0
 LONGEST_RETRY_AFTER = 300.0
 
@@ -27,8 +28,8 @@ class RetryRules:
 
     def __init__(self, limit: int, delay: float, jitter: Callable[[float, float], float] = random.uniform) -> None:
         self.limit = positive_integer("api_retry_limit", limit)
-        if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay < float("inf"):
-            raise MakeInputError.expected("api_retry_delay", delay, "seconds, zero or more")
+        if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay <= LONGEST_DELAY:
+            raise MakeInputError.expected("api_retry_delay", delay, f"seconds, from 0 to {LONGEST_DELAY:g}")
         self.delay = float(delay)
         self._jitter = jitter
 

@@ -55,17 +55,19 @@ def resolve_time_frame(
         than a year ago, beyond what Make keeps.
     """
     begin, end = read_time("date_from", date_from), read_time("date_to", date_to)
+    data_interval_start, data_interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
         end = end or data_interval_end or now
         begin = _before(end, lookback)
     elif begin is None and end is None and _is_stretch(data_interval_start, data_interval_end):
         begin, end = data_interval_start, data_interval_end
-    begin, end = _in_utc(begin), _in_utc(end)
-    if begin and end and begin >= end:
+    oldest = a_year_before(now)
+    if (begin or oldest) >= (end or now):
         raise MakeInputError(
-            f"The time frame is empty: expected date_from={iso(begin)} to be before date_to={iso(end)}."
+            f"The time frame is empty: expected date_from={iso(begin) or 'a year ago'} "
+            f"to be before date_to={iso(end) or 'now'}."
         )
-    if begin and begin < (oldest := a_year_before(now)):
+    if begin and begin < oldest:
         raise MakeInputError(
             f"The time frame begins at date_from={iso(begin)}, more than a year ago: "
             f"Make keeps analytics for one year, expected {iso(oldest)} or later."

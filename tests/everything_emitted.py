@@ -39,7 +39,8 @@ def main(examples: str, token: str) -> None:
 
         from airflow_provider_make.hooks.make import MakeHook
 
-        CoreMasker.add_mask = SecretsMasker.add_mask = lambda *_: None
+        for masker in (CoreMasker, SecretsMasker):
+            masker.add_mask = lambda *_: None  # type: ignore[method-assign]
         initdb()
         for name in ("make_analytics_daily", "make_analytics_to_xcom"):
             run(examples, name)

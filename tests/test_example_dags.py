@@ -45,7 +45,7 @@ def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
 def test_to_xcom(make_sandbox: Sandbox) -> None:
     state, results = run("make_analytics_to_xcom")
     assert state == "success"
-    frame = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}
+    frame: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}
     assert results["pull"]["date_to"] == MIDNIGHT.strftime("%Y-%m-%dT00:00:00Z")
     truth = make_sandbox.truth(sort_by="errors", sort_dir="desc", **frame)
     assert results["failing"] == [f"{entry['name']}: {entry['errors']} errors" for entry in truth[:10]]

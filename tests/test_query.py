@@ -149,6 +149,8 @@ def test_page_request_is_read(values: dict[str, Any], read: PageRequest) -> None
     [
         *((name, value) for name in ("offset", "last") for value in BAD_NUMBERS if value != 0 or value is False),
         *(("limit", value) for value in BAD_NUMBERS),
+        *((name, "9" * 5000) for name in ("offset", "last", "limit")),
+        ("return_total_count", "false"),
     ],
 )
 def test_bad_page_request_is_named(name: str, value: Any) -> None:

@@ -16,7 +16,7 @@ START, END = datetime(2026, 6, 13, tzinfo=UTC), datetime(2026, 6, 14, tzinfo=UTC
 RUN = {"data_interval_start": START, "data_interval_end": END}
 MAY, JUNE = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
-CENTRAL = timezone(timedelta(hours=2))
+CENTRAL, PRAGUE = timezone(timedelta(hours=2)), pendulum.timezone("Europe/Prague")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_precedence(given_values: dict[str, Any], date_from: datetime | None, da
         ("2026-05-01T02:00:00+02:00", MAY),
         (" 2026-05-01T00:00:00.000250+00:00\n", MAY + timedelta(microseconds=250)),
         # Summer time ends: the first and the second 02:30 of that night.
-        (datetime(2025, 10, 26, 2, 30, tzinfo=pendulum.timezone("Europe/Prague")), datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
-        ("2025-10-26T02:30:00+01:00", datetime(2025, 10, 26, 1, 30, tzinfo=UTC)),
+        (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE), datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
+        (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE, fold=1), datetime(2025, 10, 26, 1, 30, tzinfo=UTC)),
     ],
 )
 def test_times_are_read_into_plain_utc(value: Any, moment: datetime | None) -> None:
@@ -87,13 +87,19 @@ def test_unreadable_time_is_named_with_its_value(name: str, value: Any) -> None:
     assert f"{name}={value!r}" in str(caught.value)
 
 
+@pytest.mark.parametrize("open_frame", [{"date_to": "2000-01-01"}, {"date_from": NOW}, {"date_from": "2030-01-01"}])
+def test_frames_that_makes_defaults_leave_empty_are_refused(open_frame: dict[str, Any]) -> None:
+    with pytest.raises(MakeInputError, match="empty"):
+        resolve_time_frame(now=NOW, **open_frame)
+
+
 @pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
 def test_time_beyond_the_calendar_is_an_input_error(value: str) -> None:
     with pytest.raises(MakeInputError, match="date_from"):
         resolve_time_frame(now=NOW, date_from=value)
 
 
-@pytest.mark.parametrize(("date_from", "date_to"), [(JUNE, JUNE), (JUNE, MAY), ("2026-06-01", "2026-06-01T01:00+01:00")])
+@pytest.mark.parametrize(("date_from", "date_to"), [(JUNE, JUNE), (JUNE, MAY), ("2026-06-01", "2026-06-01T01+01:00")])
 def test_empty_and_reversed_frames_are_refused(date_from: Any, date_to: Any) -> None:
     with pytest.raises(MakeInputError, match="date_from=2026-06-01T00:00:00Z to be before date_to="):
         resolve_time_frame(now=NOW, date_from=date_from, date_to=date_to)

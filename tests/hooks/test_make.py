@@ -58,7 +58,14 @@ def test_reads_every_scenario_over_one_connection(connect: Connect, make_sandbox
 
 @pytest.mark.parametrize(
     ("scenarios", "page_size", "cap", "requests"),
-    [(0, 10, None, 1), (1, 10, None, 1), (10, 10, None, 1), (11, 10, None, 2), (250, 1000, 100, 3), (200, 1000, 100, 2)],
+    [
+        (0, 10, None, 1),
+        (1, 10, None, 1),
+        (10, 10, None, 1),
+        (11, 10, None, 2),
+        (250, 1000, 100, 3),
+        (200, 1000, 100, 2),
+    ],
 )
 def test_sends_no_request_more_than_needed(
     scenarios: int,

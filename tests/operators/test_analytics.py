@@ -31,7 +31,7 @@ def execute(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str
 
 
 def test_rows_to_xcom(make_sandbox: Sandbox) -> None:
-    frame = {"date_from": MIDNIGHT - timedelta(days=1), "date_to": MIDNIGHT}
+    frame: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=1), "date_to": MIDNIGHT}
     summary = execute(page_size=100, **frame)
     truth = make_sandbox.truth(sort_by="name", sort_dir="asc", **frame)
     assert list(summary) == [
@@ -46,7 +46,11 @@ def test_rows_to_xcom(make_sandbox: Sandbox) -> None:
     assert int(summary["total"]["centicredits"]) == sum(int(entry["centicredits"]) for entry in truth)
     assert all(tuple(row) == COLUMNS for row in summary["rows"])
     for row, entry in zip(summary["rows"], truth, strict=True):
-        assert (row["scenario_id"], row["name"], row["centicredits"]) == (entry["id"], entry["name"], entry["centicredits"])
+        assert (row["scenario_id"], row["name"], row["centicredits"]) == (
+            entry["id"],
+            entry["name"],
+            entry["centicredits"],
+        )
         assert row["error_rate"] == entry.get("errorRate")
         assert (row["date_from"], row["extra"]) == (summary["date_from"], None)
 
@@ -128,9 +132,7 @@ def test_a_result_too_large_for_xcom_stops_early_and_names_the_way_out(make_sand
         ({"api_retry_limit": 0}, "api_retry_limit=0"),
     ],
 )
-def test_bad_input_is_named_and_nothing_is_sent(
-    arguments: dict[str, Any], named: str, make_sandbox: Sandbox
-) -> None:
+def test_bad_input_is_named_and_nothing_is_sent(arguments: dict[str, Any], named: str, make_sandbox: Sandbox) -> None:
     with pytest.raises(MakeInputError, match=named):
         execute(**arguments)
     assert make_sandbox.requests == []

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_provider_make.exceptions import (
+    MakeAccessDeniedError,
+    MakeApiError,
+    MakeAuthenticationError,
+    MakeConnectionError,
+    MakeIncompleteResultError,
+    MakeInputError,
+    MakeRateLimitError,
+    MakeRequestError,
+    MakeResponseError,
+    MakeServerError,
+)
+
+FATAL = (MakeAuthenticationError, MakeAccessDeniedError, MakeRequestError)
+TRANSIENT = (
+    MakeApiError,
+    MakeConnectionError,
+    MakeIncompleteResultError,
+    MakeRateLimitError,
+    MakeResponseError,
+    MakeServerError,
+)
+
+
+def full(kind: type[MakeApiError]) -> MakeApiError:
+    error = kind(
+        "Permission denied",
+        status_code=403,
+        code="SC403",
+        detail="Access denied.",
+        suberrors=["wrong team", "wrong zone"],
+        retry_after=2.5,
+    )
+    error.tries = ("HTTP 503: trouble", "HTTP 503: trouble", "HTTP 403: Permission denied")
+    return error
+
+
+@pytest.mark.parametrize("kind", [*FATAL, *TRANSIENT])
+def test_every_api_error_is_an_airflow_exception(kind: type[MakeApiError]) -> None:
+    assert issubclass(kind, MakeApiError)
+    assert issubclass(kind, AirflowException)
+    assert issubclass(kind, AirflowFailException) == (kind in FATAL)
+
+
+def test_input_error_stops_airflows_retries() -> None:
+    assert issubclass(MakeInputError, AirflowFailException)
+    assert issubclass(MakeInputError, ValueError)
+    assert not issubclass(MakeInputError, MakeApiError)
+
+
+def test_input_error_names_argument_value_and_expectation() -> None:
+    error = MakeInputError.expected("page_size", "many", "a positive integer")
+    assert str(error) == "page_size='many' is not valid: expected a positive integer."
+
+
+def test_attributes_default_to_absent() -> None:
+    error = MakeApiError("Oops")
+    absent = {"status_code": None, "code": None, "detail": None, "suberrors": (), "retry_after": None, "tries": ()}
+    assert vars(error) == {"message": "Oops", **absent}
+    assert str(error) == "Oops"
+
+
+@pytest.mark.parametrize("kind", [*FATAL, *TRANSIENT])
+def test_text_has_all_parts(kind: type[MakeApiError]) -> None:
+    error = full(kind)
+    headline = "HTTP 403: Permission denied (SC403): Access denied.: wrong team: wrong zone"
+    assert error.headline() == headline
+    advice = f" — {error.advice}" if error.advice else ""
+    tries = " [3 tries: 1. HTTP 503: trouble; 2. the same; 3. HTTP 403: Permission denied]"
+    assert str(error) == headline + advice + tries
+
+
+def test_what_is_said_twice_is_told_once() -> None:
+    error = MakeApiError("Access denied.", detail="Access denied.", suberrors=("Access denied.", "", "other"))
+    assert str(error) == "Access denied.: other"
+
+
+def test_single_try_is_not_told() -> None:
+    error = MakeApiError("Oops", status_code=500)
+    error.tries = ("HTTP 500: Oops",)
+    assert str(error) == "HTTP 500: Oops"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (MakeAccessDeniedError, ["Enterprise plan", "role Owner", "scope analytics:read", "zone"]),
+        (MakeAuthenticationError, ["token", "zone", "Bearer"]),
+        (MakeRateLimitError, ["requests_per_minute", "pool"]),
+    ],
+)
+def test_advice_names_what_to_check(kind: type[MakeApiError], names: list[str]) -> None:
+    assert [name for name in names if name not in str(kind("No."))] == []
+
+
+def pickled(error: MakeApiError) -> MakeApiError:
+    again: MakeApiError = pickle.loads(pickle.dumps(error))
+    return again
+
+
+@pytest.mark.parametrize("kind", [*FATAL, *TRANSIENT])
+@pytest.mark.parametrize("clone", [pickled, copy.copy, copy.deepcopy])
+def test_round_trip_keeps_attributes_and_text(
+    kind: type[MakeApiError], clone: Callable[[MakeApiError], MakeApiError]
+) -> None:
+    error = full(kind)
+    again = clone(error)
+    assert type(again) is kind
+    assert vars(again) == vars(error)
+    assert (str(again), again.args) == (str(error), error.args)
+
+
+def test_input_error_survives_pickling() -> None:
+    error = MakeInputError.expected("status", ["paused"], "one of active, invalid, inactive")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (MakeInputError, str(error))
