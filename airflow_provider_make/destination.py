@@ -33,6 +33,9 @@ class Destination(Protocol):
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
         """Take the rows of a page."""
 
+    def restart(self) -> None:
+        """Forget the rows taken so far."""
+
     def publish(self, summary: dict[str, Any]) -> dict[str, Any]:
         """Show the rows; return the summary with the part about them."""
 
@@ -93,9 +96,13 @@ class XComRows:
         :raises MakeInputError: They are too many for XCom. Said at once, before more pages are fetched.
         """
         for row in rows:
-            self._bytes += len(json.dumps(row))
+            self._bytes += len(to_json(row))
             self._rows.append(row)
             self._check(self._bytes, f"its first {len(self._rows)} rows alone")
+
+    def restart(self) -> None:
+        """Forget the rows taken so far."""
+        self._rows, self._bytes = [], 0
 
     def publish(self, summary: dict[str, Any]) -> dict[str, Any]:
         """
@@ -106,6 +113,7 @@ class XComRows:
         :raises MakeInputError: It is too large for XCom.
         """
         result = {**summary, "path": None, "format": None, "bytes": None, "rows": self._rows}
+        # As Airflow writes it: with spaces, and other characters than ASCII escaped.
         self._check(len(json.dumps(result)), "it")
         return result
 
@@ -154,6 +162,11 @@ class JsonLines:
         """
         # pydantic's serializer takes a fifth of the time that json.dumps does.
         self._spool.writelines(to_json(row) + b"\n" for row in rows)
+
+    def restart(self) -> None:
+        """Forget the rows taken so far."""
+        self._spool.seek(0)
+        self._spool.truncate()
 
     def publish(self, summary: dict[str, Any]) -> dict[str, Any]:
         """

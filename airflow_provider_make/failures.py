@@ -13,6 +13,7 @@ from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeAuthenticationError,
     MakeConnectionError,
+    MakeIncompleteResultError,
     MakeRateLimitError,
     MakeRequestError,
     MakeResponseError,
@@ -105,12 +106,12 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
 
 def may_mend(error: MakeApiError) -> bool:
     """
-    Tell whether the same request may succeed when it is sent again.
+    Tell whether the same request, or round of reading, may succeed when it is tried again.
 
     :param error: What the last try ended with.
-    :return: True for rate limits, server errors, dropped or timed-out connections, and 200 answers that
-        are cut off, HTML or misshapen; False for all else.
+    :return: True for rate limits, server errors, dropped or timed-out connections, 200 answers that are cut
+        off, HTML or misshapen, and results that were not exact; False for all else.
     """
     if isinstance(error, MakeResponseError):
         return error.status_code in (None, 200)
-    return isinstance(error, (MakeConnectionError, MakeRateLimitError, MakeServerError))
+    return isinstance(error, (MakeConnectionError, MakeIncompleteResultError, MakeRateLimitError, MakeServerError))

@@ -1,72 +1,125 @@
-"""Which page comes next, and whether the pages seen make up the whole result exactly."""
+"""One round of reading: which pages make up a query's result, and whether those that came do so exactly."""
 
 from __future__ import annotations
 
-from airflow_provider_make.answer import AnalyticsPage
+from collections.abc import Sequence
+
+from airflow_provider_make.answer import AnalyticsPage, Figures, ScenarioFigures
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.query import PageRequest
 
 
-class Paging:
+class Round:
     """
-    The pages of one query, one after the other. No I/O: ask for the next page, then hand in its answer.
+    All pages of a query in one order. No I/O: ask for a batch, then hand in its answers, in order.
+
+    Neighbouring pages overlap by one entry wherever that costs no further request, and the entry has to be
+    the same on both. So a scenario deleted behind the reader is noticed even if another one was added ahead,
+    which leaves the count alike.
 
     :param page_size: Entries to ask for in each page; one or more. The server may give fewer; it says so in
         ``pg.limit``, and the following pages go by that.
     """
 
     def __init__(self, page_size: int) -> None:
-        self._limit = page_size
+        self._page_size = page_size
+        # What the first answer shows the server to give: the page that all others go by.
+        self._page = page_size
+        self._planned = False
         self._seen: set[int] = set()
-        self._total_count: int | None = None
+        self._last: int | None = None
+        self._first: AnalyticsPage | None = None
+        self.total_count: int | None = None
 
     @property
-    def total_count(self) -> int | None:
-        """Entries of the whole query; None before the first answer."""
-        return self._total_count
+    def row_count(self) -> int:
+        """Entries accepted so far, each of them once."""
+        return len(self._seen)
 
     @property
-    def finished(self) -> bool:
-        """Whether every entry has been seen."""
-        return len(self._seen) == self._total_count
+    def total(self) -> Figures:
+        """The organization's figures, of the first answer."""
+        return self._first.total if self._first else {}
 
-    def next_page(self) -> PageRequest | None:
+    def begins_without(self, sort_by: str) -> bool:
         """
-        Choose the next page.
+        Tell whether the server puts entries without a value first.
 
-        :return: What to ask for, or None when every entry has been seen.
+        :param sort_by: The sort key, by Make's name.
+        :return: Whether the very first entry lacks it.
         """
-        if self.finished:
-            return None
-        return PageRequest(offset=len(self._seen), limit=self._limit, return_total_count=True)
+        return self._first is not None and any(entry.get(sort_by) is None for entry in self._first.analytics[:1])
 
-    def accept(self, page: AnalyticsPage) -> None:
+    def next_batch(self) -> Sequence[PageRequest]:
         """
-        Take the answer to the page last asked for.
+        Choose the next pages, which may be fetched side by side.
 
+        :return: First one page, which tells the total and the server's own page size; then all others; none
+            when all entries were accepted.
+        """
+        if self.total_count is None:
+            return [_page(0, self._page_size)]
+        if self.row_count == self.total_count:
+            return []
+        if not self._planned:
+            self._planned = True
+            return self._plan(self.total_count)
+        # The server gave one entry less than asked for, in the one case where that was not known before.
+        return [_page(self.row_count - 1, self._page)]
+
+    def accept(self, asked: PageRequest, page: AnalyticsPage) -> list[ScenarioFigures]:
+        """
+        Take the answer to the next page of the batch.
+
+        :param asked: The page asked for.
         :param page: The answer.
-        :raises MakeIncompleteResultError: The total moved, an entry came twice, or entries are missing:
-            scenarios were added, deleted or reordered while the pages were read.
+        :return: The entries that are new, in order.
+        :raises MakeIncompleteResultError: The total moved, pages do not join, an entry came twice, or entries
+            are missing.
         """
+        offset, limit = asked.offset or 0, asked.limit or self._page_size
         total_count = page.pg.totalCount
-        if total_count is None or self._total_count not in (None, total_count):
-            raise self._inexact(f"pg.totalCount moved from {self._total_count} to {total_count}")
-        self._total_count = total_count
-        if page.pg.limit:
-            self._limit = min(self._limit, page.pg.limit)
-        offset = len(self._seen)
-        ids = {entry["id"] for entry in page.analytics}
-        repeated = ids & self._seen
-        if repeated or len(ids) < len(page.analytics):
-            raise self._inexact(f"the page at offset {offset} repeats scenarios {sorted(repeated)[:5] or ''}")
-        expected = min(self._limit, total_count - offset)
+        if total_count is None or self.total_count not in (None, total_count):
+            raise self._inexact(f"the total moved from {self.total_count} to {total_count}")
+        if self._first is None:
+            self._first = page
+            self._page = min(limit, page.pg.limit or len(page.analytics) or limit)
+            self.total_count = total_count
+        due = min(limit, page.pg.limit or limit, max(0, total_count - offset))
         # Without pg.limit a short page can only be taken as the server's own limit.
-        if len(ids) != expected and (page.pg.limit or not ids or len(ids) > expected):
-            raise self._inexact(f"the page at offset {offset} has {len(ids)} entries where {expected} were due")
+        if len(page.analytics) != due and (page.pg.limit or not 0 < len(page.analytics) < due):
+            raise self._inexact(f"the page at {offset} has {len(page.analytics)} entries where {due} are due")
+        if offset > self.row_count:
+            raise self._inexact(f"entries from {self.row_count} to {offset} are missing: pages became shorter")
+        entries = page.analytics
+        if offset < self.row_count:
+            if not entries or entries[0]["id"] != self._last:
+                raise self._inexact(f"the page at {offset} does not join the one before")
+            entries = entries[1:]
+        ids = {entry["id"] for entry in entries}
+        if len(ids) < len(entries) or not ids.isdisjoint(self._seen):
+            raise self._inexact(f"the page at {offset} repeats scenarios, such as {min(ids & self._seen or ids)}")
+        if not ids and self.row_count < total_count:
+            raise self._inexact(f"the page at {offset} brings nothing new")
         self._seen |= ids
+        if entries:
+            self._last = entries[-1]["id"]
+        return entries
+
+    def _plan(self, total: int) -> list[PageRequest]:
+        size = self._page
+        further = range(1, -(-total // size))
+        if size > 1 and total - size <= len(further) * (size - 1):
+            # There is room on the last page: each step is one entry shorter than its page.
+            return [_page(number * (size - 1), size) for number in further]
+        if size > 1 and size == self._page_size:
+            # No room, but the server gave all that was asked for: it may give one entry more.
+            return [_page(number * size - 1, size + 1) for number in further]
+        return [_page(number * size, size) for number in further]
 
     def _inexact(self, what: str) -> MakeIncompleteResultError:
-        return MakeIncompleteResultError(
-            f"{what}, after {len(self._seen)} of {self._total_count} scenarios. "
-            "They were added, deleted or reordered while the pages were read."
-        )
+        return MakeIncompleteResultError(f"{what} (after {self.row_count} of {self.total_count} scenarios)")
+
+
+def _page(offset: int, limit: int) -> PageRequest:
+    return PageRequest(offset=offset, limit=limit, return_total_count=True)

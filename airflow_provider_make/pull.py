@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.answer import to_rows, to_total
+from airflow_provider_make.answer import Figures, ScenarioFigures, to_rows, to_total
 from airflow_provider_make.destination import Destination
-from airflow_provider_make.paging import Paging
+from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.query import AnalyticsQuery
+from airflow_provider_make.rounds import read_exactly
 from airflow_provider_make.time_frame import iso
 
 if TYPE_CHECKING:
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def pull(hook: MakeHook, query: AnalyticsQuery, *, page_size: int, destination: Destination) -> dict[str, Any]:
+def pull(
+    hook: MakeHook, query: AnalyticsQuery, *, page_size: int, max_concurrency: int, destination: Destination
+) -> dict[str, Any]:
     """
     Pull every scenario of a query, exactly once, and publish the rows when all are there.
 
@@ -27,6 +32,7 @@ def pull(hook: MakeHook, query: AnalyticsQuery, *, page_size: int, destination: 
     :param hook: The connection.
     :param query: What to pull.
     :param page_size: Entries in each page.
+    :param max_concurrency: The most requests at the same time.
     :param destination: Where the rows go.
     :return: The summary, JSON-serialisable: ``organization_id``, ``zone``, ``date_from``, ``date_to``,
         ``total``, ``row_count``, ``requests``, and the destination's ``path``, ``format``, ``bytes``
@@ -34,63 +40,79 @@ def pull(hook: MakeHook, query: AnalyticsQuery, *, page_size: int, destination: 
     :raises MakeInputError: The result is too large for its destination.
     :raises MakeApiError: The pull failed; nothing was published.
     """
-    date_from, date_to = iso(query.time_frame.date_from), iso(query.time_frame.date_to)
-    extracted_at = iso(datetime.now(UTC).replace(microsecond=0)) or ""
-    progress = _Progress(hook.log)
-    paging = Paging(page_size)
     requests_before = hook.requests_sent
     with destination:
-        for page in hook.iter_pages(query, paging):
-            total = page.total
-            destination.add(
-                to_rows(
-                    page.analytics,
-                    organization_id=query.organization_id,
-                    date_from=date_from,
-                    date_to=date_to,
-                    extracted_at=extracted_at,
+        rows = _Rows(hook.log, query, destination)
+
+        async def read() -> Figures:
+            async with hook.connect(max_concurrency) as ask:
+                return await read_exactly(
+                    ask,
+                    query,
+                    rows,
+                    page_size=page_size,
+                    max_concurrency=max_concurrency,
+                    delay=hook.rules.delay,
                 )
-            )
-            progress.count(len(page.analytics), paging.total_count)
+
+        total = asyncio.run(read())
         summary = destination.publish(
             {
                 "organization_id": query.organization_id,
                 "zone": hook.settings.zone,
-                "date_from": date_from,
-                "date_to": date_to,
+                "date_from": rows.date_from,
+                "date_to": rows.date_to,
                 "total": to_total(total),
-                "row_count": progress.rows,
+                "row_count": rows.count,
                 "requests": hook.requests_sent - requests_before,
             }
         )
-    progress.finish(summary)
+    hook.log.info(
+        "Pulled %d scenarios of organization %d from %s in %d requests, %.0f a second, into %s.",
+        rows.count,
+        query.organization_id,
+        hook.settings.zone,
+        summary["requests"],
+        rows.per_second(),
+        summary["path"] or "XCom",
+    )
     return summary
 
 
-class _Progress:
-    def __init__(self, log: Any) -> None:
-        self._log = log
-        self._began = self._told = time.monotonic()
-        self.pages = self.rows = 0
+class _Rows:
+    """Makes rows of entries, hands them to the destination, and tells the log how it goes."""
 
-    def count(self, rows: int, total: int | None) -> None:
-        self.pages += 1
-        self.rows += rows
+    def __init__(self, log: Any, query: AnalyticsQuery, destination: Destination) -> None:
+        self._log = log
+        self._organization_id = query.organization_id
+        self._destination = destination
+        self._began = self._told = time.monotonic()
+        self._extracted_at = iso(datetime.now(UTC).replace(microsecond=0)) or ""
+        self.date_from, self.date_to = iso(query.time_frame.date_from), iso(query.time_frame.date_to)
+        self.count = self._pages = 0
+
+    def add(self, entries: Sequence[ScenarioFigures], total_count: int | None) -> None:
+        self._destination.add(
+            to_rows(
+                entries,
+                organization_id=self._organization_id,
+                date_from=self.date_from,
+                date_to=self.date_to,
+                extracted_at=self._extracted_at,
+            )
+        )
+        self.count += len(entries)
+        self._pages += 1
         if time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
             self._told = time.monotonic()
-            self._log.info("%d pages, %d of %s scenarios, %.0f a second.", self.pages, self.rows, total, self._rate())
+            self._log.info(
+                "%d pages, %d of %s scenarios, %.0f a second.", self._pages, self.count, total_count, self.per_second()
+            )
 
-    def finish(self, summary: dict[str, Any]) -> None:
-        self._log.info(
-            "Pulled %d scenarios of organization %d from %s in %d pages and %d requests, %.0f a second, into %s.",
-            self.rows,
-            summary["organization_id"],
-            summary["zone"],
-            self.pages,
-            summary["requests"],
-            self._rate(),
-            summary["path"] or "XCom",
-        )
+    def restart(self, error: MakeIncompleteResultError, pause: float) -> None:
+        self._log.warning("The pull begins again in %.1f s: %s.", pause, error.headline())
+        self._destination.restart()
+        self.count = self._pages = 0
 
-    def _rate(self) -> float:
-        return self.rows / max(time.monotonic() - self._began, 1e-6)
+    def per_second(self) -> float:
+        return self.count / max(time.monotonic() - self._began, 1e-6)

@@ -87,16 +87,17 @@ class Pace:
         self._spacing = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._next = float("-inf")
 
-    def reserve(self, now: float) -> float:
+    def claim(self, now: float) -> float:
         """
-        Take the next free time for a request.
+        Ask whether a request may go out.
 
         :param now: The present on a monotonic clock, in seconds.
-        :return: Seconds from now until that time.
+        :return: Zero if it may: its time is taken then. Otherwise the seconds until it is worth asking again.
         """
-        slot = max(now, self._next)
-        self._next = slot + self._spacing
-        return slot - now
+        if now < self._next:
+            return self._next - now
+        self._next = now + self._spacing
+        return 0.0
 
     def pause(self, now: float, seconds: float) -> None:
         """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
@@ -12,23 +12,18 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 from requests.auth import AuthBase
 
-from airflow_provider_make import __version__
-from airflow_provider_make.answer import AnalyticsPage, read_page
+from airflow_provider_make.answer import AnalyticsPage
 from airflow_provider_make.connection import MakeConnection
-from airflow_provider_make.exceptions import (
-    MakeApiError,
-    MakeConnectionError,
-    MakeInputError,
-    MakeResponseError,
-)
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.exchange import Exchange, drive, drive_async
 from airflow_provider_make.failures import failure
 from airflow_provider_make.get_provider_info import get_provider_info
-from airflow_provider_make.paging import Paging
+from airflow_provider_make.paging import Round
 from airflow_provider_make.query import AnalyticsQuery, PageRequest, positive_integer
-from airflow_provider_make.retry import Attempts, Pace, RetryRules
+from airflow_provider_make.retry import RetryRules
+from airflow_provider_make.rounds import Ask
 from airflow_provider_make.time_frame import resolve_time_frame
-
-USER_AGENT = f"airflow-provider-make/{__version__}"
+from airflow_provider_make.transport import USER_AGENT, AiohttpTransport, RequestsTransport, Route
 
 
 class MakeHook(HttpHook):
@@ -69,8 +64,7 @@ class MakeHook(HttpHook):
             raise MakeInputError.expected("auth_type", auth_type, "None: the connection's token authorizes")
         super().__init__(method=method, http_conn_id=make_conn_id, **http_options)
         self.make_conn_id = make_conn_id
-        self.requests_sent = 0
-        self._rules = RetryRules(api_retry_limit, api_retry_delay)
+        self.rules = RetryRules(api_retry_limit, api_retry_delay)
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
@@ -123,6 +117,11 @@ class MakeHook(HttpHook):
                 ", ".join(settings.unknown),
             )
         return settings
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests for analytics sent so far, every try counted."""
+        return self._exchange.requests_sent
 
     @property
     def base_url(self) -> str:
@@ -225,7 +224,7 @@ class MakeHook(HttpHook):
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
-        return self._ask(query, page, self._rules)
+        return self._ask(query, page)
 
     def iter_analytics_pages(
         self,
@@ -262,7 +261,7 @@ class MakeHook(HttpHook):
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
-        return self.iter_pages(query, Paging(size))
+        return self._iter_pages(query, size)
 
     def query(self, *, organization_id: Any = None, **values: Any) -> AnalyticsQuery:
         """
@@ -281,18 +280,12 @@ class MakeHook(HttpHook):
             )
         return AnalyticsQuery.read(organization_id=organization_id, **values)
 
-    def iter_pages(self, query: AnalyticsQuery, paging: Paging) -> Iterator[AnalyticsPage]:
-        """
-        Read the pages that a paging asks for.
-
-        :param query: What the pages are of.
-        :param paging: Which page is next, and whether they add up.
-        :return: An iterator over the pages.
-        """
-        while (page := paging.next_page()) is not None:
-            answer = self._ask(query, page, self._rules)
-            paging.accept(answer)
-            yield answer
+    def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
+        reading = Round(page_size)
+        while batch := reading.next_batch():
+            for asked in batch:
+                page = self._ask(query, asked)
+                yield page.model_copy(update={"analytics": reading.accept(asked, page)})
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -327,53 +320,36 @@ class MakeHook(HttpHook):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    @asynccontextmanager
+    async def connect(self, max_connections: int = 1) -> AsyncGenerator[Ask, None]:
+        """
+        Open the hook's asyncio side: the same requests, retries and errors, side by side on an event loop.
+
+        :param max_connections: The most connections at the same time.
+        :return: In ``async with``: a coroutine function that asks for a page of a query.
+        """
+        async with AiohttpTransport(self._route, max_connections, self._exchange.count) as transport:
+
+            async def ask(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
+                return await drive_async(self._exchange.ask(query, page), transport)
+
+            yield ask
+
+    @cached_property
+    def _route(self) -> Route:
+        return Route.find(self.settings)
+
+    @cached_property
+    def _exchange(self) -> Exchange:
+        return Exchange(self.settings, self.rules, self.log)
+
     @cached_property
     def _session(self) -> requests.Session:
         return self.get_conn(headers={"Accept": "application/json"})
 
-    @cached_property
-    def _pace(self) -> Pace:
-        return Pace(self.settings.requests_per_minute)
-
-    def _ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules) -> AnalyticsPage:
-        attempts = Attempts(rules)
-        while True:
-            time.sleep(self._pace.reserve(time.monotonic()))
-            try:
-                return read_page(self._send(query.path, query.parameters(page)), page)
-            except MakeApiError as error:
-                pause = attempts.pause_after(error)
-                self.log.warning("%s failed, the next follows in %.1f s: %s", attempts, pause, error.headline())
-                self._pace.pause(time.monotonic(), pause)
-
-    def _send(self, path: str, parameters: list[tuple[str, str]]) -> bytes:
-        settings = self.settings
-        self.requests_sent += 1
-        try:
-            response = self._session.get(
-                f"{settings.base_url}/{path}",
-                params=parameters,
-                timeout=settings.timeout,
-                allow_redirects=False,
-                # Given here as well as on the session, where requests lets environment variables win.
-                verify=settings.verify,
-                proxies=dict(settings.proxies),
-            )
-        except requests.exceptions.Timeout:
-            raise MakeConnectionError(f"no answer within {settings.timeout:g} s") from None
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
-            raise MakeResponseError(f"the answer was cut off: {self._reason(error)}") from None
-        except requests.exceptions.RequestException as error:
-            raise MakeConnectionError(f"{settings.zone} could not be reached: {self._reason(error)}") from None
-        self.check_response(response)
-        return response.content
-
-    def _reason(self, error: Exception) -> str:
-        # The innermost cause: requests and urllib3 wrap it in texts that repeat host and URL.
-        cause: Any = error
-        while isinstance(inner := getattr(cause, "reason", None) or next(iter(cause.args), None), Exception):
-            cause = inner
-        return f"{type(cause).__name__}: {cause}".replace(self.settings.token, "***")[:300]
+    def _ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None) -> AnalyticsPage:
+        transport = RequestsTransport(self._route, self._session, self._exchange.count)
+        return drive(self._exchange.ask(query, page, rules), transport)
 
 
 class _TokenAuth(AuthBase):

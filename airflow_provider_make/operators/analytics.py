@@ -41,8 +41,7 @@ class MakeAnalyticsOperator(BaseOperator):
         sort by centicredits.
     :param sort_dir: ``asc`` or ``desc``.
     :param page_size: Scenarios to ask for in each request; one or more. Make may give fewer.
-    :param max_concurrency: The most requests at the same time; one or more. This version sends one after
-        another, whatever it says.
+    :param max_concurrency: The most requests, connections, and pages in memory at the same time; one or more.
     :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it. It appears whole
         or not at all, over what was there. None for rows in XCom.
     :param output_format: ``jsonl``; None to go by the suffix of ``output_path``.
@@ -141,7 +140,7 @@ class MakeAnalyticsOperator(BaseOperator):
         from airflow_provider_make.destination import open_destination
         from airflow_provider_make.pull import pull
 
-        positive_integer("max_concurrency", self.max_concurrency)
+        max_concurrency = positive_integer("max_concurrency", self.max_concurrency)
         page_size = positive_integer("page_size", self.page_size)
         time_frame = resolve_time_frame(
             now=datetime.now(UTC),
@@ -167,4 +166,4 @@ class MakeAnalyticsOperator(BaseOperator):
                 sort_by=self.sort_by,
                 sort_dir=self.sort_dir,
             )
-            return pull(hook, query, page_size=page_size, destination=destination)
+            return pull(hook, query, page_size=page_size, max_concurrency=max_concurrency, destination=destination)

@@ -17,7 +17,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-from airflow_provider_make.sandbox.answers import answer
+from airflow_provider_make.sandbox.answers import EncodedAnswers, encode
 from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, answer_with, refuse
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
@@ -85,8 +85,8 @@ class Endpoint:
         self._organizations = organizations
         self._authorizations = (f"Token {token}", f"Bearer {token}")
         self._latency = latency
-        self._page_cap = page_cap
-        self._shuffle = random.Random(f"ties/{seed}") if shuffle_ties else None
+        shuffle = random.Random(f"ties/{seed}") if shuffle_ties else None
+        self._answers = EncodedAnswers(page_cap=page_cap, shuffle=shuffle)
         self._requests_per_minute = requests_per_minute
         self._answered_at: dict[int, deque[float]] = {id_: deque() for id_ in organizations}
         self._fault_rate = fault_rate
@@ -159,7 +159,7 @@ class Endpoint:
             await asyncio.sleep(self._latency)
             response = await answer_with(fault, request) if fault is not None else None
             if response is None:
-                response = web.json_response(self._body(request), dumps=_dump)
+                response = web.Response(body=self._body(request), content_type="application/json", charset="utf-8")
             return response
         except Refusal as refusal:
             return refuse(refusal)
@@ -194,7 +194,7 @@ class Endpoint:
                 self._action_error = self._action_error or error
         return fault
 
-    def _body(self, request: web.BaseRequest) -> object:
+    def _body(self, request: web.BaseRequest) -> bytes:
         match = _ANALYTICS_PATH.fullmatch(request.path)
         if match is None and request.path != _USER_PATH:
             raise Refusal(404)
@@ -203,15 +203,14 @@ class Endpoint:
         if request.headers.get("Authorization") not in self._authorizations:
             raise Refusal(401)
         if match is None:
-            return {"authUser": {"id": 1, "name": "Sandbox"}}
+            return encode({"authUser": {"id": 1, "name": "Sandbox"}})
         if not re.fullmatch(r"[0-9]{1,18}", match[1]):
             raise Refusal(400, [f"Invalid value {match[1]!r} of 'organizationId': an integer is needed."])
         organization = self._organizations.get(int(match[1]))
         if organization is None:
             raise Refusal(403)
         self._count_against_limit(organization.organization_id)
-        query = parse_query(request.query.items(), datetime.now(UTC))
-        return answer(organization, query, page_cap=self._page_cap, shuffle=self._shuffle)
+        return self._answers.give(organization, parse_query(request.query.items(), datetime.now(UTC)))
 
     def _count_against_limit(self, organization_id: int) -> None:
         if self._requests_per_minute is None:
@@ -239,7 +238,3 @@ class Endpoint:
         except ValueError as error:
             raise Refusal(400, [f"{error}."]) from None
         return web.json_response({"queued": len(faults)})
-
-
-def _dump(body: object) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -67,6 +67,13 @@ class Organization:
         self._further = generate_scenarios(organization_id, seed)
         self._scenarios = list(islice(self._further, scenarios))
         self._results: OrderedDict[Selection, Result] = OrderedDict()
+        self._revision = 0
+
+    @property
+    def revision(self) -> int:
+        """How often scenarios came or went: two answers to one query are alike as long as this is."""
+        with self._lock:
+            return self._revision
 
     @property
     def scenarios(self) -> list[Scenario]:
@@ -84,7 +91,7 @@ class Organization:
         with self._lock:
             new = list(islice(self._further, count))
             self._scenarios.extend(new)
-            self._results.clear()
+            self._changed()
             return new
 
     def delete_scenarios(self, ids: Iterable[int]) -> None:
@@ -100,7 +107,7 @@ class Organization:
             if unknown:
                 raise ValueError(f"organization {self.organization_id} has no scenario {sorted(unknown)}")
             self._scenarios = [scenario for scenario in self._scenarios if scenario.id not in doomed]
-            self._results.clear()
+            self._changed()
 
     def select(self, selection: Selection) -> Result:
         """
@@ -116,6 +123,10 @@ class Organization:
                     self._results.popitem(last=False)
             self._results.move_to_end(selection)
             return self._results[selection]
+
+    def _changed(self) -> None:
+        self._results.clear()
+        self._revision += 1
 
 
 _KEYS: Mapping[str, Callable[[Row], str | float | None]] = {

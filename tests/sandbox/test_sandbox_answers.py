@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.sandbox.answers import answer, total
+from airflow_provider_make.sandbox import answers as module
+from airflow_provider_make.sandbox.answers import EncodedAnswers, answer, encode, total
 from airflow_provider_make.sandbox.data import Figures
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import Query, Selection
@@ -160,3 +161,43 @@ def test_shuffling_moves_ties_only_and_anew_each_time(organization: Organization
     assert len(orders) == 4
     again = random.Random(0)
     assert ask(organization, Query(HOUR, limit=1000), shuffle=again)["analytics"] == shuffled[0]
+
+
+def test_a_repeated_answer_is_not_made_again(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = EncodedAnswers(page_cap=50)
+    queries = [Query(HOUR), Query(HOUR, offset=50), Query(HOUR, limit=10), Query(HOUR, return_total_count=True)]
+    first = [answers.give(organization, query) for query in queries]
+    assert first == [encode(answer(organization, query, page_cap=50)) for query in queries]
+    assert answers.give(Organization(2, 5), queries[0]) != first[0]
+    monkeypatch.setattr(module, "answer", None)
+    assert [answers.give(organization, query) for query in queries] == first
+
+
+def test_what_is_remembered_is_the_organization_of_the_moment() -> None:
+    organization, answers = Organization(1, 3), EncodedAnswers()
+
+    def ids() -> list[int]:
+        return [entry["id"] for entry in json.loads(answers.give(organization, Query(HOUR)))["analytics"]]
+
+    before = ids()
+    organization.delete_scenarios(before[:1])
+    assert ids() == before[1:]
+    new = organization.add_scenarios(1)[0].id
+    assert sorted(ids()) == [*sorted(before[1:]), new]
+
+
+def test_shuffled_answers_are_not_remembered(organization: Organization) -> None:
+    answers = EncodedAnswers(shuffle=random.Random(0))
+    assert len({answers.give(organization, Query(HOUR)) for _ in range(4)}) == 4
+
+
+def test_the_answers_longest_unused_are_forgotten(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers, one = EncodedAnswers(), Query(HOUR, limit=1)
+    body = answers.give(organization, one)
+    monkeypatch.setattr(module, "_REMEMBERED_BYTES", 2 * len(body) + 20)
+    assert answers.give(organization, Query(HOUR, limit=1, offset=1)) != body
+    assert answers.give(organization, one) is body
+    assert answers.give(organization, Query(HOUR, limit=1, offset=2)) != body
+    assert answers.give(organization, one) is body
+    assert answers.give(organization, Query(HOUR)) not in answers._remembered.values()
+    assert answers._bytes == 0 == len(answers._remembered)

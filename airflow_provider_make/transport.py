@@ -1,0 +1,254 @@
+"""How a request travels: by requests in tasks, by aiohttp on an event loop; by the same route, with the same errors."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import aiohttp
+import requests
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+
+from airflow_provider_make import __version__
+from airflow_provider_make.connection import MakeConnection
+from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
+
+USER_AGENT = f"airflow-provider-make/{__version__}"
+# The timeout is between two pieces of an answer; this many times it, the whole answer has to be there.
+WHOLE_ANSWER = 10
+
+
+class Request(NamedTuple):
+    """
+    A GET request.
+
+    :param path: Relative to the connection's base URL.
+    :param parameters: Names and values of the URL's query, not yet quoted.
+    """
+
+    path: str
+    parameters: list[tuple[str, str]]
+
+
+class Answer(NamedTuple):
+    """
+    An HTTP answer.
+
+    :param status: The status code.
+    :param headers: The headers, found by their names in any case.
+    :param body: The whole body.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Route:
+    """
+    The way to a zone, as the connection and, where it trusts it, the environment lay down.
+
+    :param connection: The connection.
+    :param proxy: URL of the proxy; None to go straight. May hold credentials.
+    :param verify: False, or the path of the CA bundle, a file or a folder.
+    """
+
+    connection: MakeConnection
+    proxy: str | None
+    verify: bool | str
+
+    @classmethod
+    def find(cls, connection: MakeConnection) -> Route:
+        """
+        Find the way by the rules of requests: ``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE`` and their like.
+
+        :param connection: The connection; what it says comes before the environment.
+        :return: The route.
+        :raises MakeInputError: A proxy has no http or https URL, or a certificate is not there.
+        """
+        session = requests.Session()
+        session.trust_env = connection.trust_env
+        found = session.merge_environment_settings(
+            connection.base_url, dict(connection.proxies), None, connection.verify, None
+        )
+        proxy = select_proxy(connection.base_url, found["proxies"])
+        if proxy:
+            proxy = proxy if "://" in proxy else f"http://{proxy}"
+            if not proxy.startswith(("http://", "https://")):
+                raise MakeInputError("The proxy's URL is not valid: expected http:// or https://.")
+        verify: bool | str = DEFAULT_CA_BUNDLE_PATH if found["verify"] is True else found["verify"] or False
+        for name, path in (("verify", verify), *(("cert", path) for path in _paths(connection.cert))):
+            if isinstance(path, str) and not os.path.exists(path):
+                raise MakeInputError.expected(name, path, "a path that exists on this worker")
+        return cls(connection, proxy or None, verify)
+
+    def url(self, request: Request) -> str:
+        """
+        Make the URL of a request, without its query.
+
+        :param request: The request.
+        :return: The URL.
+        """
+        return f"{self.connection.base_url}/{request.path}"
+
+    @cached_property
+    def ssl_context(self) -> ssl.SSLContext:
+        """TLS for aiohttp, as requests would make it."""
+        context = ssl.create_default_context()
+        if self.verify is False:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            path = str(self.verify)
+            folder = os.path.isdir(path)
+            context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
+        if paths := _paths(self.connection.cert):
+            context.load_cert_chain(*paths)
+        return context
+
+    def late(self) -> MakeApiError:
+        """Make the error for an answer that did not come in time."""
+        return MakeConnectionError(f"no answer from {self.connection.zone} within {self.connection.timeout:g} s")
+
+    def cut_off(self, error: Exception) -> MakeApiError:
+        """Make the error for an answer that ended too early."""
+        return MakeResponseError(f"the answer was cut off: {self._reason(error)}")
+
+    def unreachable(self, error: Exception) -> MakeApiError:
+        """Make the error for a connection that failed or dropped before the answer."""
+        return MakeConnectionError(f"{self.connection.zone} could not be reached: {self._reason(error)}")
+
+    def _reason(self, error: Exception) -> str:
+        # The innermost cause: requests and urllib3 wrap it in texts that repeat host and URL.
+        cause: Any = error
+        while isinstance(inner := getattr(cause, "reason", None) or next(iter(cause.args), None), Exception):
+            cause = inner
+        text = f"{type(cause).__name__}: {cause}".replace(self.connection.token, "***")
+        if self.proxy:
+            text = text.replace(self.proxy, "the proxy")
+        return text[:300]
+
+
+class RequestsTransport:
+    """
+    Requests, one after the other, over a session that stays alive.
+
+    :param route: The way to the zone.
+    :param session: A session that authorizes.
+    :param on_sent: Called for each request that goes out.
+    """
+
+    def __init__(self, route: Route, session: requests.Session, on_sent: Callable[[], None]) -> None:
+        self._route = route
+        self._on_sent = on_sent
+        self._session = session
+        # The route has what the environment says already.
+        session.trust_env = False
+
+    def send(self, request: Request) -> Answer | MakeApiError:
+        """
+        Send a request.
+
+        :param request: The request.
+        :return: The answer, whatever its status; or the error, where none came whole.
+        """
+        route, timeout = self._route, self._route.connection.timeout
+        deadline = time.monotonic() + WHOLE_ANSWER * timeout
+        self._on_sent()
+        try:
+            with self._session.get(
+                route.url(request),
+                params=request.parameters,
+                timeout=timeout,
+                allow_redirects=False,
+                stream=True,
+                verify=route.verify,
+                cert=route.connection.cert,
+                proxies={"http": route.proxy, "https": route.proxy} if route.proxy else {},
+            ) as response:
+                body = b""
+                for piece in response.iter_content(1 << 20):
+                    body += piece
+                    if time.monotonic() > deadline:
+                        return route.late()
+                return Answer(response.status_code, response.headers, body)
+        except requests.exceptions.Timeout:
+            return route.late()
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+            return route.cut_off(error)
+        except requests.exceptions.RequestException as error:
+            # requests tells a timeout amid a body as a lost connection.
+            return route.late() if "timed out" in str(error) else route.unreachable(error)
+
+
+class AiohttpTransport:
+    """
+    Requests side by side on an event loop, over connections that stay alive. Used in ``async with``.
+
+    :param route: The way to the zone.
+    :param max_connections: The most connections at the same time.
+    :param on_sent: Called for each request that goes out; not for one that is cancelled before.
+    """
+
+    def __init__(self, route: Route, max_connections: int, on_sent: Callable[[], None]) -> None:
+        self._route = route
+        self._on_sent = on_sent
+        self._max_connections = max_connections
+
+    async def __aenter__(self) -> Self:
+        timeout = self._route.connection.timeout
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(self._count)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._route.ssl_context),
+            timeout=aiohttp.ClientTimeout(total=WHOLE_ANSWER * timeout, sock_connect=timeout, sock_read=timeout),
+            headers={
+                "User-Agent": USER_AGENT,
+                "Accept": "application/json",
+                "Authorization": self._route.connection.authorization,
+            },
+            trace_configs=[trace],
+            trust_env=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        # aiohttp would send a request again by itself; tries are ours to count.
+        self._session._retry_connection = False
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self._session.close()
+
+    async def _count(self, *_: Any) -> None:
+        self._on_sent()
+
+    async def send(self, request: Request) -> Answer | MakeApiError:
+        """
+        Send a request.
+
+        :param request: The request.
+        :return: The answer, whatever its status; or the error, where none came whole.
+        """
+        route = self._route
+        try:
+            async with self._session.get(
+                route.url(request), params=request.parameters, allow_redirects=False, proxy=route.proxy
+            ) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except TimeoutError:
+            return route.late()
+        except aiohttp.ClientPayloadError as error:
+            return route.cut_off(error)
+        except (aiohttp.ClientError, OSError) as error:
+            return route.unreachable(error)
+
+
+def _paths(cert: str | tuple[str, str] | None) -> tuple[str, ...]:
+    if cert is None:
+        return ()
+    return (cert,) if isinstance(cert, str) else cert

@@ -1,0 +1,1 @@
+"""The provider side by side with what its users run today: ``make bench``."""

@@ -1,0 +1,81 @@
+"""Contender: the HTTP provider's operator with a pagination function, as its documentation shows it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+from airflow.providers.http.operators.http import HttpOperator
+
+from benchmarks.job import PAGE_SIZE, Job, Pull, now, to_row
+
+
+def next_page(response: requests.Response) -> dict[str, Any] | None:
+    """
+    Choose the page after an answer. It goes by what came, so it gets over a server with shorter pages.
+
+    :param response: The answer.
+    :return: What changes in the next request; None after the last page.
+    """
+    body = response.json()
+    seen = body["pg"]["offset"] + len(body["analytics"])
+    return {"data": {"pg[offset]": seen}} if seen < body["pg"]["totalCount"] else None
+
+
+def write_jsonl(rows: Iterator[dict[str, Any]], output: Path) -> None:
+    """
+    Write rows as JSON Lines.
+
+    :param rows: The rows.
+    :param output: The file.
+    """
+    with output.open("w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+WRITERS = {"jsonl": write_jsonl}
+
+
+def prepare(job: Job) -> Pull:
+    """
+    Set up the operator; the token is a header in the connection's extra.
+
+    :param job: The job.
+    :return: Executes it.
+    """
+    os.environ["AIRFLOW_CONN_MAKE_API"] = json.dumps(
+        {"conn_type": "http", "host": job.base_url, "extra": {"Authorization": f"Token {job.token}"}}
+    )
+    write = WRITERS[job.output_format]
+
+    def write_rows(responses: list[requests.Response]) -> str:
+        extracted_at = now()
+        entries = (entry for response in responses for entry in response.json()["analytics"])
+        write((to_row(job, extracted_at, entry) for entry in entries), job.output)
+        return str(job.output)
+
+    operator = HttpOperator(
+        task_id="pull",
+        http_conn_id="make_api",
+        method="GET",
+        endpoint=f"analytics/{job.organization_id}",
+        data={
+            "timeframe[dateFrom]": job.date_from,
+            "timeframe[dateTo]": job.date_to,
+            "pg[limit]": PAGE_SIZE,
+            "pg[offset]": 0,
+            "pg[returnTotalCount]": "true",
+        },
+        pagination_function=next_page,
+        response_filter=write_rows,
+    )
+
+    def pull() -> list[Path]:
+        operator.execute({})
+        return [job.output]
+
+    return pull

@@ -1,0 +1,101 @@
+"""The job that every contender does: all scenarios of one organization into one local file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+PAGE_SIZE = 1000
+MAX_CONCURRENCY = 8
+
+# Begins the job when called, and returns the files with the rows.
+Pull = Callable[[], list[Path]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    What to pull, and into which file.
+
+    :param base_url: URL of the API, ends in ``/api/v2``.
+    :param token: The API token.
+    :param organization_id: The organization to pull.
+    :param date_from: Begin of the time frame, ISO 8601.
+    :param date_to: End of the time frame, likewise.
+    :param output: The file to write.
+    :param output_format: One of ``benchmarks.rows.FORMATS``.
+    """
+
+    base_url: str
+    token: str
+    organization_id: int
+    date_from: str
+    date_to: str
+    output: Path
+    output_format: str
+
+
+# Columns by Make's names, between organization_id and the columns that are alike in all rows of a pull.
+COLUMNS = {
+    "id": "scenario_id",
+    "imtId": "imt_id",
+    "name": "name",
+    "status": "status",
+    "teamId": "team_id",
+    "teamName": "team_name",
+    "executions": "executions",
+    "operations": "operations",
+    "centicredits": "centicredits",
+    "errors": "errors",
+    "errorRate": "error_rate",
+    "executionsChange": "executions_change",
+    "operationsChange": "operations_change",
+    "centicreditsChange": "centicredits_change",
+    "errorsChange": "errors_change",
+    "errorRateChange": "error_rate_change",
+}
+
+
+def yesterday() -> tuple[str, str]:
+    """
+    Give the time frame of a daily pull.
+
+    :return: Begin and end of yesterday (UTC), ISO 8601.
+    """
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _iso(today - timedelta(days=1)), _iso(today)
+
+
+def now() -> str:
+    """
+    Tell the time for the column ``extracted_at``.
+
+    :return: The present, ISO 8601.
+    """
+    return _iso(datetime.now(UTC).replace(microsecond=0))
+
+
+def to_row(job: Job, extracted_at: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Make a row of an entry, with the provider's columns, as a user's own Python would.
+
+    :param job: The job.
+    :param extracted_at: When the pull began.
+    :param entry: An entry of ``analytics``.
+    :return: The row.
+    """
+    row: dict[str, Any] = {"organization_id": job.organization_id}
+    for name, column in COLUMNS.items():
+        row[column] = entry.get(name)
+    row["date_from"] = job.date_from
+    row["date_to"] = job.date_to
+    row["extracted_at"] = extracted_at
+    row["extra"] = None
+    return row
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,98 @@
+"""The process of one run (``benchmarks.measure``), seen from the process that directs the runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+from benchmarks.job import Job, yesterday
+from benchmarks.server import ORGANIZATION, REHEARSAL_ORGANIZATION, Server
+
+# Chosen once: a server that has to make other pages after midnight would be slow in the middle of the runs.
+TIME_FRAME = yesterday()
+
+
+class Process:
+    """
+    A fresh process for one run of a contender; a context manager. What it wrote is gone after the block.
+
+    :param contender: Who runs.
+    :param server: The server to pull from.
+    :param output_format: What to write.
+    """
+
+    def __init__(self, contender: str, server: Server, output_format: str) -> None:
+        self.contender = contender
+        self._server = server
+        self._format = output_format
+
+    def __enter__(self) -> Self:
+        self._folder = tempfile.TemporaryDirectory(prefix="benchmark-")
+        folder = Path(self._folder.name)
+        self._log = folder / "log"
+        output = folder / f"scenarios.{self._format}"
+        server = self._server
+        job = Job(server.base_url, server.token, ORGANIZATION, *TIME_FRAME, output, self._format)
+        rehearsal = replace(job, organization_id=REHEARSAL_ORGANIZATION, output=output.with_stem("rehearsal"))
+        arguments = [json.dumps(asdict(one), default=str) for one in (job, rehearsal)]
+        with self._log.open("wb") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks.measure", self.contender, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=_environment(folder),
+                text=True,
+            )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def wait_until_ready(self) -> None:
+        """
+        Wait until imports and rehearsal are done.
+
+        :raises RuntimeError: The process ended instead.
+        """
+        self._read()
+
+    def run(self) -> dict[str, Any]:
+        """
+        Have the job done.
+
+        :return: What it took, and the ``files``.
+        :raises RuntimeError: The process ended without telling.
+        """
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+        return dict(json.loads(self._read()))
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            tail = self._log.read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"{self.contender} ended without a result:\n{tail}")
+        return line
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    # Nothing of the user's own Airflow or dlt takes part, and nothing is left behind in them.
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DLT"))}
+    return {
+        **own,
+        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "NO_PROXY": "*",
+    }

@@ -1,0 +1,184 @@
+"""Whole pulls over real sockets: exact or an error, whatever the server does."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.sandbox import Organization, Sandbox
+
+Start = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def start(make_sandbox_factory: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """Give a function that starts a sandbox, and makes it the connection's."""
+
+    def started(extra: dict[str, Any] | None = None, **options: Any) -> Sandbox:
+        sandbox = make_sandbox_factory(**options)
+        connection = json.loads(sandbox.connection_json)
+        connection["extra"] |= extra or {}
+        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
+        return sandbox
+
+    return started
+
+
+def pull(**arguments: Any) -> dict[str, Any]:
+    operator = MakeAnalyticsOperator(
+        task_id="pull", **{"max_xcom_bytes": 50_000_000, "api_retry_delay": 0.01, **arguments}
+    )
+    summary: dict[str, Any] = operator.execute({})
+    return summary
+
+
+def ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [row["scenario_id"] for row in rows]
+
+
+def truth(sandbox: Sandbox, sort_by: str = "name", sort_dir: str = "asc") -> list[int]:
+    return [entry["id"] for entry in sandbox.truth(sort_by=sort_by, sort_dir=sort_dir)]
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 3, 8])
+def test_pages_come_side_by_side_over_few_connections(max_concurrency: int, start: Start) -> None:
+    sandbox = start(scenarios=2000, latency=0.02)
+    summary = pull(page_size=50, max_concurrency=max_concurrency)
+    assert ids(summary["rows"]) == truth(sandbox)
+    assert summary["requests"] == len(sandbox.requests) == 40
+    assert sandbox.connections <= max_concurrency
+    arrived = [request.arrived_at for request in sandbox.requests]
+    # One after another would take the latency forty times.
+    assert (arrived[-1] - arrived[0] < 0.02 * 39) == (max_concurrency > 1)
+
+
+def test_two_hundred_pulls_with_a_fifth_of_all_answers_faulty(start: Start) -> None:
+    sandbox = start(scenarios=400)
+    kinds = ["429:0", "500", "503:0", "reset", "truncate", "html", "empty", "shape"]
+    chance = random.Random(0)
+    sandbox.fail(*[chance.choice(kinds) if chance.random() < 0.2 else None for _ in range(3000)])
+    expected = truth(sandbox)
+    exact, errors = 0, 0
+    for _ in range(200):
+        try:
+            assert ids(pull(page_size=100)["rows"]) == expected
+            exact += 1
+        except MakeApiError as error:
+            assert len(error.tries) == 5
+            errors += 1
+    assert exact >= 197
+    assert exact + errors == 200
+
+
+@pytest.mark.parametrize("fault", ["429:0", "503", "reset", "truncate", "html", "empty", "shape"])
+def test_a_pull_resumes_where_it_was(fault: str, start: Start) -> None:
+    sandbox = start(scenarios=1000)
+    sandbox.fail(fault, None, None, fault, None, fault)
+    summary = pull(page_size=100)
+    assert ids(summary["rows"]) == truth(sandbox)
+    assert summary["requests"] == len(sandbox.requests) == 10 + 3
+
+
+def test_a_rate_limit_stops_the_whole_pull_for_its_retry_after(start: Start) -> None:
+    sandbox = start(scenarios=2000, latency=0.01)
+    sandbox.fail(*[None] * 10, "429:1")
+    assert ids(pull(page_size=50, max_concurrency=4)["rows"]) == truth(sandbox)
+    arrived = [request.arrived_at for request in sandbox.requests]
+    gaps = [later - earlier for earlier, later in zip(arrived, arrived[1:], strict=False)]
+    longest = max(gaps)
+    assert longest >= 0.9
+    # Those under way came still; nothing new was sent after that.
+    assert 11 <= gaps.index(longest) + 1 <= 11 + 4
+
+
+def test_requests_per_minute_are_kept_side_by_side(start: Start) -> None:
+    sandbox = start({"requests_per_minute": 1200}, scenarios=500)
+    assert ids(pull(page_size=25)["rows"]) == truth(sandbox)
+    arrived = [request.arrived_at for request in sandbox.requests]
+    assert arrived[-1] - arrived[0] >= 19 * 0.05 - 0.05
+
+
+@pytest.mark.parametrize("sort_by", ["name", "errors", "error_rate", "team_name", "operations", "executions_change"])
+@pytest.mark.parametrize("sort_dir", ["asc", "desc"])
+@pytest.mark.parametrize("absent_first", [False, True])
+def test_shuffled_ties_are_exact_and_in_the_order_asked_for(
+    sort_by: str, sort_dir: str, absent_first: bool, start: Start
+) -> None:
+    sandbox = start(scenarios=1000, shuffle_ties=True, absent_first=absent_first)
+    rows = pull(page_size=90, sort_by=sort_by, sort_dir=sort_dir)["rows"]
+    assert sorted(ids(rows)) == sorted(truth(sandbox))
+    wire = {"error_rate": "errorRate", "team_name": "teamName", "executions_change": "executionsChange"}
+    key = wire.get(sort_by, sort_by)
+    in_order = [entry.get(key) for entry in sandbox.truth(sort_by=key, sort_dir=sort_dir)]
+    assert [row[sort_by] for row in rows] == in_order
+
+
+def delete_first(organization: Organization) -> None:
+    by_name = sorted(organization.scenarios, key=lambda scenario: scenario.name)
+    organization.delete_scenarios([by_name[0].id])
+
+
+def add_some(organization: Organization) -> None:
+    organization.add_scenarios(5)
+
+
+@pytest.mark.parametrize("change", [delete_first, add_some])
+@pytest.mark.parametrize("number", [2, 5, 9])
+def test_drift_midway_is_recovered_from(change: Callable[[Organization], None], number: int, start: Start) -> None:
+    sandbox = start(scenarios=900)
+    sandbox.at_request(number, change)
+    summary = pull(page_size=100)
+    assert ids(summary["rows"]) == truth(sandbox)
+    # One that was cancelled with the round may not have arrived.
+    assert len(sandbox.requests) <= summary["requests"] <= len(sandbox.requests) + 8
+
+
+def test_a_deletion_behind_and_an_addition_ahead_are_noticed(start: Start) -> None:
+    sandbox = start(scenarios=900)
+
+    def swap(organization: Organization) -> None:
+        delete_first(organization)
+        organization.add_scenarios(1)
+
+    sandbox.at_request(4, swap)
+    assert ids(pull(page_size=100, max_concurrency=1)["rows"]) == truth(sandbox)
+
+
+def test_data_that_never_rest_are_an_error_and_leave_the_old_file(start: Start, tmp_path: Path) -> None:
+    sandbox = start(scenarios=300)
+    path = tmp_path / "analytics.jsonl"
+    pull(output_path=str(path))
+    old = path.read_bytes()
+    for number in range(3, 60):
+        sandbox.at_request(number, delete_first)
+    with pytest.raises(MakeIncompleteResultError, match="5 tries"):
+        pull(page_size=100, output_path=str(path))
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rows_of_a_failed_round_are_not_written(start: Start, tmp_path: Path) -> None:
+    sandbox = start(scenarios=900)
+    sandbox.at_request(9, delete_first)
+    path = tmp_path / "analytics.jsonl"
+    summary = pull(page_size=100, output_path=str(path), max_concurrency=1)
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert ids(rows) == truth(sandbox)
+    assert summary["bytes"] == path.stat().st_size
+
+
+def test_an_error_ends_the_pull_soon_though_others_are_under_way(start: Start) -> None:
+    sandbox = start({"timeout": 30}, scenarios=1000)
+    sandbox.fail(None, "stall:20", "stall:20", "403")
+    began = time.monotonic()
+    with pytest.raises(MakeApiError, match="403"):
+        pull(page_size=100, max_concurrency=3)
+    assert time.monotonic() - began < 10
