@@ -1,0 +1,111 @@
+"""The whole pull against a model of a server that drifts and fails: the rows are the truth, or nothing is written."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeIncompleteResultError
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.query import AnalyticsQuery, PageRequest
+from airflow_provider_make.transport import Answer, Request
+from tests.test_rounds import Server, servers
+
+DROPPED = MakeConnectionError("dropped")
+FAULTS: list[Answer | MakeApiError] = [
+    Answer(429, {"retry-after": "0"}, b'{"message": "Requests limit"}'),
+    Answer(503, {}, b"<html>down</html>"),
+    Answer(200, {}, b""),
+    Answer(200, {}, b"<html>sign in</html>"),
+    Answer(200, {}, b'{"total": {}, "analytics": [], "pg": {"totalCount": 7, "offset": 1000000}}'),
+    DROPPED,
+]
+
+
+class ModelTransport:
+    """Stands in for aiohttp's side: answers of the model, and faults between them."""
+
+    server: Server
+    faults: list[Answer | MakeApiError | None]
+
+    def __init__(self, route: Any, max_connections: int, on_sent: Callable[[], None]) -> None:
+        self.on_sent = on_sent
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        pass
+
+    async def send(self, request: Request) -> Answer | MakeApiError:
+        self.on_sent()
+        if self.faults and (fault := self.faults.pop(0)):
+            return fault
+        asked = dict(request.parameters)
+        query = AnalyticsQuery.read(organization_id=1, sort_by=asked["pg[sortBy]"], sort_dir=asked["pg[sortDir]"])
+        page = await self.server.ask(query, PageRequest(offset=int(asked["pg[offset]"]), limit=int(asked["pg[limit]"])))
+        pagination = page.pg.model_dump(exclude_none=True)
+        body = {"total": page.total, "analytics": page.analytics, "pg": pagination}
+        return Answer(200, {}, json.dumps(body).encode())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_make.hooks.make.AiohttpTransport", ModelTransport)
+        patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", "make://:some-token@eu1.make.com/?organization_id=1")
+        yield
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    servers(drifts=True),
+    st.lists(st.none() | st.sampled_from(FAULTS), max_size=40),
+    st.integers(1, 10),
+    st.sampled_from(["name", "errors", "error_rate"]),
+    st.sampled_from(["asc", "desc"]),
+)
+def test_the_rows_are_the_truth_or_nothing_is_written(
+    drawn: tuple[Server, int],
+    faults: list[Answer | MakeApiError | None],
+    max_concurrency: int,
+    sort_by: str,
+    sort_dir: str,
+) -> None:
+    server, page_size = drawn
+    ModelTransport.server, ModelTransport.faults = server, list(faults)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "analytics.jsonl"
+        operator = MakeAnalyticsOperator(
+            task_id="pull",
+            page_size=page_size,
+            max_concurrency=max_concurrency,
+            sort_by=sort_by,
+            sort_dir=sort_dir,
+            output_path=str(path),
+            api_retry_delay=0.0,
+        )
+        try:
+            summary = operator.execute({})
+        except MakeApiError as error:
+            assert isinstance(error, MakeIncompleteResultError) or any(faults)
+            assert len(error.tries) == 5
+            assert list(Path(folder).iterdir()) == []
+            return
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    ids = [row["scenario_id"] for row in rows]
+    assert len(ids) == len(set(ids)) == summary["row_count"]
+    assert set(ids) <= server.ever
+    if not server.drift:
+        key = {"error_rate": "errorRate"}.get(sort_by, sort_by)
+        assert sorted(ids) == server.ids
+        assert [row[sort_by] for row in rows] == [entry.get(key) for entry in server.truth(key, sort_dir)]
+    elif server.cap is None and page_size > 1 and sort_by == "name":
+        assert server.always <= set(ids)
