@@ -6,22 +6,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Required
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
 
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.query import PageRequest
 
-
-def _digits(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
-
-
 _Int64 = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 _Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 _Percentage = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 # A decimal integer in a string, as it can exceed 64 bits.
-_Centicredits = Annotated[Annotated[int, Field(strict=True, ge=0)] | None, BeforeValidator(_digits)]
+_Centicredits = Annotated[str, Field(strict=True, pattern="^[0-9]{1,1000}$"), AfterValidator(int)]
 
 
 class Figures(TypedDict, total=False):
@@ -31,7 +26,7 @@ class Figures(TypedDict, total=False):
 
     executions: _Count | None
     operations: _Count | None
-    centicredits: _Centicredits
+    centicredits: _Centicredits | None
     errors: _Count | None
     errorRate: _Percentage | None
     executionsChange: _Percentage | None
@@ -167,15 +162,31 @@ def to_rows(
         absent is None; ``extra`` is a JSON object of the fields this version does not know, or None.
     """
     for entry in entries:
-        row: dict[str, Any] = {"organization_id": organization_id}
-        for column, name in SCENARIO_COLUMNS.items():
-            row[column] = entry.get(name)
-        row["centicredits"] = _text(row["centicredits"])
-        row["date_from"] = date_from
-        row["date_to"] = date_to
-        row["extracted_at"] = extracted_at
-        row["extra"] = _extra(entry, _KNOWN)
-        yield row
+        get = entry.get
+        centicredits = get("centicredits")
+        yield {
+            "organization_id": organization_id,
+            "scenario_id": entry["id"],
+            "imt_id": get("imtId"),
+            "name": get("name"),
+            "status": get("status"),
+            "team_id": get("teamId"),
+            "team_name": get("teamName"),
+            "executions": get("executions"),
+            "operations": get("operations"),
+            "centicredits": None if centicredits is None else str(centicredits),
+            "errors": get("errors"),
+            "error_rate": get("errorRate"),
+            "executions_change": get("executionsChange"),
+            "operations_change": get("operationsChange"),
+            "centicredits_change": get("centicreditsChange"),
+            "errors_change": get("errorsChange"),
+            "error_rate_change": get("errorRateChange"),
+            "date_from": date_from,
+            "date_to": date_to,
+            "extracted_at": extracted_at,
+            "extra": None if _KNOWN.issuperset(entry) else _extra(entry, _KNOWN),
+        }
 
 
 def to_total(total: Figures) -> dict[str, Any]:

@@ -7,8 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import aiohttp
 import requests
@@ -97,11 +96,17 @@ class Route:
         """
         return f"{self.connection.base_url}/{request.path}"
 
-    @cached_property
-    def ssl_context(self) -> ssl.SSLContext:
-        """TLS for aiohttp, as requests would make it."""
-        context = ssl.create_default_context()
+    def ssl_context(self) -> ssl.SSLContext | Literal[True]:
+        """
+        Make TLS settings for aiohttp, as requests makes them.
+
+        :return: The context, with the client certificate if there is one; True where nothing is encrypted,
+            as reading a CA bundle takes as long as some requests.
+        """
+        if not any(url.startswith("https:") for url in (self.connection.base_url, self.proxy or "")):
+            return True
         if self.verify is False:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
@@ -172,12 +177,12 @@ class RequestsTransport:
                 cert=route.connection.cert,
                 proxies={"http": route.proxy, "https": route.proxy} if route.proxy else {},
             ) as response:
-                body = b""
+                pieces = []
                 for piece in response.iter_content(1 << 20):
-                    body += piece
+                    pieces.append(piece)
                     if time.monotonic() > deadline:
                         return route.late()
-                return Answer(response.status_code, response.headers, body)
+                return Answer(response.status_code, response.headers, b"".join(pieces))
         except requests.exceptions.Timeout:
             return route.late()
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
@@ -206,7 +211,7 @@ class AiohttpTransport:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._count)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._route.ssl_context),
+            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._route.ssl_context()),
             timeout=aiohttp.ClientTimeout(total=WHOLE_ANSWER * timeout, sock_connect=timeout, sock_read=timeout),
             headers={
                 "User-Agent": USER_AGENT,
