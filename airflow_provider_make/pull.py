@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_make.answer import Figures, ScenarioFigures, to_rows, to_total
 from airflow_provider_make.destination import Destination
@@ -18,6 +19,7 @@ from airflow_provider_make.time_frame import iso
 if TYPE_CHECKING:
     from airflow_provider_make.hooks.make import MakeHook
 
+Result = TypeVar("Result")
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -55,7 +57,7 @@ def pull(
                     delay=hook.rules.delay,
                 )
 
-        total = asyncio.run(read())
+        total = _run(read())
         summary = destination.publish(
             {
                 "organization_id": query.organization_id,
@@ -77,6 +79,16 @@ def pull(
         summary["path"] or "XCom",
     )
     return summary
+
+
+def _run(coroutine: Coroutine[None, None, Result]) -> Result:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    # In a notebook a loop is running already, and another one needs a thread of its own.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
 
 
 class _Rows:

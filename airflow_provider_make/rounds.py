@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
@@ -80,7 +79,9 @@ async def read_exactly(
     """
     attempts = Attempts(RetryRules(ROUNDS, delay))
     absent_first = False
-    for number in itertools.count(1):
+    number = 0
+    while True:
+        number += 1
         order, size = plan_round(query, page_size, number)
         reading = Round(size)
         try:
@@ -101,7 +102,6 @@ async def read_exactly(
             pause = attempts.pause_after(error)
             sink.restart(error, pause)
             await asyncio.sleep(pause)
-    raise AssertionError("counted to infinity")
 
 
 async def _read_round(
@@ -151,4 +151,6 @@ async def in_order(
         for waiting in window:
             waiting.cancel()
         await asyncio.gather(*window, return_exceptions=True)
-        failed.cancel()
+        # Marked as seen, or the loop would complain of an error that nobody looked at.
+        if not failed.cancel():
+            failed.exception()

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import aiohttp
 import requests
+from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from airflow_provider_make import __version__
@@ -138,6 +139,22 @@ class Route:
         if self.proxy:
             text = text.replace(self.proxy, "the proxy")
         return text[:300]
+
+
+class TokenAuth(AuthBase):
+    """
+    Authorizes a session of requests. As a mere header, a ``.netrc`` would displace it.
+
+    :param authorization: The value of the Authorization header.
+    """
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Authorize a request, as requests asks its auth objects to."""
+        request.headers["Authorization"] = self._authorization
+        return request
 
 
 class RequestsTransport:

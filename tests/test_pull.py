@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import time
@@ -182,3 +183,12 @@ def test_an_error_ends_the_pull_soon_though_others_are_under_way(start: Start) -
     with pytest.raises(MakeApiError, match="403"):
         pull(page_size=100, max_concurrency=3)
     assert time.monotonic() - began < 10
+
+
+def test_a_pull_works_where_a_loop_is_running_already(start: Start) -> None:
+    sandbox = start(scenarios=100)
+
+    async def in_a_notebook() -> dict[str, Any]:
+        return pull(page_size=30)
+
+    assert ids(asyncio.run(in_a_notebook())["rows"]) == truth(sandbox)

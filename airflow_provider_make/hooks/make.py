@@ -10,20 +10,19 @@ from typing import Any, Self
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
-from requests.auth import AuthBase
 
 from airflow_provider_make.answer import AnalyticsPage
 from airflow_provider_make.connection import MakeConnection
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.exchange import Exchange, drive, drive_async
 from airflow_provider_make.failures import failure
-from airflow_provider_make.get_provider_info import get_provider_info
+from airflow_provider_make.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.paging import Round
 from airflow_provider_make.query import AnalyticsQuery, PageRequest, positive_integer
 from airflow_provider_make.retry import RetryRules
 from airflow_provider_make.rounds import Ask
 from airflow_provider_make.time_frame import resolve_time_frame
-from airflow_provider_make.transport import USER_AGENT, AiohttpTransport, RequestsTransport, Route
+from airflow_provider_make.transport import USER_AGENT, AiohttpTransport, RequestsTransport, Route, TokenAuth
 
 
 class MakeHook(HttpHook):
@@ -51,6 +50,10 @@ class MakeHook(HttpHook):
     conn_type = "make"
     hook_name = "Make"
 
+    # Airflow looks for these on the class itself.
+    get_connection_form_widgets = staticmethod(connection_form_widgets)
+    get_ui_field_behaviour = staticmethod(ui_field_behaviour)
+
     def __init__(
         self,
         make_conn_id: str = default_conn_name,
@@ -65,39 +68,6 @@ class MakeHook(HttpHook):
         super().__init__(method=method, http_conn_id=make_conn_id, **http_options)
         self.make_conn_id = make_conn_id
         self.rules = RetryRules(api_retry_limit, api_retry_delay)
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """
-        Describe the connection form to Airflow 2.11 to 3.1; later versions read it from the provider info.
-
-        :return: A form field by the name of the extra that it fills.
-        """
-        from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
-        from wtforms import IntegerField, StringField
-        from wtforms.validators import Optional, any_of
-
-        widgets = {}
-        for name, described in _connection_type()["conn-fields"].items():
-            schema = described["schema"]
-            field = IntegerField if "integer" in schema["type"] else StringField
-            choice = [any_of(schema["enum"])] if "enum" in schema else []
-            widgets[name] = field(
-                described["label"],
-                validators=[Optional(), *choice],
-                description=described["description"],
-                widget=BS3TextFieldWidget(),
-            )
-        return widgets
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """
-        Describe the standard fields of the connection form to Airflow 2.11 to 3.1.
-
-        :return: Which fields are hidden or named otherwise.
-        """
-        return {name.replace("-", "_"): value for name, value in _connection_type()["ui-field-behaviour"].items()}
 
     @cached_property
     def settings(self) -> MakeConnection:
@@ -147,7 +117,7 @@ class MakeHook(HttpHook):
         options = {"timeout": settings.timeout, "allow_redirects": False, **(extra_options or {})}
         self.merged_extra = options
         session = requests.Session()
-        session.auth = _TokenAuth(settings.authorization)
+        session.auth = TokenAuth(settings.authorization)
         session.headers["User-Agent"] = USER_AGENT
         session.headers.update(headers or {})
         session.verify = options.get("verify", options.get("verify_ssl", settings.verify))
@@ -295,10 +265,7 @@ class MakeHook(HttpHook):
         """
         try:
             if self.settings.organization_id is None:
-                return (
-                    False,
-                    f"The connection can't be tested without organization_id. Zone: {self.settings.zone}.",
-                )
+                return False, f"The connection can't be tested without organization_id. Zone: {self.settings.zone}."
             query = self.query(sort_by="name", sort_dir="asc")
             page = self._ask(query, PageRequest(limit=1, return_total_count=True), RetryRules(1, 0.0))
         except (MakeApiError, MakeInputError) as error:
@@ -350,18 +317,3 @@ class MakeHook(HttpHook):
     def _ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None) -> AnalyticsPage:
         transport = RequestsTransport(self._route, self._session, self._exchange.count)
         return drive(self._exchange.ask(query, page, rules), transport)
-
-
-class _TokenAuth(AuthBase):
-    # Set as the session's auth, and not as a header, which requests would let a .netrc overwrite.
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._authorization
-        return request
-
-
-def _connection_type() -> dict[str, Any]:
-    described: dict[str, Any] = get_provider_info()["connection-types"][0]
-    return described

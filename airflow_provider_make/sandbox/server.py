@@ -265,11 +265,9 @@ class Sandbox:
         return self.organization(organization_id).select(parse_query(parameters, datetime.now(UTC)).selection)
 
     def _run(self, loop: asyncio.AbstractEventLoop, bound: Future[int]) -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(self._serve(bound))
-        finally:
-            loop.close()
+        # Cancels what is left at the end, such as answers that stall.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(self._serve(bound))
 
     async def _serve(self, bound: Future[int]) -> None:
         server = web.Server(self._endpoint.handle, access_log=None)
