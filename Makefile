@@ -4,13 +4,16 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test lint format clean
+.PHONY: demo test bench lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
 
 test: .venv/test.ready lint  ## Lint, types and all fast tests
 	$(BIN)/python -m pytest
+
+bench: .venv-bench/bench.ready  ## Run side by side with HttpOperator and dlt: table, picture, raw numbers
+	.venv-bench/bin/python -m benchmarks
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .
@@ -22,12 +25,12 @@ format: .venv/test.ready  ## Put the code into the project's form
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/uv.ready: constraints/development.txt
+.venv/uv.ready .venv-bench/uv.ready: %/uv.ready: constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	@touch $@
 
 .venv/demo.ready: .venv/uv.ready pyproject.toml constraints/airflow-3.3.txt
@@ -36,4 +39,10 @@ clean:
 
 .venv/test.ready: .venv/demo.ready
 	$(UV) $(PINS) --group dev
+	@touch $@
+
+# An environment of its own: dlt must not decide on versions for the project.
+.venv-bench/bench.ready: .venv-bench/uv.ready pyproject.toml constraints/airflow-3.3.txt constraints/benchmarks.txt
+	.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python $(PINS) \
+		--constraint constraints/benchmarks.txt --editable . --group bench
 	@touch $@

@@ -1,10 +1,8 @@
-"""What Make answers: a page of scenarios, checked against the documented shape, and the rows made of it."""
+"""What Make answers: a page of scenarios, checked against the documented shape."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Required
+from typing import Annotated, Required
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from typing_extensions import TypedDict
@@ -113,104 +111,3 @@ def _misshapen(body: bytes, error: ValidationError) -> str:
     more = f" (and {error.error_count() - 1} more places)" if error.error_count() > 1 else ""
     where = f"at {place}: " if place else ""
     return f"the answer of {len(body)} bytes is not of the documented shape: {where}{first['msg']}{more}"
-
-
-# Rows have these columns in this order; by each that Make fills stands Make's name for it.
-FIGURE_COLUMNS = {
-    "executions": "executions",
-    "operations": "operations",
-    "centicredits": "centicredits",
-    "errors": "errors",
-    "error_rate": "errorRate",
-    "executions_change": "executionsChange",
-    "operations_change": "operationsChange",
-    "centicredits_change": "centicreditsChange",
-    "errors_change": "errorsChange",
-    "error_rate_change": "errorRateChange",
-}
-SCENARIO_COLUMNS = {
-    "scenario_id": "id",
-    "imt_id": "imtId",
-    "name": "name",
-    "status": "status",
-    "team_id": "teamId",
-    "team_name": "teamName",
-    **FIGURE_COLUMNS,
-}
-COLUMNS = ("organization_id", *SCENARIO_COLUMNS, "date_from", "date_to", "extracted_at", "extra")
-_KNOWN_FIGURES = frozenset(FIGURE_COLUMNS.values())
-_KNOWN = frozenset(SCENARIO_COLUMNS.values())
-
-
-def to_rows(
-    entries: Sequence[ScenarioFigures],
-    *,
-    organization_id: int,
-    date_from: str | None,
-    date_to: str | None,
-    extracted_at: str,
-) -> Iterator[dict[str, Any]]:
-    """
-    Make rows of a page's entries: the columns of ``COLUMNS``, JSON-serialisable.
-
-    :param entries: The entries of a page.
-    :param organization_id: The organization asked for.
-    :param date_from: Begin of the time frame, as sent; None if none was.
-    :param date_to: End of the time frame, likewise.
-    :param extracted_at: When the pull began, ISO 8601.
-    :return: A dict an entry, in the entries' order. Centicredits are text, as Make sends them; what is
-        absent is None; ``extra`` is a JSON object of the fields this version does not know, or None.
-    """
-    for entry in entries:
-        get = entry.get
-        centicredits = get("centicredits")
-        yield {
-            "organization_id": organization_id,
-            "scenario_id": entry["id"],
-            "imt_id": get("imtId"),
-            "name": get("name"),
-            "status": get("status"),
-            "team_id": get("teamId"),
-            "team_name": get("teamName"),
-            "executions": get("executions"),
-            "operations": get("operations"),
-            "centicredits": None if centicredits is None else str(centicredits),
-            "errors": get("errors"),
-            "error_rate": get("errorRate"),
-            "executions_change": get("executionsChange"),
-            "operations_change": get("operationsChange"),
-            "centicredits_change": get("centicreditsChange"),
-            "errors_change": get("errorsChange"),
-            "error_rate_change": get("errorRateChange"),
-            "date_from": date_from,
-            "date_to": date_to,
-            "extracted_at": extracted_at,
-            "extra": None if _KNOWN.issuperset(entry) else _extra(entry, _KNOWN),
-        }
-
-
-def to_total(total: Figures) -> dict[str, Any]:
-    """
-    Name the organization's figures as the columns are named.
-
-    :param total: The ``total`` of an answer.
-    :return: A JSON-serialisable dict, with ``extra`` as in rows.
-    """
-    figures = {column: total.get(name) for column, name in FIGURE_COLUMNS.items()}
-    figures["centicredits"] = _text(figures["centicredits"])
-    figures["extra"] = _extra(total, _KNOWN_FIGURES)
-    return figures
-
-
-def _text(number: Any) -> str | None:
-    return None if number is None else str(number)
-
-
-def _extra(entry: Mapping[str, Any], known: frozenset[str]) -> str | None:
-    unknown = entry.keys() - known
-    if not unknown:
-        return None
-    try:
-        return json.dumps({name: entry[name] for name in sorted(unknown)}, ensure_ascii=False, allow_nan=False)
-    except ValueError:
-        raise MakeResponseError("an unknown field of the answer is NaN or infinite, which is no JSON") from None

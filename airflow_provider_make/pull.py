@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_make.answer import Figures, ScenarioFigures, to_rows, to_total
+from airflow_provider_make.answer import Figures, ScenarioFigures
 from airflow_provider_make.destination import Destination
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.query import AnalyticsQuery
 from airflow_provider_make.rounds import read_exactly
+from airflow_provider_make.rows import RowMaker, to_total
 from airflow_provider_make.time_frame import iso
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def pull(
             {
                 "organization_id": query.organization_id,
                 "zone": hook.settings.zone,
-                "date_from": rows.date_from,
-                "date_to": rows.date_to,
+                "date_from": iso(query.time_frame.date_from),
+                "date_to": iso(query.time_frame.date_to),
                 "total": to_total(total),
                 "row_count": rows.count,
                 "requests": hook.requests_sent - requests_before,
@@ -92,27 +93,21 @@ def _run(coroutine: Coroutine[None, None, Result]) -> Result:
 
 
 class _Rows:
-    """Makes rows of entries, hands them to the destination, and tells the log how it goes."""
+    """Hands entries to the destination, and tells the log how it goes."""
 
     def __init__(self, log: Any, query: AnalyticsQuery, destination: Destination) -> None:
         self._log = log
-        self._organization_id = query.organization_id
         self._destination = destination
         self._began = self._told = time.monotonic()
-        self._extracted_at = iso(datetime.now(UTC).replace(microsecond=0)) or ""
-        self.date_from, self.date_to = iso(query.time_frame.date_from), iso(query.time_frame.date_to)
+        frame = query.time_frame
+        self._maker = RowMaker(
+            query.organization_id, frame.date_from, frame.date_to, datetime.now(UTC).replace(microsecond=0)
+        )
+        self._destination.begin(self._maker)
         self.count = self._pages = 0
 
     def add(self, entries: Sequence[ScenarioFigures], total_count: int | None) -> None:
-        self._destination.add(
-            to_rows(
-                entries,
-                organization_id=self._organization_id,
-                date_from=self.date_from,
-                date_to=self.date_to,
-                extracted_at=self._extracted_at,
-            )
-        )
+        self._destination.add(entries)
         self.count += len(entries)
         self._pages += 1
         if time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
@@ -123,7 +118,7 @@ class _Rows:
 
     def restart(self, error: MakeIncompleteResultError, pause: float) -> None:
         self._log.warning("The pull begins again in %.1f s: %s.", pause, error.headline())
-        self._destination.restart()
+        self._destination.begin(self._maker)
         self.count = self._pages = 0
 
     def per_second(self) -> float:

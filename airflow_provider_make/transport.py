@@ -7,10 +7,13 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Literal, NamedTuple, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import requests
+import urllib3
 from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
@@ -57,11 +60,13 @@ class Route:
     :param connection: The connection.
     :param proxy: URL of the proxy; None to go straight. May hold credentials.
     :param verify: False, or the path of the CA bundle, a file or a folder.
+    :param tls: The same for aiohttp; True where nothing is encrypted.
     """
 
     connection: MakeConnection
     proxy: str | None
     verify: bool | str
+    tls: ssl.SSLContext | Literal[True]
 
     @classmethod
     def find(cls, connection: MakeConnection) -> Route:
@@ -70,23 +75,19 @@ class Route:
 
         :param connection: The connection; what it says comes before the environment.
         :return: The route.
-        :raises MakeInputError: A proxy has no http or https URL, or a certificate is not there.
+        :raises MakeInputError: A proxy has no http or https URL, or a certificate can't be read.
         """
         session = requests.Session()
         session.trust_env = connection.trust_env
         found = session.merge_environment_settings(
             connection.base_url, dict(connection.proxies), None, connection.verify, None
         )
-        proxy = select_proxy(connection.base_url, found["proxies"])
-        if proxy:
-            proxy = proxy if "://" in proxy else f"http://{proxy}"
-            if not proxy.startswith(("http://", "https://")):
-                raise MakeInputError("The proxy's URL is not valid: expected http:// or https://.")
+        own = select_proxy(connection.base_url, dict(connection.proxies))
+        proxy = _proxy(own or select_proxy(connection.base_url, found["proxies"]))
         verify: bool | str = DEFAULT_CA_BUNDLE_PATH if found["verify"] is True else found["verify"] or False
-        for name, path in (("verify", verify), *(("cert", path) for path in _paths(connection.cert))):
-            if isinstance(path, str) and not os.path.exists(path):
-                raise MakeInputError.expected(name, path, "a path that exists on this worker")
-        return cls(connection, proxy or None, verify)
+        encrypted = any(url.startswith("https:") for url in (connection.base_url, proxy or ""))
+        # Reading a CA bundle takes as long as some requests.
+        return cls(connection, proxy, verify, _tls(verify, connection.cert) if encrypted else True)
 
     def url(self, request: Request) -> str:
         """
@@ -96,27 +97,6 @@ class Route:
         :return: The URL.
         """
         return f"{self.connection.base_url}/{request.path}"
-
-    def ssl_context(self) -> ssl.SSLContext | Literal[True]:
-        """
-        Make TLS settings for aiohttp, as requests makes them.
-
-        :return: The context, with the client certificate if there is one; True where nothing is encrypted,
-            as reading a CA bundle takes as long as some requests.
-        """
-        if not any(url.startswith("https:") for url in (self.connection.base_url, self.proxy or "")):
-            return True
-        if self.verify is False:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        else:
-            path = str(self.verify)
-            folder = os.path.isdir(path)
-            context = ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
-        if paths := _paths(self.connection.cert):
-            context.load_cert_chain(*paths)
-        return context
 
     def late(self) -> MakeApiError:
         """Make the error for an answer that did not come in time."""
@@ -131,14 +111,54 @@ class Route:
         return MakeConnectionError(f"{self.connection.zone} could not be reached: {self._reason(error)}")
 
     def _reason(self, error: Exception) -> str:
-        # The innermost cause: requests and urllib3 wrap it in texts that repeat host and URL.
+        # The innermost cause: the libraries wrap it in texts that repeat host and URL.
         cause: Any = error
-        while isinstance(inner := getattr(cause, "reason", None) or next(iter(cause.args), None), Exception):
+        while inner := next((inner for inner in _inner(cause) if isinstance(inner, Exception)), None):
             cause = inner
-        text = f"{type(cause).__name__}: {cause}".replace(self.connection.token, "***")
-        if self.proxy:
-            text = text.replace(self.proxy, "the proxy")
-        return text[:300]
+        said = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
+        text = f"{type(cause).__name__}{said}".replace(self.connection.token, "***")
+        return (text.replace(self.proxy, "the proxy") if self.proxy else text)[:300]
+
+
+def _inner(error: Exception) -> tuple[Any, ...]:
+    return getattr(error, "os_error", None), getattr(error, "reason", None), *error.args[:1]
+
+
+def _proxy(url: str | None) -> str | None:
+    if not url:
+        return None
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        # Not shown: it may hold credentials.
+        raise MakeInputError("The proxy's URL is not valid: expected one such as http://proxy.example.com:3128.")
+    return parts.geturl()
+
+
+def _tls(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
+    if isinstance(verify, str):
+        folder = os.path.isdir(verify)
+        try:
+            context = ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)
+        except OSError as error:
+            expectation = f"a CA bundle that this worker can read ({type(error).__name__})"
+            raise MakeInputError.expected("verify", verify, expectation) from None
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert is not None:
+        certificate, key = (cert, None) if isinstance(cert, str) else cert
+        try:
+            # A password, or OpenSSL would ask for one at a terminal.
+            context.load_cert_chain(certificate, key, password="")
+        except OSError as error:
+            expectation = f"a certificate with its unencrypted key that this worker can read ({type(error).__name__})"
+            raise MakeInputError.expected("cert", cert, expectation) from None
+    return context
 
 
 class TokenAuth(AuthBase):
@@ -172,6 +192,7 @@ class RequestsTransport:
         self._session = session
         # The route has what the environment says already.
         session.trust_env = False
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def send(self, request: Request) -> Answer | MakeApiError:
         """
@@ -195,18 +216,18 @@ class RequestsTransport:
                 proxies={"http": route.proxy, "https": route.proxy} if route.proxy else {},
             ) as response:
                 pieces = []
-                for piece in response.iter_content(1 << 20):
+                # As much as has come, where iter_content would wait for a whole piece, however long that takes.
+                while piece := response.raw.read1(1 << 20, decode_content=True):
                     pieces.append(piece)
                     if time.monotonic() > deadline:
                         return route.late()
                 return Answer(response.status_code, response.headers, b"".join(pieces))
-        except requests.exceptions.Timeout:
+        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
             return route.late()
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+        except urllib3.exceptions.HTTPError as error:
             return route.cut_off(error)
         except requests.exceptions.RequestException as error:
-            # requests tells a timeout amid a body as a lost connection.
-            return route.late() if "timed out" in str(error) else route.unreachable(error)
+            return route.unreachable(error)
 
 
 class AiohttpTransport:
@@ -228,13 +249,8 @@ class AiohttpTransport:
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._count)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._route.ssl_context()),
-            timeout=aiohttp.ClientTimeout(total=WHOLE_ANSWER * timeout, sock_connect=timeout, sock_read=timeout),
-            headers={
-                "User-Agent": USER_AGENT,
-                "Accept": "application/json",
-                "Authorization": self._route.connection.authorization,
-            },
+            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._route.tls),
+            timeout=aiohttp.ClientTimeout(total=WHOLE_ANSWER * timeout, connect=timeout, sock_read=timeout),
             trace_configs=[trace],
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -259,7 +275,16 @@ class AiohttpTransport:
         route = self._route
         try:
             async with self._session.get(
-                route.url(request), params=request.parameters, allow_redirects=False, proxy=route.proxy
+                route.url(request),
+                params=request.parameters,
+                # Not on the session, whose headers aiohttp sends to a proxy too, the token among them.
+                headers={
+                    "User-Agent": USER_AGENT,
+                    "Accept": "application/json",
+                    "Authorization": route.connection.authorization,
+                },
+                allow_redirects=False,
+                proxy=route.proxy,
             ) as response:
                 return Answer(response.status, response.headers, await response.read())
         except TimeoutError:
@@ -268,9 +293,3 @@ class AiohttpTransport:
             return route.cut_off(error)
         except (aiohttp.ClientError, OSError) as error:
             return route.unreachable(error)
-
-
-def _paths(cert: str | tuple[str, str] | None) -> tuple[str, ...]:
-    if cert is None:
-        return ()
-    return (cert,) if isinstance(cert, str) else cert

@@ -16,7 +16,7 @@ class Case:
     A server that does something a pull has to get over.
 
     :param name: Short name.
-    :param text: What the server does, for the tables.
+    :param text: What happens, for table and picture.
     :param options: Further options of the sandbox.
     :param script: What happens during the run, for :meth:`benchmarks.server.Server.begin`.
     """
@@ -28,12 +28,12 @@ class Case:
 
 
 CASES = (
-    Case("cap", "gives pages of 500 where 1,000 are asked for", options={"page_cap": 500}),
-    Case("ties", "puts equal sort keys in another order at each request", options={"shuffle_ties": True}),
-    Case("deleted", "5 scenarios are deleted midway", script={"at": 6, "delete": 5}),
-    Case("added", "5 scenarios are added midway", script={"at": 6, "add": 5}),
-    Case("429", "answers one request with 429, Retry-After 1", script={"at": 4, "faults": ["429:1"]}),
-    Case("503", "answers one request with 503", script={"at": 4, "faults": ["503"]}),
-    Case("reset", "resets one connection", script={"at": 4, "faults": ["reset"]}),
-    Case("html", "answers one request with 200 and HTML", script={"at": 4, "faults": ["html"]}),
+    Case("cap", "Pages capped at 500, asked for 1,000", options={"page_cap": 500}),
+    Case("ties", "Equal sort keys in another order each time", options={"shuffle_ties": True}),
+    Case("deleted", "5 scenarios deleted midway", script={"at": 6, "delete": 5}),
+    Case("added", "5 scenarios added midway", script={"at": 6, "add": 5}),
+    Case("429", "One answer is a 429 with Retry-After 1", script={"at": 4, "faults": ["429:1"]}),
+    Case("503", "One answer is a 503", script={"at": 4, "faults": ["503"]}),
+    Case("reset", "One connection is reset", script={"at": 4, "faults": ["reset"]}),
+    Case("html", "One answer is a 200 with HTML", script={"at": 4, "faults": ["html"]}),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -78,23 +79,28 @@ def now() -> str:
     return _iso(datetime.now(UTC).replace(microsecond=0))
 
 
-def to_row(job: Job, extracted_at: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+def row_maker(job: Job) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """
-    Make a row of an entry, with the provider's columns, as a user's own Python would.
+    Choose how rows are made of entries: with the provider's columns, as a user's own Python would.
 
-    :param job: The job.
-    :param extracted_at: When the pull began.
-    :param entry: An entry of ``analytics``.
-    :return: The row.
+    :param job: The job. In JSON Lines centicredits and times are text; in Parquet they are numbers and times.
+    :return: Makes a row of an entry of ``analytics``.
     """
-    row: dict[str, Any] = {"organization_id": job.organization_id}
-    for name, column in COLUMNS.items():
-        row[column] = entry.get(name)
-    row["date_from"] = job.date_from
-    row["date_to"] = job.date_to
-    row["extracted_at"] = extracted_at
-    row["extra"] = None
-    return row
+    typed = job.output_format == "parquet"
+    times = {"date_from": job.date_from, "date_to": job.date_to, "extracted_at": now()}
+    constants = {name: datetime.fromisoformat(text) if typed else text for name, text in times.items()}
+
+    def to_row(entry: Mapping[str, Any]) -> dict[str, Any]:
+        row: dict[str, Any] = {"organization_id": job.organization_id}
+        for name, column in COLUMNS.items():
+            row[column] = entry.get(name)
+        if typed:
+            row["centicredits"] = Decimal(row["centicredits"])
+        row.update(constants)
+        row["extra"] = None
+        return row
+
+    return to_row
 
 
 def _iso(moment: datetime) -> str:

@@ -48,7 +48,8 @@ def _run(pull: Pull) -> dict[str, Any]:
     try:
         files = pull()
     except Exception as failure:
-        error = f"{type(failure).__name__}: {failure}"
+        # One line, as dlt's are long and tell of folders that are gone afterwards.
+        error = f"{type(failure).__name__}: {failure}".splitlines()[0][:200]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return {
         "wall_s": wall,

@@ -85,7 +85,7 @@ class CaseResult:
     What the contenders got from a server that does something unpleasant.
 
     :param name: Name of the case.
-    :param text: What the server does.
+    :param text: What happens.
     :param runs: A run of each contender.
     """
 

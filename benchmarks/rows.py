@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 
 
 class _Row(msgspec.Struct):
@@ -17,8 +18,15 @@ def _read_jsonl(file: Path) -> list[int]:
     return [row.scenario_id for row in rows]
 
 
+def _read_parquet(file: Path) -> list[int]:
+    ids: list[int] = pq.read_table(file, columns=["scenario_id"])["scenario_id"].to_pylist()
+    return ids
+
+
 # By format, how its files are read. A contender has the writers under the same names.
-FORMATS = {"jsonl": _read_jsonl}
+FORMATS = {"parquet": _read_parquet, "jsonl": _read_jsonl}
+# What they are called in table and picture.
+FORMAT_NAMES = {"parquet": "Parquet", "jsonl": "JSON Lines"}
 
 
 def read_ids(files: Iterable[Path], output_format: str) -> list[int]:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
+import hashlib
+import json
+import select
+import socket
 import ssl
+import struct
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+import trustme
+from cryptography import x509
+
+PAGE = json.dumps({"total": {}, "analytics": [{"id": 1}], "pg": {}}).encode()
 _END = b"\r\n\r\n"
 _REFUSED = b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="x"\r\nContent-Length: 0'
 
 
 class Server:
     """
-    A TCP server in a thread of its own. Used in ``with``.
+    A TCP server with a thread for each connection. Used in ``with``.
+
+    Its TLS is not asyncio's, which hangs up instead of telling a client that its certificate is refused.
 
     :param context: Makes it a TLS server.
     :param address: Where it listens.
@@ -27,45 +36,75 @@ class Server:
 
     def __init__(self, context: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
         self.connections = 0
+        self.stopping = threading.Event()
         self._context = context
-        self._address = address
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
+        self.port: int = self._listener.getsockname()[1]
+        self.netloc = f"[{address}]:{self.port}" if ":" in address else f"{address}:{self.port}"
+        self.url = f"{'https' if context else 'http'}://{self.netloc}"
 
     def __enter__(self) -> Self:
-        bound: Future[int] = Future()
-        self._thread = threading.Thread(target=self._run, args=(bound,), daemon=True)
-        self._thread.start()
-        self.port = bound.result()
-        self.netloc = f"[{self._address}]:{self.port}" if ":" in self._address else f"{self._address}:{self.port}"
-        self.url = f"{'https' if self._context else 'http'}://{self.netloc}"
+        self._start(self._listen)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
+        self.stopping.set()
+        self._wake(self._listener)
+        self._threads[0].join()
+        for client in self._sockets:
+            self._wake(client)
+        for thread in self._threads[1:]:
+            thread.join()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection, which is closed afterwards."""
+    def serve(self, client: socket.socket) -> None:
+        """Serve a connection; it is closed afterwards."""
         raise NotImplementedError
 
-    def _run(self, bound: Future[int]) -> None:
-        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-            runner.run(self._listen(bound))
+    def _listen(self) -> None:
+        with self._listener, suppress(OSError):
+            while not self.stopping.is_set():
+                client, _ = self._listener.accept()
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._context:
+                    client = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+                self.connections += 1
+                self._sockets.append(client)
+                self._start(self._take, client)
 
-    async def _listen(self, bound: Future[int]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        server = await asyncio.start_server(self._accept, self._address, 0, ssl=self._context)
-        bound.set_result(server.sockets[0].getsockname()[1])
-        await self._stopping.wait()
-        server.close()
+    def _take(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            if not isinstance(client, ssl.SSLSocket) or self._shake_hands(client):
+                self.serve(client)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        # Cancelled when the server stops, and asyncio would complain.
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            await self.serve(reader, writer)
-        with suppress(OSError, RuntimeError):
-            writer.close()
+    def _shake_hands(self, client: ssl.SSLSocket) -> bool:
+        try:
+            client.do_handshake()
+        except ssl.SSLError:
+            # Closed with something left unread, a connection is reset, and what was refused remains untold.
+            client.shutdown(socket.SHUT_WR)
+            while client.recv(1 << 16):
+                pass
+            return False
+        return True
+
+    def _wake(self, sock: socket.socket) -> None:
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+class Silent(Server):
+    """Takes connections and says nothing."""
+
+    def serve(self, client: socket.socket) -> None:
+        self.stopping.wait()
 
 
 class Relay(Server):
@@ -74,15 +113,16 @@ class Relay(Server):
 
     :param port: The other server's port.
     :param context: TLS to take off before.
-    :param address: Where it listens, and the other one too.
+    :param address: Where both listen.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
         super().__init__(context, address)
-        self._target = port
+        self._target = (address, port)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _join(reader, writer, *await asyncio.open_connection(self._address, self._target))
+    def serve(self, client: socket.socket) -> None:
+        with socket.create_connection(self._target) as upstream:
+            _join(client, upstream, _receive)
 
 
 class Proxy(Server):
@@ -103,84 +143,131 @@ class Proxy(Server):
         """Method and target of each request."""
         return [head.partition(" HTTP/")[0] for head in self.heads]
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await self._read(reader, writer)
+    def serve(self, client: socket.socket) -> None:
+        head = self._read(client)
         method, target, _ = head.split(" ", 2)
         there = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        upstream = await asyncio.open_connection(there.hostname, there.port)
-        if method == "CONNECT":
-            writer.write(b"HTTP/1.1 200 OK" + _END)
-            await _join(reader, writer, *upstream)
-        else:
-            await _both(self._forward(head, reader, writer, upstream[1]), _copy(upstream[0], writer), upstream[1])
+        with socket.create_connection((there.hostname, there.port)) as upstream:
+            if method == "CONNECT":
+                client.sendall(b"HTTP/1.1 200 OK" + _END)
+                _join(client, upstream, _receive)
+            else:
+                upstream.sendall(self._direct(head))
+                _join(client, upstream, lambda readable: self._direct(self._read(readable)))
 
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    def _read(self, client: socket.socket) -> str:
         while True:
-            head = (await reader.readuntil(_END)).decode()
+            head = _read_head(client)
             self.heads.append(head)
             if not self._basic or f"Proxy-Authorization: {self._basic}\r\n" in head:
                 return head
-            writer.write(_REFUSED + _END)
+            client.sendall(_REFUSED + _END)
 
-    async def _forward(
-        self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, upstream: asyncio.StreamWriter
-    ) -> None:
-        while True:
-            method, target, rest = head.split(" ", 2)
-            there = urlsplit(target)
-            lines = [line for line in rest.split("\r\n") if not line.startswith("Proxy-")]
-            upstream.write(f"{method} {there.path}?{there.query} ".encode() + "\r\n".join(lines).encode())
-            head = await self._read(reader, writer)
+    def _direct(self, head: str) -> bytes:
+        method, target, rest = head.split(" ", 2)
+        there = urlsplit(target)
+        lines = [line for line in rest.split("\r\n") if not line.startswith("Proxy-")]
+        return "\r\n".join([f"{method} {there.path}?{there.query} {lines[0]}", *lines[1:]]).encode()
 
 
 class Script(Server):
     """
-    Reads one request after the other, and answers each by what it was given; ``heads`` has the requests.
+    Reads one request after the other, each answered by a function; ``heads`` has the requests.
 
-    :param answer: Writes an answer; a connection ends when it raises ``ConnectionError``.
+    :param answer: Writes an answer to its socket; the connection is closed when it raises ``OSError``.
     :param context: Makes it a TLS server.
     """
 
-    def __init__(self, answer: Answer, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, answer: Callable[[Script, socket.socket], None], context: ssl.SSLContext | None = None) -> None:
         super().__init__(context)
         self.heads: list[str] = []
         self._answer = answer
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def serve(self, client: socket.socket) -> None:
         while True:
-            self.heads.append((await reader.readuntil(_END)).decode())
-            await self._answer(writer)
+            self.heads.append(_read_head(client))
+            self._answer(self, client)
 
 
-class Silent(Server):
-    """Takes connections and says nothing."""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.Event().wait()
+def answer(*headers: str, body: bytes = PAGE, status: str = "200 OK") -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-async def _join(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    other_reader: asyncio.StreamReader,
-    other_writer: asyncio.StreamWriter,
-) -> None:
-    await _both(_copy(reader, other_writer), _copy(other_reader, writer), other_writer)
+def says(data: bytes) -> Script:
+    return Script(lambda script, client: client.sendall(data))
 
 
-async def _both(there: Awaitable[None], back: Awaitable[None], upstream: asyncio.StreamWriter) -> None:
+def reset(connection: socket.socket) -> None:
+    """Close a connection so that the other side sees it reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def stall(script: Script, client: socket.socket) -> None:
+    script.stopping.wait()
+
+
+def stall_amid_the_body(script: Script, client: socket.socket) -> None:
+    client.sendall(answer()[:-5])
+    script.stopping.wait()
+
+
+def drip(*parts: bytes) -> Callable[[Script, socket.socket], None]:
+    """Give the function that sends an answer in parts, with pauses between them."""
+
+    def send(script: Script, client: socket.socket) -> None:
+        for part in parts:
+            client.sendall(part)
+            if script.stopping.wait(0.05):
+                break
+
+    return send
+
+
+def _join(client: socket.socket, upstream: socket.socket, read: Callable[[socket.socket], bytes]) -> None:
     # The first end is the end of both: half-closed connections are of no use here.
-    tasks = [asyncio.ensure_future(there), asyncio.ensure_future(back)]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        upstream.close()
+    while True:
+        waiting = isinstance(client, ssl.SSLSocket) and client.pending()
+        readable = [client] if waiting else select.select([client, upstream], [], [])[0]
+        if client in readable:
+            upstream.sendall(read(client))
+        if upstream in readable:
+            client.sendall(_receive(upstream))
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(1 << 16):
-        writer.write(data)
-        await writer.drain()
+def _receive(connection: socket.socket) -> bytes:
+    data = connection.recv(1 << 16)
+    if not data:
+        raise ConnectionError
+    return data
+
+
+def _read_head(client: socket.socket) -> str:
+    head = b""
+    while not head.endswith(_END):
+        head += _receive(client)
+    return head.decode()
+
+
+class Trust:
+    """A private authority, and the files that trust it: ``file``, ``folder``, and ``other``, which does not."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = trustme.CA()
+        pem = self.authority.cert_pem.bytes()
+        # As "openssl rehash" names it: a hash of the subject in small letters, without its outermost DER header.
+        subject = x509.load_pem_x509_certificate(pem).subject
+        small = x509.Name([x509.NameAttribute(part.oid, str(part.value).lower()) for part in subject]).public_bytes()
+        digest = int.from_bytes(hashlib.sha1(small[2:]).digest()[:4], "little")
+        self.folder, self.file, self.other = str(folder / "trusted"), str(folder / "ca.pem"), str(folder / "other.pem")
+        (folder / "trusted").mkdir()
+        (folder / "trusted" / f"{digest:08x}.0").write_bytes(pem)
+        Path(self.file).write_bytes(pem)
+        trustme.CA().cert_pem.write_to_path(self.other)
+
+    def server(self, name: str = "127.0.0.1", strict: bool = False) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert(name).configure_cert(context)
+        self.authority.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED if strict else ssl.CERT_NONE
+        return context

@@ -181,7 +181,7 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
         (MakeRequestError("no such parameter", status_code=400), False),
         (MakeAuthenticationError("unknown token", status_code=401), False),
         (MakeAccessDeniedError("not yours", status_code=403), False),
-        (MakeIncompleteResultError("a row is missing"), False),
+        (MakeIncompleteResultError("a row is missing"), True),
         (MakeApiError("whatever"), False),
     ],
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import requests
+import urllib3
 from openapi_core import OpenAPI
 from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
 
-from airflow_provider_make.answer import COLUMNS, FIGURE_COLUMNS, SCENARIO_COLUMNS, AnalyticsPage, Pagination
+from airflow_provider_make.answer import AnalyticsPage, Pagination
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.query import SORT_KEYS, STATUSES
+from airflow_provider_make.rows import COLUMNS, FIGURE_COLUMNS, SCENARIO_COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 from tests.analytics_openapi import FIGURES, PAGINATION, PARAMETERS, SCENARIO, description
 
@@ -53,6 +56,8 @@ def exchanges(hook: MakeHook, make_sandbox: Sandbox) -> list[requests.Response]:
         api.validate_request(request)
         api.validate_response(request, RequestsOpenAPIResponse(response))
         seen.append(response)
+        # Validation has read the body; the hook is to find it unread.
+        response.raw = urllib3.HTTPResponse(io.BytesIO(response.content), preload_content=False)
 
     hook._session.hooks["response"].append(check)
     return seen

@@ -44,7 +44,9 @@ class MakeAnalyticsOperator(BaseOperator):
     :param max_concurrency: The most requests, connections, and pages in memory at the same time; one or more.
     :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it. It appears whole
         or not at all, over what was there. None for rows in XCom.
-    :param output_format: ``jsonl``; None to go by the suffix of ``output_path``.
+    :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to go by the suffix
+        of ``output_path``: ``.parquet``, ``.jsonl``, ``.csv``, ``.jsonl.gz`` or ``.csv.gz``.
+    :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
     :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
     :param max_xcom_bytes: The most bytes of JSON that XCom may get; a larger result is an error.
     :param make_conn_id: Airflow connection of type ``make``.
@@ -96,6 +98,7 @@ class MakeAnalyticsOperator(BaseOperator):
         max_concurrency: int | str = 8,
         output_path: str | None = None,
         output_format: str | None = None,
+        csv_safe: bool = False,
         storage_conn_id: str | None = None,
         max_xcom_bytes: int | str = 1_048_576,
         make_conn_id: str = "make_default",
@@ -117,6 +120,7 @@ class MakeAnalyticsOperator(BaseOperator):
         self.max_concurrency = max_concurrency
         self.output_path = output_path
         self.output_format = output_format
+        self.csv_safe = csv_safe
         self.storage_conn_id = storage_conn_id
         self.max_xcom_bytes = max_xcom_bytes
         self.make_conn_id = make_conn_id
@@ -155,6 +159,7 @@ class MakeAnalyticsOperator(BaseOperator):
             output_format=self.output_format,
             storage_conn_id=self.storage_conn_id,
             max_xcom_bytes=self.max_xcom_bytes,
+            csv_safe=self.csv_safe,
         )
         with self.hook as hook:
             query = hook.query(

@@ -20,7 +20,7 @@ def prepare(job: Job) -> Pull:
     os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = json.dumps(
         {"conn_type": "make", "host": job.base_url, "password": job.token}
     )
-    operator = MakeAnalyticsOperator(
+    pull = MakeAnalyticsOperator(
         task_id="pull",
         organization_id=job.organization_id,
         date_from=job.date_from,
@@ -31,8 +31,8 @@ def prepare(job: Job) -> Pull:
         output_format=job.output_format,
     )
 
-    def pull() -> list[Path]:
-        operator.execute({})
+    def run() -> list[Path]:
+        pull.execute({})
         return [job.output]
 
-    return pull
+    return run

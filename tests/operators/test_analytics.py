@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.answer import COLUMNS
 from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputError, MakeServerError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -147,7 +147,11 @@ def test_constructor_does_nothing_and_keeps_arguments_untouched() -> None:
 def test_every_argument_but_the_retries_is_templated() -> None:
     parameters = inspect.signature(MakeAnalyticsOperator.__init__).parameters.values()
     keyword_only = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
-    assert keyword_only - set(MakeAnalyticsOperator.template_fields) == {"api_retry_limit", "api_retry_delay"}
+    assert keyword_only - set(MakeAnalyticsOperator.template_fields) == {
+        "api_retry_limit",
+        "api_retry_delay",
+        "csv_safe",
+    }
 
 
 def test_errors_of_make_reach_airflow_as_they_are(make_sandbox: Sandbox) -> None:

@@ -1,0 +1,89 @@
+"""The command behind ``make bench``: runs everything, and writes the table, the picture and the raw numbers."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.cases import CASE_SIZE, LATENCIES_MS, SIZES
+from benchmarks.job import MAX_CONCURRENCY, PAGE_SIZE
+from benchmarks.plot import draw
+from benchmarks.results import Results
+from benchmarks.rows import FORMATS
+from benchmarks.runs import time_setting, try_cases
+from benchmarks.table import to_markdown
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "dlt", "aiohttp", "pydantic", "msgspec")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run the command.
+
+    :param arguments: Its arguments; None (default) for those of the process.
+    """
+    options = _parser().parse_args(arguments)
+    raw: Path = options.results / "results.json"
+    if not options.redraw:
+        options.results.mkdir(parents=True, exist_ok=True)
+        _measure(options).save(raw)
+    results = Results.load(raw)
+    (options.results / "results.md").write_text(to_markdown(results), encoding="utf-8")
+    draw(results, options.results / "results.png")
+    _tell(f"Written: results.md, results.png and results.json in {os.path.relpath(options.results)}")
+
+
+def _measure(options: argparse.Namespace) -> Results:
+    begun = time.monotonic()
+    cases = try_cases(min(CASE_SIZE, *options.scenarios), options.format, _tell)
+    settings = [
+        time_setting(scenarios, latency_ms, options.runs, options.format, _tell)
+        for scenarios in options.scenarios
+        for latency_ms in LATENCIES_MS
+    ]
+    _tell(f"Measured in {(time.monotonic() - begun) / 60:.1f} minutes.")
+    facts = {
+        "Cores:": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        platform.python_implementation(): platform.python_version(),
+        **{package: version(package) for package in PACKAGES},
+        "rounds:": str(options.runs),
+    }
+    return Results(facts, options.format, PAGE_SIZE, MAX_CONCURRENCY, settings, cases)
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The provider side by side with others.")
+    parser.add_argument("--runs", type=_number, default=5, help="timed runs of each contender (default: %(default)s)")
+    parser.add_argument(
+        "--scenarios",
+        type=_number,
+        nargs="+",
+        default=SIZES,
+        help="sizes of the organization (default: 10000 and 100000)",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="jsonl", help="what they write (default: %(default)s)")
+    parser.add_argument("--results", type=Path, default=HERE, help="folder to write to (default: this one)")
+    parser.add_argument("--redraw", action="store_true", help="only table and picture, from results.json as it is")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Ratios of runs that belong together, and the goals that they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from benchmarks.contenders import FLOOR, HTTP_OPERATOR, OURS
+from benchmarks.results import Results, Run, Setting
+
+Figure = Callable[[Run], float | None]
+
+
+def wall(run: Run) -> float:
+    """
+    Give the wall time.
+
+    :param run: A run.
+    :return: Seconds.
+    """
+    return run.wall_s
+
+
+def cpu(run: Run) -> float:
+    """
+    Give the CPU time.
+
+    :param run: A run.
+    :return: Seconds.
+    """
+    return run.cpu_s
+
+
+def peak(run: Run) -> float | None:
+    """
+    Give the peak memory of the process.
+
+    :param run: A run.
+    :return: Bytes; None where unknown.
+    """
+    return run.peak_bytes
+
+
+def growth(run: Run) -> float | None:
+    """
+    Give the memory that the job itself took, without that of the libraries loaded before.
+
+    :param run: A run.
+    :return: Bytes; None where unknown.
+    """
+    if run.peak_bytes is None or run.bytes_before is None:
+        return None
+    return run.peak_bytes - run.bytes_before
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The ratio of two contenders' figures: the median over the rounds, and the range."""
+
+    median: float
+    lowest: float
+    highest: float
+
+
+def ratio(setting: Setting, figure: Figure, contender: str, against: str) -> Ratio | None:
+    """
+    Divide one contender's figure by another's, round by round: what slows a round down slows both.
+
+    :param setting: The runs.
+    :param figure: Which figure.
+    :param contender: Whose is divided.
+    :param against: By whose.
+    :return: The ratio; None where a figure is unknown or not above zero.
+    """
+    pairs = zip(setting.runs(contender), setting.runs(against), strict=True)
+    found = []
+    for one, other in pairs:
+        dividend, divisor = figure(one), figure(other)
+        if dividend is None or not divisor or divisor < 0:
+            return None
+        found.append(dividend / divisor)
+    return Ratio(median(found), min(found), max(found)) if found else None
+
+
+def typical(setting: Setting, figure: Figure, contender: str) -> float | None:
+    """
+    Give the median of a figure.
+
+    :param setting: The runs.
+    :param figure: Which figure.
+    :param contender: Whose.
+    :return: The median; None where the figure is unknown.
+    """
+    found = [value for value in map(figure, setting.runs(contender)) if value is not None]
+    return median(found) if found else None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """
+    What the provider promises of its speed, and what was found.
+
+    :param text: The goal.
+    :param found: The figures found, as text.
+    :param met: Whether they meet it.
+    """
+
+    text: str
+    found: str
+    met: bool
+
+
+def goals(results: Results) -> list[Goal]:
+    """
+    Hold the numbers against the goals, in the settings with the most scenarios.
+
+    :param results: The numbers.
+    :return: The goals; those that no setting was run for are left out.
+    """
+    most = max(setting.scenarios for setting in results.settings)
+    found: list[Goal] = []
+    for setting in sorted(results.settings, key=lambda setting: -setting.latency_ms):
+        pages = f"{setting.latency_ms} ms latency and {setting.least_requests} pages"
+        if setting.scenarios != most:
+            continue
+        if setting.latency_ms == 50:
+            faster = ratio(setting, wall, HTTP_OPERATOR, OURS)
+            slower = ratio(setting, wall, OURS, FLOOR)
+            if faster is not None and slower is not None:
+                text = f"At {pages}: at least 5 times faster than HttpOperator"
+                found.append(Goal(text, f"{faster.median:.1f} times", faster.median >= 5))
+                text = f"At {pages}: within 1.3 times the floor's time"
+                found.append(Goal(text, f"{slower.median:.2f} times", slower.median <= 1.3))
+        if setting.latency_ms == 0 and (more := ratio(setting, cpu, OURS, FLOOR)) is not None:
+            text = f"At {pages}: CPU time no more than 1.5 times the floor's"
+            found.append(Goal(text, f"{more.median:.2f} times", more.median <= 1.5))
+    ours = [(setting, run) for setting in results.settings for run in setting.runs(OURS)]
+    spare = max(run.requests - setting.least_requests for setting, run in ours)
+    found.append(
+        Goal("Requests of a timed run: the least possible", f"{spare} more" if spare else "the least", spare == 0)
+    )
+    connections = max(run.connections for _, run in ours)
+    text = f"Connections of a timed run: at most {results.max_concurrency}"
+    found.append(Goal(text, f"at most {connections}", connections <= results.max_concurrency))
+    inexact = sum(not run.exact for _, run in ours) + sum(
+        not run.exact for case in results.cases for run in case.runs if run.contender == OURS
+    )
+    text = "Rows: every scenario exactly once, whatever the server does"
+    found.append(Goal(text, f"not in {inexact} runs" if inexact else "in every run", not inexact))
+    return found

@@ -1,0 +1,140 @@
+"""The results as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+
+from benchmarks.contenders import CONTENDERS, OURS
+from benchmarks.ratios import Figure, Ratio, cpu, goals, growth, peak, ratio, typical, wall
+from benchmarks.results import CaseResult, Results, Run, Setting
+
+NOTES = """\
+Every ratio is of one round: all contenders run one after the other against the same server, and each figure is divided
+by that of `MakeAnalyticsOperator` in the same round. Shown are the median over the rounds and, in brackets, the range.
+Below 1 is better than `MakeAnalyticsOperator`. Small print: the median itself.
+
+- All pull yesterday's analytics of one organization, {page_size:,} scenarios a page, and write all rows into one local
+  {output_format} file of the same columns. The server is the provider's sandbox, in a process of its own on the same
+  machine; it counts the requests and the connections.
+- One fresh process a run. Imports and a rehearsal with ten scenarios come before the clock starts, so Airflow's own
+  start is in no figure but the peak memory. *Memory of the job* is that peak without what was there before the job.
+- `HttpOperator` has a pagination function that goes by what it got, and a response filter that writes the file; no
+  `retry_args`. dlt has an offset paginator with a total, and its defaults otherwise; its look-ups in Airflow, which
+  would slow it down, are switched off, and Airflow is not loaded in its process.
+- The floor is no product: aiohttp, {max_concurrency} pages side by side, msgspec, and none of the promises. It shows
+  what the machine can do. Airflow is not loaded in its process either."""
+
+
+def to_markdown(results: Results) -> str:
+    """
+    Write the results as Markdown.
+
+    :param results: The numbers.
+    :return: A page.
+    """
+    parts = [
+        "# MakeAnalyticsOperator side by side with what its users run today",
+        "Written by `make bench`; the raw numbers are in [results.json](results.json).",
+        "![The results as a picture](results.png)",
+        "## Goals",
+        _table(
+            ["goal", "found", "met"],
+            [[goal.text, goal.found, "yes" if goal.met else "**no**"] for goal in goals(results)],
+        ),
+        "## Time, memory, requests",
+    ]
+    parts += [_setting(setting) for setting in results.settings]
+    parts += ["## What arrives when the server misbehaves", _cases(results.cases), "## How it was measured"]
+    notes = NOTES.format(
+        page_size=results.page_size, max_concurrency=results.max_concurrency, output_format=results.output_format
+    )
+    facts = ", ".join(f"{name} {value}" for name, value in results.facts.items())
+    return "\n\n".join([*parts, f"{notes}\n- {facts}."]) + "\n"
+
+
+def _setting(setting: Setting) -> str:
+    head = f"**{setting.scenarios:,} scenarios, {setting.latency_ms} ms latency**"
+    columns = ["", "wall time", "CPU time", "peak memory", "memory of the job", "requests", "connections", "rows"]
+    rows = []
+    for contender, name in CONTENDERS.items():
+        runs = setting.runs(contender)
+        rows.append(
+            [
+                f"**{name}**" if contender == OURS else name,
+                _cell(setting, wall, contender, _seconds),
+                _cell(setting, cpu, contender, _seconds),
+                _cell(setting, peak, contender, _mebibytes),
+                _cell(setting, growth, contender, _mebibytes),
+                f"{median(run.requests for run in runs) / setting.least_requests:.3g}× the least",
+                f"{median(run.connections for run in runs):g}",
+                "; ".join(sorted({_outcome_in_full(run) for run in runs})),
+            ]
+        )
+    return head + "\n\n" + _table(columns, rows)
+
+
+def _cases(cases: Sequence[CaseResult]) -> str:
+    columns = ["", *CONTENDERS.values()]
+    rows = []
+    for case in cases:
+        by_contender = {run.contender: run for run in case.runs}
+        rows.append([case.text, *(_outcome_in_full(by_contender[contender]) for contender in CONTENDERS)])
+    caption = "Scenarios in the file, of the scenarios there. What falls short without *fails* does so without a word."
+    return caption + "\n\n" + _table(columns, rows)
+
+
+def outcome(run: Run) -> str:
+    """
+    Say in a few words what a run brought.
+
+    :param run: The run.
+    :return: ``all 10,000``, ``9,995 of 10,000`` or ``fails``.
+    """
+    if run.error is not None:
+        return "fails"
+    return f"all {run.there:,}" if run.obtained == run.there else f"{run.obtained:,} of {run.there:,}"
+
+
+def _outcome_in_full(run: Run) -> str:
+    # Whose file holds rows too many as well.
+    surplus = [f"{count:,} {what}" for count, what in ((run.twice, "twice"), (run.gone, "deleted ones")) if count]
+    return ", ".join([outcome(run), *surplus])
+
+
+def _cell(setting: Setting, figure: Figure, contender: str, unit: Callable[[float], str]) -> str:
+    value = typical(setting, figure, contender)
+    found = ratio(setting, figure, contender, OURS)
+    if value is None or found is None:
+        return "unknown"
+    text = "1" if contender == OURS else times(found.median) + _range(found)
+    return f"{text}<br><sub>{unit(value)}</sub>"
+
+
+def times(value: float) -> str:
+    """
+    Write a ratio.
+
+    :param value: The ratio.
+    :return: Text such as ``12×``, ``3.4×`` or ``0.85×``.
+    """
+    digits = 0 if value >= 9.95 else 1 if value >= 1.95 else 2
+    return f"{value:.{digits}f}×"
+
+
+def _range(found: Ratio) -> str:
+    lowest, highest = times(found.lowest)[:-1], times(found.highest)[:-1]
+    return f" ({lowest} to {highest})" if lowest != highest else ""
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2f} s"
+
+
+def _mebibytes(value: float) -> str:
+    return f"{value / 2**20:.0f} MiB"
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
