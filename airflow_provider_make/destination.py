@@ -5,19 +5,16 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any, Protocol, Self
-from uuid import uuid4
 
-from fsspec.implementations.local import LocalFileSystem
 from pydantic_core import to_json
 
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.formats import choose_format, open_writer
+from airflow_provider_make.publishing import publish_file
 from airflow_provider_make.query import positive_integer
 from airflow_provider_make.rows import RowMaker
 
@@ -200,20 +197,6 @@ class StoredObject:
         self._writer.close(summary)
         if self._file is not self._spool:
             self._file.close()
-        self._spool.flush()
-        if isinstance(self._filesystem, LocalFileSystem):
-            _replace_file(Path(self._spool.name), Path(self._target.path))
-        else:
-            self._filesystem.put_file(self._spool.name, self._target.path)
-        return {**summary, "path": str(self._target), "format": self._format, "bytes": self._spool.tell()}
-
-
-def _replace_file(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its target, so that the last step is a rename within one file system: atomic.
-    part = target.with_name(f".make-analytics-{uuid4().hex}.part")
-    try:
-        shutil.copyfile(source, part)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+        size = self._spool.seek(0, os.SEEK_END)
+        publish_file(self._spool, self._filesystem, self._target.path)
+        return {**summary, "path": str(self._target), "format": self._format, "bytes": size}

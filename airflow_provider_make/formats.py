@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from airflow_provider_make import __version__
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
-from airflow_provider_make.rows import COLUMNS, RowMaker
+from airflow_provider_make.rows import COLUMNS, TEXT_COLUMNS, RowMaker
 
 if TYPE_CHECKING:
     import pyarrow
@@ -60,7 +60,8 @@ class CsvWriter:
     """
     Comma-separated values in UTF-8, with a header, as of RFC 4180.
 
-    Text is always quoted, and what is missing is empty and not quoted: so the two can be told apart.
+    Text is always quoted, and what is missing is empty and not quoted: so the two can be told apart. Numbers and
+    times are not quoted.
 
     :param file: Where to write.
     :param maker: Makes the rows.
@@ -79,7 +80,7 @@ class CsvWriter:
 
         :param entries: The entries.
         """
-        self._write_lines(",".join(map(self._cell, row.values())) for row in self._maker.rows(entries))
+        self._write_lines(",".join(map(self._cell, row.items())) for row in self._maker.rows(entries))
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Do nothing: lines have no end to write."""
@@ -87,11 +88,12 @@ class CsvWriter:
     def _write_lines(self, lines: Iterable[str]) -> None:
         self._file.write("".join(f"{line}\r\n" for line in lines).encode())
 
-    def _cell(self, value: str | float | None) -> str:
+    def _cell(self, item: tuple[str, Any]) -> str:
+        column, value = item
         if value is None:
             return ""
-        if not isinstance(value, str):
-            return repr(value)
+        if column not in TEXT_COLUMNS:
+            return str(value)
         if self._safe and value.startswith(("=", "+", "-", "@", "\t", "\r")):
             value = f"'{value}"
         return '"' + value.replace('"', '""') + '"'
@@ -171,7 +173,7 @@ def parquet_schema() -> pyarrow.Schema:
     types = {
         **dict.fromkeys(COLUMNS, rate),
         **dict.fromkeys(("organization_id", "scenario_id", "team_id", "executions", "operations", "errors"), whole),
-        **dict.fromkeys(("imt_id", "name", "status", "team_name", "extra"), text),
+        **dict.fromkeys(TEXT_COLUMNS, text),
         **dict.fromkeys(("date_from", "date_to", "extracted_at"), time),
         "centicredits": credits,
     }

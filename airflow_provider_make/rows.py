@@ -35,6 +35,8 @@ SCENARIO_COLUMNS = {
     **FIGURE_COLUMNS,
 }
 COLUMNS = ("organization_id", *SCENARIO_COLUMNS, "date_from", "date_to", "extracted_at", "extra")
+# Text of any content, as opposed to numbers and times, which JSON and CSV write as text too.
+TEXT_COLUMNS = frozenset(("imt_id", "name", "status", "team_name", "extra"))
 _KNOWN_FIGURES = frozenset(FIGURE_COLUMNS.values())
 _KNOWN = frozenset(SCENARIO_COLUMNS.values())
 

@@ -1,0 +1,78 @@
+"""How a finished file gets into a storage: in one step, over what was there."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import shutil
+from pathlib import Path
+from typing import IO, Any
+from uuid import uuid4
+
+from fsspec import AbstractFileSystem
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+
+def publish_file(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
+    """
+    Copy a local file to a storage. The object appears whole, or stays as it was.
+
+    :param source: The file; it need not have a name.
+    :param filesystem: The storage.
+    :param path: Where in it; missing local folders are made.
+    """
+    source.flush()
+    source.seek(0)
+    if isinstance(filesystem, LocalFileSystem):
+        _replace_local_file(source, Path(path))
+    elif isinstance(filesystem, AsyncFileSystem):
+        # Object stores (S3, GCS, Azure): an upload shows nothing before it is complete.
+        _upload(source, filesystem, path)
+    else:
+        _upload_and_rename(source, filesystem, path)
+
+
+def _replace_local_file(source: IO[bytes], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, so that the last step is a rename within one file system: atomic.
+    part = target.with_name(f".make-analytics-{uuid4().hex}.part")
+    try:
+        with _nameless_file(target.parent) or part.open("xb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+            if not part.exists():
+                # With a descriptor, which an absolute path does not need, Python takes the call that follows links.
+                os.link(f"/proc/self/fd/{copy.fileno()}", part, src_dir_fd=copy.fileno())
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _nameless_file(folder: Path) -> IO[bytes] | None:
+    # Where the file system has them, so that a worker killed while it copies leaves nothing behind.
+    try:
+        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
+    except (AttributeError, OSError):
+        return None
+
+
+def _upload(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
+    options: dict[str, Any] = {}
+    if "overwrite" in inspect.signature(getattr(filesystem, "_put_file", filesystem.put_file)).parameters:
+        options["overwrite"] = True
+    filesystem.put_file(f"/dev/fd/{source.fileno()}", path, **options)
+
+
+def _upload_and_rename(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
+    folder, _, _ = path.rpartition("/")
+    part = f"{folder}/.make-analytics-{uuid4().hex}.part"
+    try:
+        filesystem.makedirs(folder, exist_ok=True)
+        _upload(source, filesystem, part)
+        filesystem.mv(part, path)
+    except BaseException:
+        if filesystem.exists(part):
+            filesystem.rm_file(part)
+        raise
