@@ -34,7 +34,7 @@ clean:
 	@touch $@
 
 .venv/demo.ready: .venv/uv.ready pyproject.toml constraints/airflow-3.3.txt
-	$(UV) $(PINS) --editable .
+	$(UV) $(PINS) --editable .[parquet]
 	@touch $@
 
 .venv/test.ready: .venv/demo.ready

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, Protocol, Self
+from contextlib import suppress
+from typing import Any, Protocol, Self
 
 from pydantic_core import to_json
 
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.formats import choose_format, open_writer
+from airflow_provider_make.formats import Writer, choose_format, open_writer
 from airflow_provider_make.publishing import publish_file
 from airflow_provider_make.query import positive_integer
 from airflow_provider_make.rows import RowMaker
@@ -149,6 +149,7 @@ class StoredObject:
         self._compressed = compressed
         self._storage_conn_id = storage_conn_id
         self._csv_safe = csv_safe
+        self._writer: Writer | None = None
 
     def __enter__(self) -> Self:
         from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -159,10 +160,12 @@ class StoredObject:
             self._filesystem = self._target.fs
         except (ValueError, ImportError) as error:
             raise MakeInputError(f"output_path={self._path!r} can't be written to: {error}.") from error
-        self._spool = tempfile.NamedTemporaryFile(prefix="make-analytics-")  # __exit__ closes it
+        # It has no name: nothing is left of it, whatever happens to the worker.
+        self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self._abandon()
         self._spool.close()
 
     def begin(self, maker: RowMaker) -> None:
@@ -171,13 +174,12 @@ class StoredObject:
 
         :param maker: Makes the rows.
         """
+        self._abandon()
         self._spool.seek(0)
         self._spool.truncate()
-        # Without a time and a name inside, the same rows make the same bytes.
-        self._file: IO[bytes] = (
-            gzip.GzipFile("", "wb", fileobj=self._spool, mtime=0) if self._compressed else self._spool  # type: ignore[assignment]
+        self._writer = open_writer(
+            self._format, self._spool, maker, compressed=self._compressed, csv_safe=self._csv_safe
         )
-        self._writer = open_writer(self._format, self._file, maker, csv_safe=self._csv_safe)
 
     def add(self, entries: Sequence[ScenarioFigures]) -> None:
         """
@@ -185,6 +187,8 @@ class StoredObject:
 
         :param entries: The entries.
         """
+        if self._writer is None:
+            raise RuntimeError("begin() comes before add()")
         self._writer.write(entries)
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,9 +198,17 @@ class StoredObject:
         :param summary: What else the summary says.
         :return: The summary, with where the object is.
         """
-        self._writer.close(summary)
-        if self._file is not self._spool:
-            self._file.close()
+        writer, self._writer = self._writer, None
+        if writer is None:
+            raise RuntimeError("begin() comes before publish()")
+        writer.close(summary)
         size = self._spool.seek(0, os.SEEK_END)
         publish_file(self._spool, self._filesystem, self._target.path)
         return {**summary, "path": str(self._target), "format": self._format, "bytes": size}
+
+    def _abandon(self) -> None:
+        if self._writer is not None:
+            # Writers write to the last; what they can't write any more, on a full disk say, does not count.
+            with suppress(Exception):
+                self._writer.close(None)
+            self._writer = None

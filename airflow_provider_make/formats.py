@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import gzip
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic_core import to_json
 
@@ -27,8 +28,8 @@ class Writer(Protocol):
     def write(self, entries: Sequence[ScenarioFigures]) -> None:
         """Write the entries of a page."""
 
-    def close(self, summary: Mapping[str, Any]) -> None:
-        """Write what is left, and what the format keeps of the summary. The file stays open."""
+    def close(self, summary: Mapping[str, Any] | None) -> None:
+        """Write what is left, and what the format keeps of the summary; None: nothing counts. The file stays open."""
 
 
 class JsonLinesWriter:
@@ -52,7 +53,7 @@ class JsonLinesWriter:
         # pydantic's serializer takes a fifth of the time that json.dumps does.
         self._file.write(b"".join(to_json(row) + b"\n" for row in self._maker.rows(entries)))
 
-    def close(self, summary: Mapping[str, Any]) -> None:
+    def close(self, summary: Mapping[str, Any] | None) -> None:
         """Do nothing: lines have no end to write."""
 
 
@@ -82,7 +83,7 @@ class CsvWriter:
         """
         self._write_lines(",".join(map(self._cell, row.items())) for row in self._maker.rows(entries))
 
-    def close(self, summary: Mapping[str, Any]) -> None:
+    def close(self, summary: Mapping[str, Any] | None) -> None:
         """Do nothing: lines have no end to write."""
 
     def _write_lines(self, lines: Iterable[str]) -> None:
@@ -92,11 +93,43 @@ class CsvWriter:
         column, value = item
         if value is None:
             return ""
+        text = str(value)
         if column not in TEXT_COLUMNS:
-            return str(value)
-        if self._safe and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-            value = f"'{value}"
-        return '"' + value.replace('"', '""') + '"'
+            return text
+        if self._safe and text.startswith(("=", "+", "-", "@", "\t", "\r")):
+            text = f"'{text}"
+        return '"' + text.replace('"', '""') + '"'
+
+
+class GzipWriter:
+    """
+    Another format, compressed by gzip.
+
+    :param file: Where to write.
+    :param open_inner: Opens the writer of the other format.
+    """
+
+    def __init__(self, file: IO[bytes], open_inner: Callable[[IO[bytes]], Writer]) -> None:
+        # Without a time and a name inside, the same rows make the same bytes.
+        self._file = gzip.GzipFile("", "wb", fileobj=file, mtime=0)
+        self._inner = open_inner(cast(IO[bytes], self._file))
+
+    def write(self, entries: Sequence[ScenarioFigures]) -> None:
+        """
+        Write the entries of a page.
+
+        :param entries: The entries.
+        """
+        self._inner.write(entries)
+
+    def close(self, summary: Mapping[str, Any] | None) -> None:
+        """
+        Write what is left.
+
+        :param summary: What the pull's summary says; None to end a file that does not count.
+        """
+        self._inner.close(summary)
+        self._file.close()
 
 
 class ParquetWriter:
@@ -140,15 +173,16 @@ class ParquetWriter:
         if sum(map(len, self._waiting)) >= ROW_GROUP:
             self._write_group()
 
-    def close(self, summary: Mapping[str, Any]) -> None:
+    def close(self, summary: Mapping[str, Any] | None) -> None:
         """
         Write what is left, and the summary.
 
-        :param summary: What the pull's summary says.
+        :param summary: What the pull's summary says; None to end a file that does not count.
         """
-        self._write_group()
-        kept = {**summary, "provider_version": __version__}
-        self._writer.add_key_value_metadata({"make_analytics": to_json(kept).decode()})
+        if summary is not None:
+            self._write_group()
+            kept = {**summary, "provider_version": __version__}
+            self._writer.add_key_value_metadata({"make_analytics": to_json(kept).decode()})
         self._writer.close()
 
     def _write_group(self) -> None:
@@ -206,16 +240,19 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
     return chosen, compressed
 
 
-def open_writer(name: str, file: IO[bytes], maker: RowMaker, *, csv_safe: bool) -> Writer:
+def open_writer(name: str, file: IO[bytes], maker: RowMaker, *, compressed: bool, csv_safe: bool) -> Writer:
     """
     Begin to write.
 
     :param name: One of ``FORMATS``.
     :param file: Where to write.
     :param maker: Makes the rows.
+    :param compressed: Whether it is compressed by gzip.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
     :return: The writer.
     """
+    if compressed:
+        return GzipWriter(file, lambda inner: open_writer(name, inner, maker, compressed=False, csv_safe=csv_safe))
     if name == "parquet":
         return ParquetWriter(file, maker)
     return CsvWriter(file, maker, csv_safe) if name == "csv" else JsonLinesWriter(file, maker)

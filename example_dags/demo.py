@@ -40,7 +40,7 @@ def main() -> None:
     print("\nThe worst five scenarios:")
     for row in worst:
         print(f"  {row['error_rate']:6.2f} %  {row['errors']:6,} errors of {row['executions']:7,}   {row['name']}")
-    print(f"\nAll rows as JSON Lines ({pull['bytes']:,} bytes):\n  {pull['path']}")
+    print(f"\nAll rows as Parquet ({pull['bytes']:,} bytes):\n  {pull['path']}")
     print(
         "\nFor your own organization, set the connection and copy example_dags/make_analytics_daily.py:\n"
         "  export AIRFLOW_CONN_MAKE_DEFAULT='make://:YOUR_API_TOKEN@eu1.make.com/?organization_id=YOUR_ID'"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import runpy
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_make.sandbox import Sandbox
@@ -39,7 +42,7 @@ def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
 
     bag = DagBag(EXAMPLES)
     assert bag.import_errors == {}
-    assert sorted(bag.dags) == ["make_analytics_daily", "make_analytics_to_xcom"]
+    assert sorted(bag.dags) == ["make_analytics_daily", "make_analytics_organizations", "make_analytics_to_xcom"]
 
 
 def test_to_xcom(make_sandbox: Sandbox) -> None:
@@ -57,14 +60,40 @@ def test_daily_writes_a_file_a_day(make_sandbox: Sandbox, tmp_path: Path) -> Non
     assert state == "success"
     yesterday = MIDNIGHT - timedelta(days=1)
     (path,) = tmp_path.rglob("*.*")
-    assert path == tmp_path / f"date={yesterday:%Y-%m-%d}" / "analytics.jsonl"
+    assert path == tmp_path / "organization_id=1" / f"date={yesterday:%Y-%m-%d}" / "analytics.parquet"
     assert results["pull"]["path"] == str(path)
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    rows = pq.read_table(path).to_pylist()
     truth = make_sandbox.truth(sort_by="name", sort_dir="asc", date_from=yesterday, date_to=MIDNIGHT)
     assert [(row["scenario_id"], row["errors"]) for row in rows] == [(entry["id"], entry["errors"]) for entry in truth]
     rates = [row["error_rate"] for row in results["worst"]]
     assert len(rates) == 5
     assert rates == sorted(rates, reverse=True)
+
+
+def test_several_organizations_of_several_zones(
+    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    zones = {
+        "MAKE_EU": make_sandbox_factory(organization_id=1, scenarios=30),
+        "MAKE_US": make_sandbox_factory(organization_id=2, scenarios=40, token="another-token"),
+    }
+    for name, sandbox in zones.items():
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", sandbox.connection_json)
+    state, results = run("make_analytics_organizations")
+    assert state == "success"
+    day: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=1), "date_to": MIDNIGHT}
+    assert results["add_up"] == {
+        "scenarios": 70,
+        "executions": sum(sandbox.truth_total(**day)["executions"] for sandbox in zones.values()),
+        "errors": sum(sandbox.truth_total(**day)["errors"] for sandbox in zones.values()),
+    }
+    # As a user reads the folder: the types of what is in the path have to be told.
+    in_path = ds.partitioning(pa.schema([("organization_id", pa.int64()), ("date", pa.date32())]), flavor="hive")
+    table = ds.dataset(tmp_path, partitioning=in_path).to_table()
+    told = {(row["organization_id"], row["scenario_id"]) for row in table.to_pylist()}
+    assert told == {
+        (sandbox.organization_id, entry["id"]) for sandbox in zones.values() for entry in sandbox.truth(**day)
+    }
 
 
 @pytest.mark.parametrize(("fault", "tries"), [("403", 1), ("401", 1), ("503", 3)])

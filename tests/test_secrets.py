@@ -27,7 +27,7 @@ def test_no_run_shows_the_token(tmp_path: Path) -> None:
     assert emitted.count(b"STATE make_analytics_daily failed") == 8
     stored = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any(path.suffix == ".db" for path in stored)
-    assert any(path.suffix == ".jsonl" for path in stored)
+    assert any(path.suffix == ".parquet" for path in stored)
     for secret in (TOKEN.encode(), TOKEN.replace("-", "%2D").encode()):
         assert secret not in emitted, emitted[max(0, emitted.find(secret) - 300) :][:600].decode()
         assert [path for path, text in stored.items() if secret in text] == []
