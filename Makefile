@@ -12,8 +12,8 @@ demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, i
 test: .venv/test.ready lint  ## Lint, types and all fast tests
 	$(BIN)/python -m pytest
 
-bench: .venv-bench/bench.ready  ## Run side by side with HttpOperator and dlt: table, picture, raw numbers
-	.venv-bench/bin/python -m benchmarks
+bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
+	.venv-bench/bin/python -m benchmarks $(BENCH)
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from airflow_provider_make.answer import Figures, ScenarioFigures
@@ -103,7 +104,7 @@ class RowMaker:
         :return: Lists by the names of ``SCENARIO_COLUMNS`` and ``extra``; centicredits are int.
         """
         return {
-            **{column: [entry.get(name) for entry in entries] for column, name in SCENARIO_COLUMNS.items()},
+            **{column: _column(entries, name) for column, name in SCENARIO_COLUMNS.items()},
             "extra": [_extra(entry, _KNOWN) for entry in entries],
         }
 
@@ -130,6 +131,14 @@ def to_total(total: Figures) -> dict[str, Any]:
     """
     figures = {column: total.get(name) for column, name in FIGURE_COLUMNS.items()}
     return {**figures, "centicredits": _text(figures["centicredits"]), "extra": _extra(total, _KNOWN_FIGURES)}
+
+
+def _column(entries: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    try:
+        # Twice as fast as get, and most columns have no gaps.
+        return list(map(itemgetter(name), entries))
+    except KeyError:
+        return [entry.get(name) for entry in entries]
 
 
 def _text(number: Any) -> str | None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from benchmarks.cases import CASE_SIZE, LATENCIES_MS, SIZES
 from benchmarks.job import MAX_CONCURRENCY, PAGE_SIZE
 from benchmarks.plot import draw
+from benchmarks.ratios import goals
 from benchmarks.results import Results
-from benchmarks.rows import FORMATS
+from benchmarks.rows import FORMAT_NAMES, FORMATS
 from benchmarks.runs import time_setting, try_cases
 from benchmarks.table import to_markdown
 
 HERE = Path(__file__).resolve().parent
-PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "dlt", "aiohttp", "pydantic", "msgspec")
+PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "dlt", "aiohttp", "pydantic", "msgspec", "pyarrow")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Results.load(raw)
     (options.results / "results.md").write_text(to_markdown(results), encoding="utf-8")
     draw(results, options.results / "results.png")
+    _tell(f"Goals, writing {FORMAT_NAMES[results.output_format]}:")
+    for goal in goals(results):
+        _tell(f"  {'met' if goal.met else 'NOT MET'}: {goal.text}: {goal.found}")
     _tell(f"Written: results.md, results.png and results.json in {os.path.relpath(options.results)}")
 
 
@@ -71,7 +75,7 @@ def _number(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The provider side by side with others.")
-    parser.add_argument("--runs", type=_number, default=5, help="timed runs of each contender (default: %(default)s)")
+    parser.add_argument("--runs", type=_number, default=4, help="timed runs of each contender (default: %(default)s)")
     parser.add_argument(
         "--scenarios",
         type=_number,
@@ -79,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
         default=SIZES,
         help="sizes of the organization (default: 10000 and 100000)",
     )
-    parser.add_argument("--format", choices=FORMATS, default="jsonl", help="what they write (default: %(default)s)")
+    parser.add_argument("--format", choices=FORMATS, default="parquet", help="what they write (default: %(default)s)")
     parser.add_argument("--results", type=Path, default=HERE, help="folder to write to (default: this one)")
     parser.add_argument("--redraw", action="store_true", help="only table and picture, from results.json as it is")
     return parser

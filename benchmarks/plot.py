@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from benchmarks.contenders import CONTENDERS, FLOOR, OURS
 from benchmarks.ratios import Figure, cpu, growth, ratio, wall
 from benchmarks.results import CaseResult, Results, Run, Setting
+from benchmarks.rows import FORMAT_NAMES
 from benchmarks.table import outcome, times
 
 _OURS, _OTHERS, _FLOOR = "#6d00cc", "#9aa0a6", "#d7d9dc"
@@ -51,7 +52,8 @@ def draw(results: Results, file: Path) -> None:
     picture = pyplot.figure(figsize=(10, 6.6), dpi=160)
     upper, lower = picture.subfigures(2, 1, squeeze=False, height_ratios=[2.4, 3.6])[:, 0]
     upper.suptitle(
-        f"Pulling {most:,} scenarios: time and memory as multiples of MakeAnalyticsOperator's",
+        f"Pulling {most:,} scenarios into {FORMAT_NAMES[results.output_format]}: "
+        "time and memory as multiples of MakeAnalyticsOperator's",
         x=0.015,
         y=0.97,
         ha="left",

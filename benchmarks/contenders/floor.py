@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
@@ -72,19 +75,133 @@ class Row(msgspec.Struct, gc=False):
     extra: str | None
 
 
-def write_jsonl(output: Path) -> tuple[Callable[[list[Row]], object], Callable[[], object]]:
+class Writer(Protocol):
+    """Writes the one file."""
+
+    def add(self, entries: list[Entry]) -> None:
+        """Take the entries of a page."""
+
+    def close(self) -> None:
+        """Write what is left, and close the file."""
+
+
+class JsonLinesWriter:
     """
-    Open a file of JSON Lines.
+    A line of JSON for each entry.
 
-    :param output: The file.
-    :return: What writes the rows of a page, and what closes the file.
+    :param job: The job.
     """
-    file = output.open("wb")
-    encode = msgspec.json.Encoder().encode_lines
-    return lambda rows: file.write(encode(rows)), file.close
+
+    def __init__(self, job: Job) -> None:
+        self._file = job.output.open("wb")
+        self._encode = msgspec.json.Encoder().encode_lines
+        self._organization_id = job.organization_id
+        self._times = (job.date_from, job.date_to, now())
+
+    def add(self, entries: list[Entry]) -> None:
+        """
+        Write the entries of a page.
+
+        :param entries: The entries.
+        """
+        organization_id = self._organization_id
+        date_from, date_to, extracted_at = self._times
+        rows = [
+            Row(
+                organization_id,
+                entry.id,
+                entry.imt_id,
+                entry.name,
+                entry.status,
+                entry.team_id,
+                entry.team_name,
+                entry.executions,
+                entry.operations,
+                entry.centicredits,
+                entry.errors,
+                entry.error_rate,
+                entry.executions_change,
+                entry.operations_change,
+                entry.centicredits_change,
+                entry.errors_change,
+                entry.error_rate_change,
+                date_from,
+                date_to,
+                extracted_at,
+                None,
+            )
+            for entry in entries
+        ]
+        self._file.write(self._encode(rows))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
-WRITERS = {"jsonl": write_jsonl}
+class ParquetWriter:
+    """
+    Arrow arrays of each page, and of these a row group whenever there are enough, written in a thread.
+
+    :param job: The job.
+    """
+
+    def __init__(self, job: Job) -> None:
+        # Here, or it would be in the memory of those who write JSON Lines.
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        from benchmarks.schema import DICTIONARIES, ROW_GROUP, SCHEMA
+
+        self._pa = pa
+        self._row_group = ROW_GROUP
+        self._writer = pq.ParquetWriter(job.output, SCHEMA, compression="zstd", use_dictionary=DICTIONARIES)
+        self._schema = SCHEMA
+        # Arrow makes decimals of text, in half the time that it takes for Python's.
+        position = SCHEMA.get_field_index("centicredits")
+        self._as_sent = SCHEMA.set(position, pa.field("centicredits", pa.string()))
+        times = [datetime.fromisoformat(text) for text in (job.date_from, job.date_to, now())]
+        self._first = pa.scalar(job.organization_id, pa.int64())
+        self._last = [*(pa.scalar(time, pa.timestamp("us", tz="UTC")) for time in times), pa.scalar(None, pa.string())]
+        self._batches: list[Any] = []
+        self._rows = 0
+        # Arrow writes without the GIL: beside the decoding of the next pages.
+        self._thread = ThreadPoolExecutor(1)
+        self._written: list[Future[None]] = []
+
+    def add(self, entries: list[Entry]) -> None:
+        """
+        Make arrays of the entries of a page. A struct has its fields in the order of the columns.
+
+        :param entries: The entries.
+        """
+        array, repeat, count = self._pa.array, self._pa.repeat, len(entries)
+        columns = zip(*map(msgspec.structs.astuple, entries), strict=True)
+        arrays = [
+            repeat(self._first, count),
+            *map(array, columns, self._as_sent.types[1:]),
+            *(repeat(scalar, count) for scalar in self._last),
+        ]
+        self._batches.append(self._pa.RecordBatch.from_arrays(arrays, schema=self._as_sent))
+        self._rows += count
+        if self._rows >= self._row_group:
+            self._write()
+
+    def close(self) -> None:
+        """Write the last row group, and close the file."""
+        if self._batches:
+            self._write()
+        for group in self._written:
+            group.result()
+        self._writer.close()
+
+    def _write(self) -> None:
+        table = self._pa.Table.from_batches(self._batches).cast(self._schema)
+        self._written.append(self._thread.submit(self._writer.write_table, table, row_group_size=len(table)))
+        self._batches, self._rows = [], 0
+
+
+WRITERS: dict[str, Callable[[Job], Writer]] = {"jsonl": JsonLinesWriter, "parquet": ParquetWriter}
 
 
 async def fetch_all(job: Job) -> None:
@@ -94,12 +211,11 @@ async def fetch_all(job: Job) -> None:
     :param job: The job.
     """
     decode = msgspec.json.Decoder(Page).decode
-    add, close = WRITERS[job.output_format](job.output)
-    organization_id, date_from, date_to, extracted_at = job.organization_id, job.date_from, job.date_to, now()
-    url = f"{job.base_url}/analytics/{organization_id}"
+    writer = WRITERS[job.output_format](job)
+    url = f"{job.base_url}/analytics/{job.organization_id}"
     parameters: dict[str, str | int] = {
-        "timeframe[dateFrom]": date_from,
-        "timeframe[dateTo]": date_to,
+        "timeframe[dateFrom]": job.date_from,
+        "timeframe[dateTo]": job.date_to,
         "pg[limit]": PAGE_SIZE,
         "pg[returnTotalCount]": "true",
     }
@@ -108,47 +224,27 @@ async def fetch_all(job: Job) -> None:
         headers={"Authorization": f"Token {job.token}"}, connector=aiohttp.TCPConnector(limit=MAX_CONCURRENCY)
     ) as session:
 
-        async def fetch(offset: int) -> int:
+        async def fetch(offset: int) -> bytes:
             async with session.get(url, params={**parameters, "pg[offset]": offset}) as response:
-                page = decode(await response.read())
-            add(
-                [
-                    Row(
-                        organization_id,
-                        entry.id,
-                        entry.imt_id,
-                        entry.name,
-                        entry.status,
-                        entry.team_id,
-                        entry.team_name,
-                        entry.executions,
-                        entry.operations,
-                        entry.centicredits,
-                        entry.errors,
-                        entry.error_rate,
-                        entry.executions_change,
-                        entry.operations_change,
-                        entry.centicredits_change,
-                        entry.errors_change,
-                        entry.error_rate_change,
-                        date_from,
-                        date_to,
-                        extracted_at,
-                        None,
-                    )
-                    for entry in page.analytics
-                ]
-            )
-            return page.pg.total_count
+                return await response.read()
 
-        offsets = iter(range(PAGE_SIZE, await fetch(0), PAGE_SIZE))
+        first = decode(await fetch(0))
+        rest = range(PAGE_SIZE, first.pg.total_count, PAGE_SIZE)
+        offsets = iter(rest)
+        # So that a connection asks for its next page before this one is decoded.
+        bodies: asyncio.Queue[bytes] = asyncio.Queue()
 
         async def fetch_share() -> None:
             for offset in offsets:
-                await fetch(offset)
+                bodies.put_nowait(await fetch(offset))
 
-        await asyncio.gather(*(fetch_share() for _ in range(MAX_CONCURRENCY)))
-    close()
+        async def write_all() -> None:
+            writer.add(first.analytics)
+            for _ in rest:
+                writer.add(decode(await bodies.get()).analytics)
+
+        await asyncio.gather(write_all(), *(fetch_share() for _ in range(MAX_CONCURRENCY)))
+    writer.close()
 
 
 def prepare(job: Job) -> Pull:
