@@ -63,8 +63,8 @@ def open_destination(
                 raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
         return XComRows(positive_integer("max_xcom_bytes", max_xcom_bytes))
     path = str(output_path)
-    if not path.strip():
-        raise MakeInputError.expected("output_path", output_path, "a path or URL, or None for XCom")
+    if not path.strip() or path.startswith("~"):
+        raise MakeInputError.expected("output_path", output_path, "a whole path or URL, or None for XCom")
     return StoredObject(path, *choose_format(path, output_format), storage_conn_id, csv_safe)
 
 

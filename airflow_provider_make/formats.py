@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMATS = ("parquet", "jsonl", "csv")
 # Rows that are gathered, as Arrow columns of some hundred bytes each, before they are written as one group.
 ROW_GROUP = 65_536
+MOST_BATCHES = 500
 
 
 class Writer(Protocol):
@@ -146,6 +147,7 @@ class ParquetWriter:
         self._maker = maker
         self._schema = parquet_schema()
         self._waiting: list[pyarrow.RecordBatch] = []
+        self._rows_waiting = 0
         # A dictionary for what repeats; names and ids would only outgrow theirs.
         repeating = ["status", "team_id", "team_name", *maker.constants()]
         self._writer = Writer(file, self._schema, compression="zstd", use_dictionary=repeating)
@@ -168,10 +170,15 @@ class ParquetWriter:
                 for field in self._schema
             ]
         except pyarrow.ArrowInvalid as error:
-            raise MakeResponseError(f"the answer does not fit into Parquet: {error}") from None
+            text = f"an amount of centicredits does not fit into Parquet, but would into jsonl or csv: {error}"
+            raise MakeResponseError(text) from None
         self._waiting.append(pyarrow.RecordBatch.from_arrays(arrays, schema=self._schema))
-        if sum(map(len, self._waiting)) >= ROW_GROUP:
+        self._rows_waiting += len(entries)
+        if self._rows_waiting >= ROW_GROUP:
             self._write_group()
+        elif len(self._waiting) >= MOST_BATCHES:
+            # Tiny pages would take a kilobyte for each row.
+            self._waiting = pyarrow.Table.from_batches(self._waiting).combine_chunks().to_batches()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """
@@ -188,10 +195,10 @@ class ParquetWriter:
     def _write_group(self) -> None:
         import pyarrow
 
-        if self._waiting:
+        if self._rows_waiting:
             table = pyarrow.Table.from_batches(self._waiting)
             self._writer.write_table(table, row_group_size=len(table))
-            self._waiting = []
+        self._waiting, self._rows_waiting = [], 0
 
 
 def parquet_schema() -> pyarrow.Schema:

@@ -10,8 +10,10 @@ from typing import IO, Any
 from uuid import uuid4
 
 from fsspec import AbstractFileSystem
-from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
+
+# Those where an upload shows nothing before it is complete.
+OBJECT_STORES = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs", "oss", "r2"))
 
 
 def publish_file(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
@@ -26,8 +28,7 @@ def publish_file(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -
     source.seek(0)
     if isinstance(filesystem, LocalFileSystem):
         _replace_local_file(source, Path(path))
-    elif isinstance(filesystem, AsyncFileSystem):
-        # Object stores (S3, GCS, Azure): an upload shows nothing before it is complete.
+    elif OBJECT_STORES.intersection(_protocols(filesystem)):
         _upload(source, filesystem, path)
     else:
         _upload_and_rename(source, filesystem, path)
@@ -58,6 +59,11 @@ def _nameless_file(folder: Path) -> IO[bytes] | None:
         return None
 
 
+def _protocols(filesystem: AbstractFileSystem) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
 def _upload(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
     options: dict[str, Any] = {}
     if "overwrite" in inspect.signature(getattr(filesystem, "_put_file", filesystem.put_file)).parameters:
@@ -72,6 +78,8 @@ def _upload_and_rename(source: IO[bytes], filesystem: AbstractFileSystem, path: 
         filesystem.makedirs(folder, exist_ok=True)
         _upload(source, filesystem, part)
         filesystem.mv(part, path)
+        if filesystem.exists(part):
+            raise OSError(f"{path} could not be replaced: the storage did not rename {part}")
     except BaseException:
         if filesystem.exists(part):
             filesystem.rm_file(part)

@@ -97,4 +97,4 @@ entries = st.builds(
     st.dictionaries(_names, _unknown, max_size=2),
 )
 # Any batching into pages.
-pages = st.lists(st.lists(entries, min_size=1, max_size=4), max_size=4)
+pages = st.lists(st.lists(entries, max_size=4), max_size=4)

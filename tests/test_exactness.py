@@ -64,7 +64,8 @@ def model() -> Iterator[None]:
         yield
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(600)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     servers(drifts=True),
     st.lists(st.none() | st.sampled_from(FAULTS), max_size=40),

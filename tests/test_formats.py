@@ -140,8 +140,9 @@ def test_no_entries(suffix: str, content: bytes, some: list[list[ScenarioFigures
     assert gzip.decompress(made(f"{suffix}.gz", *some)) == content
 
 
-def test_no_entries_in_parquet() -> None:
-    table = pyarrow.parquet.read_table(io.BytesIO(made("parquet")))
+@pytest.mark.parametrize("some", [[], [[]], [[], []]])
+def test_no_entries_in_parquet(some: list[list[ScenarioFigures]]) -> None:
+    table = pyarrow.parquet.read_table(io.BytesIO(made("parquet", *some)))
     assert table.num_rows == 0
     assert table.schema.equals(parquet_schema())
 
@@ -244,6 +245,12 @@ def test_row_groups_hold_many_pages(page: int, groups: int) -> None:
 def test_few_rows_are_one_row_group() -> None:
     metadata = pyarrow.parquet.read_metadata(io.BytesIO(made("parquet", *[[entry(n)] for n in range(500)], [])))
     assert (metadata.num_row_groups, metadata.num_rows) == (1, 500)
+
+
+def test_tiny_pages_are_gathered() -> None:
+    some = [[entry(n)] for n in range(2000)]
+    table = pyarrow.parquet.read_table(io.BytesIO(made("parquet", *some)))
+    assert table.column("scenario_id").to_pylist() == list(range(2000))
 
 
 def test_parquet_keeps_the_summary() -> None:

@@ -266,6 +266,8 @@ def test_upload_that_fails_leaves_the_old_object_and_no_part(
 class ObjectStore(AsyncFileSystem):  # type: ignore[misc]
     """Notes uploads, as s3fs and gcsfs take them."""
 
+    protocol = "s3"
+
     cachable = False
 
     def __init__(self) -> None:

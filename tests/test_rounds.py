@@ -124,6 +124,7 @@ def least_requests(count: int, page: int) -> int:
     return max(1, -(-count // page))
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
 def test_resting_data_are_read_exactly_in_the_fewest_requests(
@@ -140,6 +141,7 @@ def test_resting_data_are_read_exactly_in_the_fewest_requests(
     assert server.most_under_way <= max_concurrency
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=True), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
 def test_drifting_data_are_exact_or_an_error(drawn: tuple[Server, int], max_concurrency: int, sort_dir: str) -> None:
