@@ -4,13 +4,16 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test bench lint format clean
+.PHONY: demo test test-storage bench lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
 
 test: .venv/test.ready lint  ## Lint, types and all fast tests
 	$(BIN)/python -m pytest
+
+test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, where Node is there, Azure's emulator
+	.venv-storage/bin/python -m pytest tests/storage
 
 bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
 	.venv-bench/bin/python -m benchmarks $(BENCH)
@@ -25,9 +28,9 @@ format: .venv/test.ready  ## Put the code into the project's form
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-storage .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/uv.ready .venv-bench/uv.ready: %/uv.ready: constraints/development.txt
+.venv/uv.ready .venv-bench/uv.ready .venv-storage/uv.ready: %/uv.ready: constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
@@ -45,4 +48,10 @@ clean:
 .venv-bench/bench.ready: .venv-bench/uv.ready pyproject.toml constraints/airflow-3.3.txt constraints/benchmarks.txt
 	.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python $(PINS) \
 		--constraint constraints/benchmarks.txt --editable . --group bench
+	@touch $@
+
+# An environment of its own: the amazon provider does not go together with constraints/airflow-3.3.txt.
+.venv-storage/storage.ready: .venv-storage/uv.ready pyproject.toml constraints/storage.txt
+	.venv-storage/bin/uv pip install --quiet --python .venv-storage/bin/python \
+		--constraint constraints/storage.txt --editable . --group storage
 	@touch $@

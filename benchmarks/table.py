@@ -29,7 +29,8 @@ PARQUET_NOTES = """\
 - The Parquet files have the same types as well: decimals of 38 digits for centicredits, timestamps with a zone.
   `HttpOperator` makes its file by `pyarrow.Table.from_pylist`; dlt, told the two types that it can't infer, writes with
   its own settings (snappy, a dictionary for every column) and adds its two id columns; the floor makes arrays of typed
-  structs. All but dlt: zstd, row groups of some 65,536 rows, dictionaries where values repeat."""
+  structs, and a thread of its own writes them. All but dlt: zstd, row groups of some 65,536 rows, dictionaries where
+  values repeat."""
 
 
 def to_markdown(results: Results) -> str:

@@ -1,0 +1,137 @@
+"""The stores' fixtures. ``make test-storage`` has what they need; elsewhere these tests are skipped."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.sandbox import Sandbox
+from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Place, Process, S3Store, Store, new_secret
+
+AZURITE = "azurite@3.35.0"
+_PARTS = ("adlfs", "boto3", "duckdb", "moto", "pyarrow", "s3fs")
+_MISSING = [part for part in _PARTS if find_spec(part) is None]
+_conn_ids = (f"storage_{number}" for number in itertools.count(1))
+
+Connect = Callable[..., str]
+Pull = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def storage_parts() -> None:
+    if _MISSING:
+        pytest.skip(f"make test-storage has what these tests need; here is no {', no '.join(_MISSING)}")
+
+
+@pytest.fixture(scope="session")
+def s3_store(storage_parts: None) -> Iterator[Store]:
+    environment = {"S3_UPLOAD_PART_MIN_SIZE": "1", "PYTHONUNBUFFERED": "1"}
+    with Process([sys.executable, "-m", "moto.server", "-p", "0"], r"http://127.0.0.1:(\d+)", environment) as server:
+        yield S3Store(int(server.found))
+
+
+@pytest.fixture(scope="session")
+def azure_store(storage_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    secret = new_secret()
+    command = [_azurite(), "--location", str(tmp_path_factory.mktemp("azurite")), "--blobPort", "0"]
+    # What it would tell its makers of its use stays here.
+    command += ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
+    environment = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{secret}"}
+    with Process(command, r"listens on http://127.0.0.1:(\d+)", environment) as server:
+        yield AzureStore(int(server.found), secret)
+
+
+def _azurite() -> str:
+    # Kept in the virtual environment, which is thrown away as a whole.
+    folder = Path(sys.prefix) / AZURITE
+    command = folder / "node_modules" / ".bin" / "azurite-blob"
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
+        pytest.skip("Azure's emulator needs Node and npm, which are not there")
+    if not command.exists():
+        install = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", AZURITE]
+        try:
+            subprocess.run(install, check=True, capture_output=True, text=True, timeout=100)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            pytest.skip(f"npm could not install Azure's emulator: {error}")
+    return str(command)
+
+
+@pytest.fixture(autouse=True)
+def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder for temporary files, in an environment that knows no other store."""
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+        monkeypatch.delenv(name)
+    for name, value in (
+        ("AWS_CONFIG_FILE", os.devnull),
+        ("AWS_SHARED_CREDENTIALS_FILE", os.devnull),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture(params=["local", "s3", "azure"])
+def store(request: pytest.FixtureRequest) -> Store:
+    name: str = request.param
+    if name == "local":
+        return LocalStore()
+    found: Store = request.getfixturevalue(f"{name}_store")
+    return found
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Give a function that makes an Airflow connection of JSON, and returns its id, which no other test has."""
+
+    def connected(connection: str) -> str:
+        # Airflow and fsspec remember a connection's file system as long as the process lives.
+        conn_id = next(_conn_ids)
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection)
+        return conn_id
+
+    return connected
+
+
+@pytest.fixture
+def place(store: Store, connect: Connect, tmp_path: Path) -> Place:
+    connection = store.connection()
+    return Place(store, store.make_folder(tmp_path), connect(connection) if connection else None)
+
+
+@pytest.fixture
+def sandbox(make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    sandbox = make_sandbox_factory(scenarios=1000)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    return sandbox
+
+
+@pytest.fixture
+def pull(sandbox: Sandbox) -> Pull:
+    """Give a function that runs the operator into an object."""
+
+    def run(place: Place, name: str, **arguments: Any) -> dict[str, Any]:
+        given = {"page_size": 100, "storage_conn_id": place.conn_id, "api_retry_delay": 0.01, **arguments}
+        operator = MakeAnalyticsOperator(task_id="pull", output_path=f"{place.url}/{name}", **given)
+        summary: dict[str, Any] = operator.execute({})
+        return summary
+
+    return run

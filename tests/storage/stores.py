@@ -1,0 +1,226 @@
+"""Stores on loopback, run by what their users run: a local folder, an S3 server and Azure's emulator."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import re
+import secrets
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from fsspec import AbstractFileSystem
+
+HOST = "127.0.0.1"
+ACCOUNT = "tests"
+_numbers = itertools.count(1)
+
+
+class Process:
+    """
+    A server in a process of its own, on a port that it chose. Used in ``with``.
+
+    :param command: The command.
+    :param ready: Finds the port in what it writes when it listens.
+    :param environment: Variables on top of those here.
+    """
+
+    def __init__(self, command: Sequence[str], ready: str, environment: Mapping[str, str] | None = None) -> None:
+        self._command = command
+        self._ready = re.compile(ready)
+        self._environment = {**os.environ, **(environment or {})}
+        self._listening = threading.Event()
+        self.found = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self._environment
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        if not self._listening.wait(60) or not self.found:
+            self.__exit__()
+            raise RuntimeError(f"{' '.join(self._command)} did not start")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _read(self) -> None:
+        # To its end, or the server would wait for a reader.
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            for line in output:
+                match = None if self.found else self._ready.search(line)
+                if match:
+                    self.found = match[1]
+                    self._listening.set()
+        self._listening.set()
+
+
+class Store(Protocol):
+    """Something to write to, and the tests' own way of looking into it."""
+
+    filesystem: AbstractFileSystem
+    port: int
+
+    def make_folder(self, folder: Path) -> str:
+        """Make an empty folder or bucket; give its URL."""
+
+    def connection(self, *, port: int | None = None, secret: str | None = None) -> str | None:
+        """Give an Airflow connection as JSON, to another port or with another secret."""
+
+    def arrow(self) -> Any:
+        """Give Arrow's own file system for the store."""
+
+
+class LocalStore:
+    """The local file system."""
+
+    port = 0
+
+    def __init__(self) -> None:
+        from fsspec.implementations.local import LocalFileSystem
+
+        self.filesystem = LocalFileSystem()
+
+    def make_folder(self, folder: Path) -> str:
+        (folder / "target").mkdir()
+        return f"file://{folder}/target"
+
+    def connection(self, *, port: int | None = None, secret: str | None = None) -> str | None:
+        return None
+
+    def arrow(self) -> Any:
+        from pyarrow.fs import LocalFileSystem
+
+        return LocalFileSystem()
+
+
+class S3Store:
+    """
+    An S3 server that checks signatures.
+
+    :param port: Its port.
+    """
+
+    def __init__(self, port: int) -> None:
+        import boto3
+        import requests
+        from s3fs import S3FileSystem
+
+        self.port = port
+        endpoint = f"http://{HOST}:{port}"
+        iam = boto3.client("iam", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x", endpoint_url=endpoint)
+        iam.create_user(UserName=ACCOUNT)
+        statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=ACCOUNT, PolicyName="all", PolicyDocument=policy)
+        key = iam.create_access_key(UserName=ACCOUNT)["AccessKey"]
+        self._id, self._secret = key["AccessKeyId"], key["SecretAccessKey"]
+        # From now on it asks for these.
+        requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10).raise_for_status()
+        self.filesystem = S3FileSystem(
+            key=self._id, secret=self._secret, endpoint_url=endpoint, use_listings_cache=False
+        )
+
+    def make_folder(self, folder: Path) -> str:
+        bucket = f"bucket-{next(_numbers)}"
+        self.filesystem.mkdir(bucket)
+        return f"s3://{bucket}"
+
+    def connection(self, *, port: int | None = None, secret: str | None = None) -> str | None:
+        extra = {
+            "endpoint_url": f"http://{HOST}:{port or self.port}",
+            "region_name": "us-east-1",
+            # s3fs tries five times anyway, and waits less between.
+            "config_kwargs": {"retries": {"total_max_attempts": 1}},
+        }
+        login = {"login": self._id, "password": secret or self._secret}
+        return json.dumps({"conn_type": "aws", **login, "extra": extra})
+
+    def arrow(self) -> Any:
+        from pyarrow.fs import S3FileSystem
+
+        endpoint = f"{HOST}:{self.port}"
+        return S3FileSystem(access_key=self._id, secret_key=self._secret, endpoint_override=endpoint, scheme="http")
+
+
+class AzureStore:
+    """
+    Azure's emulator.
+
+    :param port: Its port.
+    :param secret: The key of its account.
+    """
+
+    def __init__(self, port: int, secret: str) -> None:
+        from adlfs import AzureBlobFileSystem
+
+        self.port, self._secret = port, secret
+        self.filesystem = AzureBlobFileSystem(connection_string=self._connection_string(port, secret))
+
+    def make_folder(self, folder: Path) -> str:
+        container = f"container-{next(_numbers)}"
+        self.filesystem.mkdir(container)
+        return f"abfs://{container}"
+
+    def connection(self, *, port: int | None = None, secret: str | None = None) -> str | None:
+        text = self._connection_string(port or self.port, secret or self._secret)
+        return json.dumps({"conn_type": "wasb", "extra": {"connection_string": text}})
+
+    def arrow(self) -> Any:
+        from pyarrow.fs import AzureFileSystem
+
+        authority = f"{HOST}:{self.port}"
+        return AzureFileSystem(
+            account_name=ACCOUNT,
+            account_key=self._secret,
+            blob_storage_authority=authority,
+            blob_storage_scheme="http",
+            dfs_storage_authority=authority,
+            dfs_storage_scheme="http",
+        )
+
+    def _connection_string(self, port: int, secret: str) -> str:
+        endpoint = f"BlobEndpoint=http://{HOST}:{port}/{ACCOUNT}"
+        return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={secret};{endpoint};"
+
+
+def new_secret() -> str:
+    return base64.b64encode(secrets.token_bytes(64)).decode()
+
+
+@dataclass
+class Place:
+    """
+    An empty folder or bucket for one test.
+
+    :param store: Where it is.
+    :param url: Its URL.
+    :param conn_id: The Airflow connection that leads there; None where none is needed.
+    """
+
+    store: Store
+    url: str
+    conn_id: str | None
+
+    def put(self, name: str, data: bytes) -> None:
+        self.store.filesystem.pipe_file(f"{self.url}/{name}", data)
+
+    def objects(self) -> dict[str, bytes]:
+        """Give everything in it, whatever its name."""
+        filesystem = self.store.filesystem
+        filesystem.invalidate_cache()
+        folder = filesystem._strip_protocol(self.url)
+        return {path.removeprefix(f"{folder}/"): filesystem.cat_file(path) for path in filesystem.find(folder)}
