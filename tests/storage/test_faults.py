@@ -4,7 +4,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,14 @@ def old_object(place: Place, spool: Path) -> Iterator[None]:
     yield
     assert place.objects() == OLD
     assert list(spool.iterdir()) == []
-    open_files = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
-    assert [name for name in open_files if name.startswith(str(spool))] == []
+    assert [name for name in open_files() if name.startswith(str(spool))] == []
+
+
+def open_files() -> Iterator[str]:
+    for entry in Path("/proc/self/fd").iterdir():
+        # Another thread may have closed it since.
+        with suppress(FileNotFoundError):
+            yield os.readlink(entry)
 
 
 Fails = Callable[..., Exception]
