@@ -2,79 +2,98 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Required
+import re
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from typing_extensions import TypedDict
+import msgspec
+from msgspec import Meta, Struct
 
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.query import PageRequest
 
-_Int64 = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
-_Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-_Percentage = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # A decimal integer in a string, as it can exceed 64 bits.
-_Centicredits = Annotated[str, Field(strict=True, pattern="^[0-9]{1,1000}$"), AfterValidator(int)]
+_Centicredits = Annotated[str, Meta(max_length=1000)]
+_not_digits = re.compile("[^0-9]").search
+# Under this name, which Make has for no field, what is unknown is handed to msgspec.
+_UNKNOWN = "(unknown fields)"
 
 
-class Figures(TypedDict, total=False):
-    """The figures of a scenario or an organization, by Make's names; absent where not calculable."""
+class Figures(Struct, rename="camel", frozen=True, gc=False, forbid_unknown_fields=True):
+    """
+    The figures of a scenario or an organization, by our columns' names; None where absent or not calculable.
 
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # pydantic's documented place for it
+    Centicredits are text of digits, as Make sends them. ``extra`` is a JSON object of the fields that this version
+    does not know.
+    """
 
-    executions: _Count | None
-    operations: _Count | None
-    centicredits: _Centicredits | None
-    errors: _Count | None
-    errorRate: _Percentage | None
-    executionsChange: _Percentage | None
-    operationsChange: _Percentage | None
-    centicreditsChange: _Percentage | None
-    errorsChange: _Percentage | None
-    errorRateChange: _Percentage | None
-
-
-class ScenarioFigures(Figures, total=False):
-    """One entry of ``analytics``: a scenario and its figures, by Make's names."""
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
-
-    id: Required[_Int64]
-    imtId: str | None
-    name: str | None
-    status: str | None
-    teamId: _Int64 | None
-    teamName: str | None
+    executions: _Count | None = None
+    operations: _Count | None = None
+    centicredits: _Centicredits | None = None
+    errors: _Count | None = None
+    error_rate: float | None = None
+    executions_change: float | None = None
+    operations_change: float | None = None
+    centicredits_change: float | None = None
+    errors_change: float | None = None
+    error_rate_change: float | None = None
+    extra: str | None = msgspec.field(default=None, name=_UNKNOWN)
 
 
-class Pagination(BaseModel):
-    """The ``pg`` of an answer, by Make's names: which page this is, and of how many entries."""
+class ScenarioFigures(Figures, rename="camel", frozen=True, gc=False, kw_only=True):
+    """One entry of ``analytics``: a scenario and its figures."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+    scenario_id: _Int64 = msgspec.field(name="id")
+    imt_id: str | None = None
+    name: str | None = None
+    status: str | None = None
+    team_id: _Int64 | None = None
+    team_name: str | None = None
+
+
+class Pagination(Struct, rename="camel", frozen=True):
+    """The ``pg`` of an answer: which page this is, and of how many entries."""
 
     last: str | None = None
-    showLast: bool | None = None
-    sortBy: str | None = None
-    sortDir: str | None = None
-    limit: Annotated[int, Field(strict=True, ge=0)] | None = None
-    offset: Annotated[int, Field(strict=True, ge=0)] | None = None
-    totalCount: Annotated[int, Field(strict=True, ge=0)] | None = None
+    show_last: bool | None = None
+    sort_by: str | None = None
+    sort_dir: str | None = None
+    limit: Annotated[int, Meta(ge=0)] | None = None
+    offset: Annotated[int, Meta(ge=0)] | None = None
+    total_count: Annotated[int, Meta(ge=0)] | None = None
 
 
-class AnalyticsPage(BaseModel):
+class AnalyticsPage(Struct, frozen=True):
     """
-    One answer of the analytics endpoint. Fields that this version does not know are kept.
+    One answer of the analytics endpoint.
 
     :param total: The organization's figures over all entries of the query, not of this page.
     :param analytics: The entries.
     :param pg: The pagination.
     """
 
-    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
-
     total: Figures
     analytics: list[ScenarioFigures]
     pg: Pagination
+
+
+def make_names(figures: type[Figures]) -> dict[str, str]:
+    """
+    Give the fields of an entry, or of the total, that Make documents.
+
+    :param figures: ``ScenarioFigures`` or ``Figures``.
+    :return: Make's names by our columns' names.
+    """
+    fields = {field.name: field.encode_name for field in msgspec.structs.fields(figures)}
+    del fields["extra"]
+    return fields
+
+
+_KNOWN = frozenset(make_names(ScenarioFigures).values())
+_KNOWN_OF_TOTAL = frozenset(make_names(Figures).values())
+_decode_page = msgspec.json.Decoder(AnalyticsPage).decode
+_decode_any = msgspec.json.Decoder().decode
 
 
 def read_page(body: bytes, asked: PageRequest) -> AnalyticsPage:
@@ -86,11 +105,8 @@ def read_page(body: bytes, asked: PageRequest) -> AnalyticsPage:
     :return: The page.
     :raises MakeResponseError: The body is not of the documented shape, or not the page asked for.
     """
-    try:
-        page = AnalyticsPage.model_validate_json(body)
-    except ValidationError as error:
-        raise MakeResponseError(_misshapen(body, error), status_code=200) from None
-    if asked.return_total_count and page.pg.totalCount is None:
+    page = _read_shape(body)
+    if asked.return_total_count and page.pg.total_count is None:
         raise MakeResponseError("the answer lacks pg.totalCount, though it was asked for", status_code=200)
     if None not in (asked.offset, page.pg.offset) and asked.offset != page.pg.offset:
         text = f"the answer is the page at offset {page.pg.offset}, not the one at {asked.offset} asked for"
@@ -101,13 +117,55 @@ def read_page(body: bytes, asked: PageRequest) -> AnalyticsPage:
     return page
 
 
-def _misshapen(body: bytes, error: ValidationError) -> str:
-    if not body.strip():
-        return "the answer is empty"
-    if body.lstrip()[:1] == b"<":
-        return "the answer is HTML, not JSON: is the host right, or does a proxy stand before it?"
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    place = ".".join(str(step) for step in first["loc"])
-    more = f" (and {error.error_count() - 1} more places)" if error.error_count() > 1 else ""
-    where = f"at {place}: " if place else ""
-    return f"the answer of {len(body)} bytes is not of the documented shape: {where}{first['msg']}{more}"
+def _read_shape(body: bytes) -> AnalyticsPage:
+    what = f"the answer of {len(body)} bytes"
+    try:
+        try:
+            page = _decode_page(body)
+        except msgspec.ValidationError:
+            # Either it is wrong, or it has fields that this version does not know: a second look tells.
+            page = msgspec.convert(_set_unknown_apart(_decode_any(body)), AnalyticsPage)
+        _check_centicredits(page)
+    except msgspec.ValidationError as error:
+        problem = f"{what} is not of the documented shape: {error}"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if not body.strip():
+            problem = "the answer is empty"
+        elif body.lstrip()[:1] == b"<":
+            problem = "the answer is HTML, not JSON: is the host right, or does a proxy stand before it?"
+        else:
+            problem = f"{what} is no JSON: {error}"
+    else:
+        return page
+    raise MakeResponseError(problem, status_code=200)
+
+
+def _check_centicredits(page: AnalyticsPage) -> None:
+    texts = [figures.centicredits for figures in (page.total, *page.analytics) if figures.centicredits is not None]
+    # All at once: a pattern in the type would be matched against each, which takes as long as all the rest.
+    if _not_digits("".join(texts)) or "" in texts:
+        places = [("total", page.total), *((f"analytics[{n}]", entry) for n, entry in enumerate(page.analytics))]
+        wrong = next(place for place, figures in places if not _are_digits(figures.centicredits))
+        raise msgspec.ValidationError(f"Expected text of digits - at `$.{wrong}.centicredits`")
+
+
+def _are_digits(text: str | None) -> bool:
+    return text is None or bool(text and not _not_digits(text))
+
+
+def _set_unknown_apart(answer: Any) -> Any:
+    if not isinstance(answer, dict):
+        return answer
+    if "total" in answer:
+        answer["total"] = _with_unknown(answer["total"], _KNOWN_OF_TOTAL)
+    if isinstance(entries := answer.get("analytics"), list):
+        answer["analytics"] = [_with_unknown(entry, _KNOWN) for entry in entries]
+    return answer
+
+
+def _with_unknown(figures: Any, known: frozenset[str]) -> Any:
+    if not isinstance(figures, dict) or known.issuperset(figures):
+        return figures
+    unknown = {name: figures[name] for name in sorted(figures.keys() - known)}
+    kept = {name: figures[name] for name in figures.keys() & known}
+    return {**kept, _UNKNOWN: msgspec.json.encode(unknown).decode()}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, Self
 
-from pydantic_core import to_json
+import msgspec
 
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.exceptions import MakeInputError
@@ -103,7 +103,7 @@ class XComRows:
         :raises MakeInputError: They are too many for XCom. Said at once, before more pages are fetched.
         """
         for row in self._maker.rows(entries):
-            self._bytes += len(to_json(row))
+            self._bytes += len(msgspec.json.encode(row))
             self._rows.append(row)
             self._check(self._bytes, f"its first {len(self._rows)} rows alone")
 

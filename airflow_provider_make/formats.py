@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from itertools import starmap
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
-from pydantic_core import to_json
+import msgspec
 
 from airflow_provider_make import __version__
 from airflow_provider_make.answer import ScenarioFigures
@@ -21,6 +22,11 @@ FORMATS = ("parquet", "jsonl", "csv")
 # Rows that are gathered, as Arrow columns of some hundred bytes each, before they are written as one group.
 ROW_GROUP = 65_536
 MOST_BATCHES = 500
+# What a decimal128 holds.
+_MOST_DIGITS = 38
+# Structs are encoded in half the time of dicts.
+_Row = msgspec.defstruct("_Row", COLUMNS, gc=False)
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Writer(Protocol):
@@ -51,8 +57,7 @@ class JsonLinesWriter:
 
         :param entries: The entries.
         """
-        # pydantic's serializer takes a fifth of the time that json.dumps does.
-        self._file.write(b"".join(to_json(row) + b"\n" for row in self._maker.rows(entries)))
+        self._file.write(_encode_lines(starmap(_Row, self._maker.tuples(entries))))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """Do nothing: lines have no end to write."""
@@ -82,7 +87,7 @@ class CsvWriter:
 
         :param entries: The entries.
         """
-        self._write_lines(",".join(map(self._cell, row.items())) for row in self._maker.rows(entries))
+        self._write_lines(",".join(map(self._cell, COLUMNS, row)) for row in self._maker.tuples(entries))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """Do nothing: lines have no end to write."""
@@ -90,8 +95,7 @@ class CsvWriter:
     def _write_lines(self, lines: Iterable[str]) -> None:
         self._file.write("".join(f"{line}\r\n" for line in lines).encode())
 
-    def _cell(self, item: tuple[str, Any]) -> str:
-        column, value = item
+    def _cell(self, column: str, value: Any) -> str:
         if value is None:
             return ""
         text = str(value)
@@ -166,7 +170,7 @@ class ParquetWriter:
             arrays = [
                 pyarrow.repeat(pyarrow.scalar(constants[field.name], field.type), len(entries))
                 if field.name in constants
-                else pyarrow.array(columns[field.name], field.type)
+                else _array(columns[field.name], field.type)
                 for field in self._schema
             ]
         except pyarrow.ArrowInvalid as error:
@@ -189,7 +193,7 @@ class ParquetWriter:
         if summary is not None:
             self._write_group()
             kept = {**summary, "provider_version": __version__}
-            self._writer.add_key_value_metadata({"make_analytics": to_json(kept).decode()})
+            self._writer.add_key_value_metadata({"make_analytics": msgspec.json.encode(kept).decode()})
         self._writer.close()
 
     def _write_group(self) -> None:
@@ -199,6 +203,18 @@ class ParquetWriter:
             table = pyarrow.Table.from_batches(self._waiting)
             self._writer.write_table(table, row_group_size=len(table))
         self._waiting, self._rows_waiting = [], 0
+
+
+def _array(values: Sequence[Any], kind: pyarrow.DataType) -> pyarrow.Array:
+    import pyarrow
+
+    if not pyarrow.types.is_decimal(kind):
+        return pyarrow.array(values, kind)
+    if max(map(len, filter(None, values)), default=0) > _MOST_DIGITS:
+        # Zeros in front do no harm, and too large a number is an error here; a cast would let it overflow.
+        return pyarrow.array([text if text is None else int(text) for text in values], kind)
+    # Twice as fast.
+    return pyarrow.array(values, pyarrow.string()).cast(kind)
 
 
 def parquet_schema() -> pyarrow.Schema:

@@ -39,16 +39,16 @@ class Round:
     @property
     def total(self) -> Figures:
         """The organization's figures, of the first answer."""
-        return self._first.total if self._first else {}
+        return self._first.total if self._first else Figures()
 
-    def begins_without(self, sort_by: str) -> bool:
+    def begins_without(self, column: str) -> bool:
         """
         Tell whether the server puts entries without a value first.
 
-        :param sort_by: The sort key, by Make's name.
+        :param column: The sort key, by our column's name.
         :return: Whether the very first entry lacks it.
         """
-        return self._first is not None and any(entry.get(sort_by) is None for entry in self._first.analytics[:1])
+        return self._first is not None and any(getattr(entry, column) is None for entry in self._first.analytics[:1])
 
     def next_batch(self) -> Sequence[PageRequest]:
         """
@@ -78,7 +78,7 @@ class Round:
             are missing.
         """
         offset, limit = asked.offset or 0, asked.limit or self._page_size
-        total_count = page.pg.totalCount
+        total_count = page.pg.total_count
         if total_count is None or self.total_count not in (None, total_count):
             raise self._inexact(f"the total moved from {self.total_count} to {total_count}")
         if self._first is None:
@@ -93,17 +93,17 @@ class Round:
             raise self._inexact(f"entries from {self.row_count} to {offset} are missing: pages became shorter")
         entries = page.analytics
         if offset < self.row_count:
-            if not entries or entries[0]["id"] != self._last:
+            if not entries or entries[0].scenario_id != self._last:
                 raise self._inexact(f"the page at {offset} does not join the one before")
             entries = entries[1:]
-        ids = {entry["id"] for entry in entries}
+        ids = {entry.scenario_id for entry in entries}
         if len(ids) < len(entries) or not ids.isdisjoint(self._seen):
             raise self._inexact(f"the page at {offset} repeats scenarios, such as {min(ids & self._seen or ids)}")
         if not ids and self.row_count < total_count:
             raise self._inexact(f"the page at {offset} brings nothing new")
         self._seen |= ids
         if entries:
-            self._last = entries[-1]["id"]
+            self._last = entries[-1].scenario_id
         return entries
 
     def _plan(self, total: int) -> list[PageRequest]:

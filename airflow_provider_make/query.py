@@ -117,6 +117,11 @@ class AnalyticsQuery(BaseModel):
         raise MakeInputError.expected(wrong, values.get(wrong), _EXPECTED[wrong])
 
     @property
+    def sort_column(self) -> str:
+        """The sort key, by our column's name."""
+        return next(column for column, name in SORT_KEYS.items() if name == self.sort_by)
+
+    @property
     def path(self) -> str:
         """The endpoint, relative to the base URL."""
         return f"analytics/{self.organization_id}"

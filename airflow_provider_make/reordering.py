@@ -6,11 +6,14 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Self, cast
+from typing import Any, Self
 
-from pydantic_core import from_json, to_json
+import msgspec
 
 from airflow_provider_make.answer import ScenarioFigures
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(ScenarioFigures).decode
 
 
 class Reordering:
@@ -19,13 +22,13 @@ class Reordering:
 
     Entries with equal sort keys stay in the order in which they came. Text is sorted by code points.
 
-    :param sort_by: The sort key, by Make's name.
+    :param column: The sort key, by our column's name.
     :param sort_dir: ``asc`` or ``desc``.
     :param absent_first: Whether entries without a value come before the others, or behind them.
     """
 
-    def __init__(self, sort_by: str, sort_dir: str, absent_first: bool) -> None:
-        self._sort_by = sort_by
+    def __init__(self, column: str, sort_dir: str, absent_first: bool) -> None:
+        self._column = column
         self._descending = sort_dir == "desc"
         self._absent_first = absent_first
         self._keys: list[Any] = []
@@ -45,8 +48,8 @@ class Reordering:
         :param entries: The entries.
         """
         for entry in entries:
-            self._keys.append(entry.get(self._sort_by))
-            self._offsets.append(self._offsets[-1] + self._spool.write(to_json(entry)))
+            self._keys.append(getattr(entry, self._column))
+            self._offsets.append(self._offsets[-1] + self._spool.write(_encode(entry)))
 
     def batches(self, size: int) -> Iterator[list[ScenarioFigures]]:
         """
@@ -69,4 +72,4 @@ class Reordering:
     def _read(self, index: int) -> ScenarioFigures:
         begin, end = self._offsets[index], self._offsets[index + 1]
         self._spool.seek(begin)
-        return cast(ScenarioFigures, from_json(self._spool.read(end - begin)))
+        return _decode(self._spool.read(end - begin))

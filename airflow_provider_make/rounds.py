@@ -90,7 +90,7 @@ async def read_exactly(
                     async for entries in entries_by_page:
                         sink.add(entries, reading.total_count)
                 else:
-                    with Reordering(query.sort_by, query.sort_dir, absent_first) as reordering:
+                    with Reordering(query.sort_column, query.sort_dir, absent_first) as reordering:
                         async for entries in entries_by_page:
                             reordering.add(entries)
                         for entries in reordering.batches(page_size):
@@ -98,7 +98,7 @@ async def read_exactly(
             return reading.total
         except MakeIncompleteResultError as error:
             if number == 1:
-                absent_first = reading.begins_without(query.sort_by)
+                absent_first = reading.begins_without(query.sort_column)
             pause = attempts.pause_after(error)
             sink.restart(error, pause)
             await asyncio.sleep(pause)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from airflow_provider_make.answer import ScenarioFigures
@@ -31,22 +33,26 @@ def wire(column: str) -> str:
     return "id" if column == "scenario_id" else re.sub("_(.)", lambda found: found[1].upper(), column)
 
 
-def entry(number: int = 7, **fields: Any) -> ScenarioFigures:
-    """An entry of the fields given."""
-    return cast(ScenarioFigures, {"id": number, **fields})
+def entry(scenario_id: int = 7, **fields: Any) -> ScenarioFigures:
+    """An entry of the fields given, by Make's names; centicredits may be a number."""
+    known = {column: fields.pop(wire(column)) for column in PROMISED[2:17] if wire(column) in fields}
+    if known.get("centicredits") is not None:
+        known["centicredits"] = str(known["centicredits"])
+    unknown = {name: fields[name] for name in sorted(fields)}
+    extra = msgspec.json.encode(unknown).decode() if unknown else None
+    return ScenarioFigures(scenario_id=scenario_id, extra=extra, **known)
 
 
 def truth(entry: ScenarioFigures) -> dict[str, Any]:
     """The row of an entry, each value as Python's own type for it."""
-    known = {wire(column): column for column in PROMISED[1:17]}
-    extra = {name: value for name, value in sorted(entry.items()) if name not in known}
     return {
         "organization_id": 42,
-        **{column: entry.get(name) for name, column in known.items()},
+        **{column: getattr(entry, column) for column in PROMISED[1:17]},
+        "centicredits": None if entry.centicredits is None else int(entry.centicredits),
         "date_from": MAKER.date_from,
         "date_to": None,
         "extracted_at": MAKER.extracted_at,
-        "extra": extra or None,
+        "extra": json.loads(entry.extra or "null"),
     }
 
 
@@ -87,12 +93,11 @@ _fields: dict[str, st.SearchStrategy[Any]] = {
     "centicredits": st.integers(0, 10**38 - 1) | st.sampled_from([0, 2**53 + 1, 2**63, 2**64, 10**38 - 1]),
     **dict.fromkeys(RATES, st.floats(allow_nan=False, allow_infinity=False)),
 }
-_known = st.fixed_dictionaries(
-    {"id": _int64}, optional={wire(column): st.none() | values for column, values in _fields.items()}
-)
+_known = st.fixed_dictionaries({}, optional={wire(column): st.none() | values for column, values in _fields.items()})
 _names = st.sampled_from(PROMISED).map("new {}".format) | texts.map("new {}".format) | st.just("extra")
 entries = st.builds(
-    lambda known, unknown: cast(ScenarioFigures, known | unknown),
+    lambda number, known, unknown: entry(number, **known, **unknown),
+    _int64,
     _known,
     st.dictionaries(_names, _unknown, max_size=2),
 )

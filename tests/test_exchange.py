@@ -73,7 +73,7 @@ def test_asks_for_the_page_of_the_organization(clock: Clock) -> None:
 
 def test_pauses_grow_between_tries(clock: Clock) -> None:
     page, sent = take(exchange().ask(QUERY, PAGE), clock, DOWN, DROPPED, DOWN, GOOD)
-    assert [entry["id"] for entry in page.analytics] == [1]
+    assert [entry.scenario_id for entry in page.analytics] == [1]
     assert sent == [0, 1, 3, 7]
 
 
@@ -168,4 +168,4 @@ def test_any_answers_end_in_a_page_or_an_error_of_ours(
         assert len(error.tries) == decisive
     else:
         assert good
-        assert page.pg.totalCount == 1
+        assert page.pg.total_count == 1

@@ -6,7 +6,7 @@ import tempfile
 import tracemalloc
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,24 +14,14 @@ from hypothesis import strategies as st
 
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.reordering import Reordering
-
-NUMBERS = st.none() | st.integers(0, 3) | st.integers(0, 10**30) | st.floats(allow_nan=False, allow_infinity=False)
-TEXTS = st.none() | st.sampled_from(["a", "B", "é", ""]) | st.text(max_size=5)
-JSON = st.recursive(
-    NUMBERS | st.booleans() | st.text() | st.integers(-(10**40), 10**40),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def entry(**figures: Any) -> ScenarioFigures:
-    return cast(ScenarioFigures, figures)
+from tests.entries import entries as any_entries
+from tests.entries import entry, texts, wire
 
 
 def reorder(
-    entries: Iterable[ScenarioFigures], sort_by: str, sort_dir: str = "asc", absent_first: bool = False, size: int = 7
+    entries: Iterable[ScenarioFigures], column: str, sort_dir: str = "asc", absent_first: bool = False, size: int = 7
 ) -> list[list[ScenarioFigures]]:
-    with Reordering(sort_by, sort_dir, absent_first) as reordering:
+    with Reordering(column, sort_dir, absent_first) as reordering:
         # As pages come: several at a time, and some of them empty.
         remaining = iter(entries)
         reordering.add([])
@@ -54,51 +44,54 @@ def flat(batches: Iterable[list[ScenarioFigures]]) -> list[ScenarioFigures]:
     ],
 )
 @pytest.mark.parametrize(
-    ("sort_by", "low", "middle", "high"),
+    ("column", "low", "middle", "high"),
     [
         ("executions", 0, 9, 10),
-        ("centicredits", 9, 10**20, 10**20 + 1),
-        ("errorRate", -0.5, 0, 1e300),
+        ("error_rate", -0.5, 0, 1e300),
         ("name", "Z", "a", "é"),
         ("name", "", "\uffff", "\U0001f600"),
     ],
 )
 def test_the_order(
-    sort_by: str, low: Any, middle: Any, high: Any, sort_dir: str, absent_first: bool, ids: list[int]
+    column: str, low: Any, middle: Any, high: Any, sort_dir: str, absent_first: bool, ids: list[int]
 ) -> None:
     entries = [
-        entry(id=1, **{sort_by: middle}),
-        entry(id=2),
-        entry(id=3, **{sort_by: low}),
-        entry(id=4, **{sort_by: high}),
-        entry(id=5, **{sort_by: None}),
-        entry(id=6, **{sort_by: middle}),
+        entry(1, **{wire(column): middle}),
+        entry(2),
+        entry(3, **{wire(column): low}),
+        entry(4, **{wire(column): high}),
+        entry(5, **{wire(column): None}),
+        entry(6, **{wire(column): middle}),
     ]
-    assert [entry["id"] for entry in flat(reorder(entries, sort_by, sort_dir, absent_first))] == ids
+    assert [entry.scenario_id for entry in flat(reorder(entries, column, sort_dir, absent_first))] == ids
 
 
-@given(st.lists(NUMBERS) | st.lists(TEXTS), st.sampled_from(["asc", "desc"]), st.booleans())
-def test_equal_keys_stay_in_the_order_they_came_in(keys: list[Any], sort_dir: str, absent_first: bool) -> None:
-    entries = [entry(id=index, key=key) for index, key in enumerate(keys)]
-    result = cast(list[dict[str, Any]], flat(reorder(entries, "key", sort_dir, absent_first)))
-    assert sorted(found["id"] for found in result) == list(range(len(keys)))
-    for one, next_one in itertools.pairwise(result):
-        if one["key"] == next_one["key"]:
-            assert one["id"] < next_one["id"]
-        elif None in (one["key"], next_one["key"]):
-            assert (one["key"] is None) == absent_first
+@given(
+    st.tuples(st.just("error_rate"), st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False)))
+    | st.tuples(st.just("errors"), st.lists(st.none() | st.integers(0, 3) | st.integers(0, 2**63 - 1)))
+    | st.tuples(st.just("name"), st.lists(st.none() | st.sampled_from(["a", "B", "é", ""]) | texts)),
+    st.sampled_from(["asc", "desc"]),
+    st.booleans(),
+)
+def test_equal_keys_stay_in_the_order_they_came_in(drawn: tuple[str, list[Any]], sort_dir: str, absent: bool) -> None:
+    column, keys = drawn
+    entries = [entry(index, **{wire(column): key}) for index, key in enumerate(keys)]
+    result = [(getattr(found, column), found.scenario_id) for found in flat(reorder(entries, column, sort_dir, absent))]
+    assert sorted(number for _, number in result) == list(range(len(keys)))
+    for (key, number), (next_key, next_number) in itertools.pairwise(result):
+        if key == next_key:
+            assert number < next_number
+        elif None in (key, next_key):
+            assert (key is None) == absent
         else:
-            assert (one["key"] < next_one["key"]) == (sort_dir == "asc")
+            assert (key < next_key) == (sort_dir == "asc")
 
 
-@given(st.lists(st.dictionaries(st.text(), JSON), max_size=5), st.integers(0, 10**100), st.text())
-def test_entries_come_back_exactly(unknown: list[dict[str, Any]], centicredits: int, name: str) -> None:
-    entries = [
-        entry(**(fields | {"id": index, "centicredits": centicredits, "name": name}))
-        for index, fields in enumerate(unknown)
-    ]
-    # Of 1, 1.0 and True, and of 0.0 and -0.0, each is equal to the others, but written otherwise.
-    assert repr(flat(reorder(entries, "id"))) == repr(entries)
+@given(st.lists(any_entries, max_size=5))
+def test_entries_come_back_exactly(some: list[ScenarioFigures]) -> None:
+    # 0.0 and -0.0 are equal, but written otherwise.
+    by_id = sorted(some, key=lambda entry: entry.scenario_id)
+    assert repr(flat(reorder(some, "scenario_id"))) == repr(by_id)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +99,9 @@ def test_entries_come_back_exactly(unknown: list[dict[str, Any]], centicredits: 
     [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (8, 3, [3, 3, 2]), (9, 3, [3, 3, 3]), (4, 1, [1] * 4), (4, 1000, [4])],
 )
 def test_the_sizes_of_batches(count: int, size: int, sizes: list[int]) -> None:
-    batches = reorder((entry(id=number) for number in range(count)), "id", size=size)
+    batches = reorder((entry(number) for number in range(count)), "scenario_id", size=size)
     assert [len(batch) for batch in batches] == sizes
-    assert [entry["id"] for entry in flat(batches)] == list(range(count))
+    assert [entry.scenario_id for entry in flat(batches)] == list(range(count))
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -120,8 +113,8 @@ def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest
         return sum(os.path.islink(link) and os.readlink(link).startswith(str(tmp_path)) for link in links)
 
     try:
-        with Reordering("id", "asc", False) as reordering:
-            reordering.add([entry(id=1), entry(id=2)])
+        with Reordering("scenario_id", "asc", False) as reordering:
+            reordering.add([entry(1), entry(2)])
             assert open_files() == 1
             next(reordering.batches(1))
             if fails:
@@ -136,7 +129,7 @@ def test_memory_for_each_entry() -> None:
 
     def entries() -> Iterator[ScenarioFigures]:
         for number in range(count):
-            yield entry(id=number, executions=10**6 + number * 7919 % count, name="n" * 1000)
+            yield entry(number, executions=10**6 + number * 7919 % count, name="n" * 1000)
 
     tracemalloc.start()
     try:

@@ -13,12 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_make.answer import AnalyticsPage, Figures, Pagination
+from airflow_provider_make.answer import AnalyticsPage, Figures, Pagination, ScenarioFigures
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeServerError
 from airflow_provider_make.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.rounds import ROUNDS, in_order, plan_round, read_exactly
-
-Entry = dict[str, Any]
 
 
 @dataclass
@@ -41,17 +39,21 @@ class Server:
         self.always, self.ever = set(self.ids), set(self.ids)
         self.under_way = self.most_under_way = 0
 
-    def entry(self, id_: int) -> Entry:
-        entry: Entry = {"id": id_, "name": f"Scenario {id_:09d}", "errors": id_ % 3}
-        return entry if id_ % 5 == 0 else {**entry, "errorRate": float(id_ % 4)}
+    def entry(self, id_: int) -> ScenarioFigures:
+        return ScenarioFigures(
+            scenario_id=id_,
+            name=f"Scenario {id_:09d}",
+            errors=id_ % 3,
+            error_rate=None if id_ % 5 == 0 else float(id_ % 4),
+        )
 
-    def truth(self, sort_by: str = "name", sort_dir: str = "asc") -> list[Entry]:
+    def truth(self, sort_by: str = "name", sort_dir: str = "asc") -> list[ScenarioFigures]:
         entries = [self.entry(id_) for id_ in self.ids]
-        absent = [entry for entry in entries if sort_by not in entry]
-        present = [entry for entry in entries if sort_by in entry]
+        absent = [entry for entry in entries if getattr(entry, sort_by) is None]
+        present = [entry for entry in entries if getattr(entry, sort_by) is not None]
         if self.shuffles:
             self.random.shuffle(present)
-        present.sort(key=lambda entry: entry[sort_by], reverse=sort_dir == "desc")
+        present.sort(key=lambda entry: getattr(entry, sort_by), reverse=sort_dir == "desc")
         return absent + present if self.absent_first else present + absent
 
     def move(self, deleted_first: int, deleted_last: int, added_first: int, added_last: int) -> None:
@@ -71,18 +73,18 @@ class Server:
             self.move(*change)
         limit = min(page.limit or 0, self.cap or page.limit or 0)
         offset = page.offset or 0
-        entries: list[Any] = self.truth(query.sort_by, query.sort_dir)[offset : offset + limit]
+        entries = self.truth(query.sort_column, query.sort_dir)[offset : offset + limit]
         self.under_way -= 1
-        pagination = Pagination(offset=offset, limit=limit if self.tells_limit else None, totalCount=len(self.ids))
-        return AnalyticsPage.model_construct(total=Figures(errors=1), analytics=entries, pg=pagination)
+        pagination = Pagination(offset=offset, limit=limit if self.tells_limit else None, total_count=len(self.ids))
+        return AnalyticsPage(total=Figures(errors=1), analytics=entries, pg=pagination)
 
 
 @dataclass
 class Rows:
-    entries: list[Any] = field(default_factory=list)
+    entries: list[ScenarioFigures] = field(default_factory=list)
     restarts: int = 0
 
-    def add(self, entries: Sequence[Any], total_count: int | None) -> None:
+    def add(self, entries: Sequence[ScenarioFigures], total_count: int | None) -> None:
         self.entries += entries
 
     def restart(self, error: MakeIncompleteResultError, pause: float) -> None:
@@ -96,7 +98,7 @@ def read(
     rows = Rows()
     query = AnalyticsQuery.read(organization_id=1, sort_by=sort_by, sort_dir=sort_dir)
     reading = read_exactly(server.ask, query, rows, page_size=page_size, max_concurrency=max_concurrency, delay=0.0)
-    assert asyncio.run(reading) == {"errors": 1}
+    assert asyncio.run(reading) == Figures(errors=1)
     return rows
 
 
@@ -151,7 +153,7 @@ def test_drifting_data_are_exact_or_an_error(drawn: tuple[Server, int], max_conc
     except MakeIncompleteResultError as error:
         assert len(error.tries) == ROUNDS
         return
-    ids = [entry["id"] for entry in entries]
+    ids = [entry.scenario_id for entry in entries]
     assert len(ids) == len(set(ids))
     assert set(ids) <= server.ever
     # A cap that leaves no room, or a page of one, has no overlap that would show a shift.
@@ -167,15 +169,15 @@ def _last_first_page(server: Server) -> PageRequest:
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(servers(drifts=False), st.sampled_from(["errors", "errorRate"]), st.sampled_from(["asc", "desc"]))
+@given(servers(drifts=False), st.sampled_from(["errors", "error_rate"]), st.sampled_from(["asc", "desc"]))
 def test_any_sort_key_yields_its_order_though_ties_are_shuffled(
     drawn: tuple[Server, int], sort_by: str, sort_dir: str
 ) -> None:
     server, page_size = drawn
     entries = read(server, page_size, sort_by=sort_by, sort_dir=sort_dir).entries
-    keys = [entry.get(sort_by) for entry in entries]
-    assert keys == [entry.get(sort_by) for entry in server.truth(sort_by, sort_dir)]
-    assert sorted(entry["id"] for entry in entries) == server.ids
+    keys = [getattr(entry, sort_by) for entry in entries]
+    assert keys == [getattr(entry, sort_by) for entry in server.truth(sort_by, sort_dir)]
+    assert sorted(entry.scenario_id for entry in entries) == server.ids
 
 
 @pytest.mark.parametrize("count", [399, 400, 401])

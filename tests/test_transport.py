@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_make import __version__
-from airflow_provider_make.answer import AnalyticsPage
+from airflow_provider_make.answer import AnalyticsPage, ScenarioFigures
 from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeConnectionError,
@@ -332,7 +332,7 @@ def test_a_proxy_that_says_nothing(ask: Ask, make_sandbox: Sandbox) -> None:
 
 def test_a_slow_answer_in_time_is_read(ask: Ask) -> None:
     with Script(drip(answer()[:-6], *(bytes([byte]) for byte in answer()[-6:]))) as script:
-        assert ask(script.url, timeout=0.25)[0].analytics == [{"id": 1}]
+        assert ask(script.url, timeout=0.25)[0].analytics == [ScenarioFigures(scenario_id=1)]
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_slow_answer_in_time_is_read(ask: Ask) -> None:
         (
             answer("Content-Encoding: gzip", body=gzip.compress(PAGE)[:-12]),
             MakeResponseError,
-            "not of the documented shape",
+            "is no JSON",
         ),
     ],
 )
@@ -396,7 +396,7 @@ def test_no_more_connections_than_asked_for(
 @pytest.mark.parametrize(("encoding", "body"), [("gzip", gzip.compress(PAGE)), ("deflate", zlib.compress(PAGE))])
 def test_compressed_answers(encoding: str, body: bytes, ask: Ask) -> None:
     with says(answer(f"Content-Encoding: {encoding}", body=body)) as script:
-        assert ask(script.url)[0].analytics == [{"id": 1}]
+        assert ask(script.url)[0].analytics == [ScenarioFigures(scenario_id=1)]
     assert encoding in script.heads[0].partition("Accept-Encoding: ")[2].partition("\r\n")[0]
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
+import msgspec
 import requests
 from airflow.providers.http.hooks.http import HttpHook
 
@@ -178,7 +179,7 @@ class MakeHook(HttpHook):
         :param offset: How many entries to skip.
         :param last: The last key retrieved, to continue behind it; not together with ``offset``.
         :param limit: The largest number of entries wanted; None for Make's default. Make may give fewer.
-        :param return_total_count: Whether ``page.pg.totalCount`` shall tell the entries of the whole query.
+        :param return_total_count: Whether ``page.pg.total_count`` shall tell the entries of the whole query.
         :return: The page: ``total``, ``analytics`` and ``pg``, by Make's names.
         :raises MakeInputError: An argument is wrong; no request was sent.
         :raises MakeApiError: Make did not answer as hoped, however often it was tried.
@@ -255,7 +256,7 @@ class MakeHook(HttpHook):
         while batch := reading.next_batch():
             for asked in batch:
                 page = self._ask(query, asked)
-                yield page.model_copy(update={"analytics": reading.accept(asked, page)})
+                yield msgspec.structs.replace(page, analytics=reading.accept(asked, page))
 
     def test_connection(self) -> tuple[bool, str]:
         """
@@ -272,7 +273,7 @@ class MakeHook(HttpHook):
             return False, str(error)
         return True, (
             f"{self.settings.zone} answers for organization {self.settings.organization_id}: "
-            f"{page.pg.totalCount} scenarios."
+            f"{page.pg.total_count} scenarios."
         )
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ def connect(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def test_reads_every_scenario_over_one_connection(connect: Connect, make_sandbox: Sandbox) -> None:
     pages = list(connect().iter_analytics_pages(page_size=100))
     assert [len(page.analytics) for page in pages] == [100, 99, 51]
-    ids = [entry["id"] for page in pages for entry in page.analytics]
+    ids = [entry.scenario_id for page in pages for entry in page.analytics]
     assert ids == [entry["id"] for entry in make_sandbox.truth(sort_by="name", sort_dir="asc")]
     assert len(make_sandbox.requests) == 3
     assert make_sandbox.connections == 1
