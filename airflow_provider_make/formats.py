@@ -146,14 +146,17 @@ class ParquetWriter:
     """
 
     def __init__(self, file: IO[bytes], maker: RowMaker) -> None:
+        import pyarrow
         from pyarrow.parquet import ParquetWriter as Writer
 
         self._maker = maker
         self._schema = parquet_schema()
+        self._types = dict(zip(self._schema.names, self._schema.types, strict=True))
+        self._constants = {name: pyarrow.scalar(value, self._types[name]) for name, value in maker.constants().items()}
         self._waiting: list[pyarrow.RecordBatch] = []
         self._rows_waiting = 0
         # A dictionary for what repeats; names and ids would only outgrow theirs.
-        repeating = ["status", "team_id", "team_name", *maker.constants()]
+        repeating = ["status", "team_id", "team_name", *self._constants]
         self._writer = Writer(file, self._schema, compression="zstd", use_dictionary=repeating)
 
     def write(self, entries: Sequence[ScenarioFigures]) -> None:
@@ -165,18 +168,15 @@ class ParquetWriter:
         """
         import pyarrow
 
-        columns, constants = self._maker.columns(entries), self._maker.constants()
+        columns = self._maker.columns(entries)
+        arrays = {name: pyarrow.repeat(value, len(entries)) for name, value in self._constants.items()}
         try:
-            arrays = [
-                pyarrow.repeat(pyarrow.scalar(constants[field.name], field.type), len(entries))
-                if field.name in constants
-                else _array(columns[field.name], field.type)
-                for field in self._schema
-            ]
+            arrays["centicredits"] = _decimals(columns.pop("centicredits"), self._types["centicredits"])
+            arrays |= {name: pyarrow.array(values, self._types[name]) for name, values in columns.items()}
         except pyarrow.ArrowInvalid as error:
             text = f"an amount of centicredits does not fit into Parquet, but would into jsonl or csv: {error}"
             raise MakeResponseError(text) from None
-        self._waiting.append(pyarrow.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._waiting.append(pyarrow.RecordBatch.from_arrays([arrays[name] for name in COLUMNS], schema=self._schema))
         self._rows_waiting += len(entries)
         if self._rows_waiting >= ROW_GROUP:
             self._write_group()
@@ -205,16 +205,14 @@ class ParquetWriter:
         self._waiting, self._rows_waiting = [], 0
 
 
-def _array(values: Sequence[Any], kind: pyarrow.DataType) -> pyarrow.Array:
+def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Array:
     import pyarrow
 
-    if not pyarrow.types.is_decimal(kind):
-        return pyarrow.array(values, kind)
-    if max(map(len, filter(None, values)), default=0) > _MOST_DIGITS:
+    if max(map(len, filter(None, texts)), default=0) > _MOST_DIGITS:
         # Zeros in front do no harm, and too large a number is an error here; a cast would let it overflow.
-        return pyarrow.array([text if text is None else int(text) for text in values], kind)
+        return pyarrow.array([text if text is None else int(text) for text in texts], kind)
     # Twice as fast.
-    return pyarrow.array(values, pyarrow.string()).cast(kind)
+    return pyarrow.array(texts, pyarrow.string()).cast(kind)
 
 
 def parquet_schema() -> pyarrow.Schema:

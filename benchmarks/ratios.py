@@ -135,6 +135,9 @@ def goals(results: Results) -> list[Goal]:
         if setting.latency_ms == 0 and (more := ratio(setting, cpu, OURS, FLOOR)) is not None:
             text = f"At {pages}: CPU time no more than 1.5 times the floor's"
             found.append(Goal(text, f"{more.median:.2f} times", more.median <= 1.5))
+            if (slower := ratio(setting, wall, OURS, FLOOR)) is not None:
+                text = f"At {pages}: rows a second, from answer to file, at least half of the floor's"
+                found.append(Goal(text, f"{1 / slower.median:.2f} of them", slower.median <= 2))
     ours = [(setting, run) for setting in results.settings for run in setting.runs(OURS)]
     spare = max(run.requests - setting.least_requests for setting, run in ours)
     found.append(
