@@ -98,6 +98,18 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_make.operators.analytics"],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_provider_make.sensors.error_rate"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_provider_make.triggers.error_rate"],
+            }
+        ],
         "connection-types": [
             {
                 "connection-type": "make",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from airflow_provider_make.answer import AnalyticsPage, Figures, ScenarioFigures
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.query import PageRequest
+
+_scenario_id = attrgetter("scenario_id")
 
 
 class Round:
@@ -96,12 +99,12 @@ class Round:
             if not entries or entries[0].scenario_id != self._last:
                 raise self._inexact(f"the page at {offset} does not join the one before")
             entries = entries[1:]
-        ids = {entry.scenario_id for entry in entries}
-        if len(ids) < len(entries) or not ids.isdisjoint(self._seen):
-            raise self._inexact(f"the page at {offset} repeats scenarios, such as {min(ids & self._seen or ids)}")
-        if not ids and self.row_count < total_count:
+        if not entries and self.row_count < total_count:
             raise self._inexact(f"the page at {offset} brings nothing new")
-        self._seen |= ids
+        seen_before = self.row_count
+        self._seen.update(map(_scenario_id, entries))
+        if self.row_count < seen_before + len(entries):
+            raise self._inexact(f"the page at {offset} repeats scenarios")
         if entries:
             self._last = entries[-1].scenario_id
         return entries

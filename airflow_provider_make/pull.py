@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.answer import Figures, ScenarioFigures
 from airflow_provider_make.destination import Destination
+from airflow_provider_make.event_loop import run
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.query import AnalyticsQuery
 from airflow_provider_make.rounds import read_exactly
@@ -20,7 +19,6 @@ from airflow_provider_make.time_frame import iso
 if TYPE_CHECKING:
     from airflow_provider_make.hooks.make import MakeHook
 
-Result = TypeVar("Result")
 SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -58,7 +56,7 @@ def pull(
                     delay=hook.rules.delay,
                 )
 
-        total = _run(read())
+        total = run(read())
         summary = destination.publish(
             {
                 "organization_id": query.organization_id,
@@ -80,16 +78,6 @@ def pull(
         summary["path"] or "XCom",
     )
     return summary
-
-
-def _run(coroutine: Coroutine[None, None, Result]) -> Result:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    # In a notebook a loop is running already, and another one needs a thread of its own.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, coroutine).result()
 
 
 class _Rows:

@@ -42,7 +42,14 @@ def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
 
     bag = DagBag(EXAMPLES)
     assert bag.import_errors == {}
-    assert sorted(bag.dags) == ["make_analytics_daily", "make_analytics_organizations", "make_analytics_to_xcom"]
+    assert sorted(bag.dags) == [
+        "make_analytics_daily",
+        "make_analytics_organizations",
+        "make_analytics_to_xcom",
+        "make_error_rate_guard",
+        "make_error_rate_incidents",
+        "make_error_rate_watcher",
+    ]
 
 
 def test_to_xcom(make_sandbox: Sandbox) -> None:
@@ -105,3 +112,42 @@ def test_airflow_retries_only_what_a_retry_may_mend(fault: str, tries: int, make
     make_sandbox.fail(*[fault] * 9)
     assert str(example.test(logical_date=MIDNIGHT).state) == "failed"
     assert len(make_sandbox.requests) == tries
+
+
+@pytest.mark.parametrize("errors", [1, 10])
+def test_guard_loads_only_what_is_healthy_and_reports_what_fails(errors: int, make_sandbox: Sandbox) -> None:
+    scenarios = make_sandbox.organization().scenarios
+    make_sandbox.organization().set_counts(100, errors)
+    make_sandbox.organization().set_counts(100, 30, [scenarios[7].id])
+    example = load("make_error_rate_guard")
+    example.get_task("healthy").timeout = 0
+    run = example.test(logical_date=MIDNIGHT)
+    states = {task.task_id: str(task.state) for task in run.get_task_instances()}
+    healthy = "success" if errors == 1 else "skipped"
+    assert states == {"healthy": healthy, "load": healthy, "failing": "success", "report": "success"}
+    (report,) = [task for task in run.get_task_instances() if task.task_id == "report"]
+    assert report.xcom_pull(task_ids="report") == [f"{scenarios[7].name}: 30.0 % of 100"]
+
+
+@pytest.mark.parametrize("failing", [0, 3])
+def test_one_incident_for_each_failing_scenario(failing: int, make_sandbox: Sandbox) -> None:
+    scenarios = make_sandbox.organization().scenarios
+    make_sandbox.organization().set_counts(100, 1)
+    make_sandbox.organization().set_counts(100, 50, [scenario.id for scenario in scenarios[:failing]])
+    run = load("make_error_rate_incidents").test(logical_date=MIDNIGHT)
+    assert str(run.state) == "success"
+    states = [(task.task_id, str(task.state)) for task in run.get_task_instances()]
+    opened = [state for name, state in states if name == "open_incident"]
+    assert opened == (["success"] * failing or ["skipped"])
+    assert dict(states)["all_is_well"] == ("skipped" if failing else "success")
+
+
+def test_the_watcher_is_told_by_its_events(make_sandbox: Sandbox) -> None:
+    from types import SimpleNamespace
+
+    example = load("make_error_rate_watcher")
+    (watcher,) = example.timetable.asset_condition.objects[0].watchers
+    assert watcher.trigger.serialize()[1]["hysteresis"] == 2.0
+    event = SimpleNamespace(extra={"payload": {"value": 12.34, "date_from": "2026-01-31T06:00:00Z"}})
+    told = example.get_task("tell").python_callable({"asset": [event]})
+    assert told == ["12.3 % of executions failed since 2026-01-31T06:00:00Z"]

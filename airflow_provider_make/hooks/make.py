@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,10 +11,11 @@ from typing import Any, Self
 
 import msgspec
 import requests
+from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.http.hooks.http import HttpHook
 
 from airflow_provider_make.answer import AnalyticsPage
-from airflow_provider_make.connection import MakeConnection
+from airflow_provider_make.connection import AirflowConnection, MakeConnection
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.exchange import Exchange, drive, drive_async
 from airflow_provider_make.failures import failure
@@ -77,8 +79,20 @@ class MakeHook(HttpHook):
 
         :raises MakeInputError: A field of the connection is wrong or missing.
         """
+        return self._read_settings(self.get_connection(self.make_conn_id))
+
+    async def look_up_settings(self) -> None:
+        """
+        Look the connection up without holding up the event loop, for what needs ``settings`` later.
+
+        :raises MakeInputError: A field of the connection is wrong or missing.
+        """
+        if "settings" not in self.__dict__:
+            self.settings = self._read_settings(await get_async_connection(self.make_conn_id))
+
+    def _read_settings(self, connection: AirflowConnection) -> MakeConnection:
         try:
-            settings = MakeConnection.read(self.get_connection(self.make_conn_id))
+            settings = MakeConnection.read(connection)
         except MakeInputError as error:
             raise MakeInputError(f"Connection {self.make_conn_id!r}: {error}") from None
         if settings.unknown:
@@ -296,7 +310,9 @@ class MakeHook(HttpHook):
         :param max_connections: The most connections at the same time.
         :return: In ``async with``: a coroutine function that asks for a page of a query.
         """
-        async with AiohttpTransport(self._route, max_connections, self._exchange.count) as transport:
+        # In a thread: a CA bundle is read there, which takes some milliseconds.
+        route = await asyncio.to_thread(lambda: self._route)
+        async with AiohttpTransport(route, max_connections, self._exchange.count) as transport:
 
             async def ask(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
                 return await drive_async(self._exchange.ask(query, page), transport)

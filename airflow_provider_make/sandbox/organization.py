@@ -66,6 +66,7 @@ class Organization:
         self._lock = threading.RLock()
         self._further = generate_scenarios(organization_id, seed)
         self._scenarios = list(islice(self._further, scenarios))
+        self._set_counts: dict[int, tuple[int, int]] = {}
         self._results: OrderedDict[Selection, Result] = OrderedDict()
         self._revision = 0
 
@@ -109,6 +110,22 @@ class Organization:
             self._scenarios = [scenario for scenario in self._scenarios if scenario.id not in doomed]
             self._changed()
 
+    def set_counts(self, executions: int, errors: int, ids: Iterable[int] | None = None) -> None:
+        """
+        Say how many executions and errors scenarios have from now on, in any time frame; rates follow from them.
+
+        :param executions: Executions of each, at least 0; with 0 there is no error rate.
+        :param errors: Errors of each, 0 to ``executions``.
+        :param ids: Ids of the scenarios; ``None`` (default) for all.
+        :raises ValueError: If a number is out of its range.
+        """
+        if not 0 <= errors <= executions:
+            raise ValueError(f"errors must be between 0 and executions={executions}, not {errors}")
+        with self._lock:
+            chosen = [scenario.id for scenario in self._scenarios] if ids is None else ids
+            self._set_counts.update(dict.fromkeys(chosen, (executions, errors)))
+            self._changed()
+
     def select(self, selection: Selection) -> Result:
         """
         Find the entries of a selection.
@@ -118,7 +135,7 @@ class Organization:
         """
         with self._lock:
             if selection not in self._results:
-                self._results[selection] = _select(self._scenarios, selection, self._absent_first)
+                self._results[selection] = _select(self._scenarios, selection, self._absent_first, self._set_counts)
                 if len(self._results) > _REMEMBERED_RESULTS:
                     self._results.popitem(last=False)
             self._results.move_to_end(selection)
@@ -144,7 +161,12 @@ _KEYS: Mapping[str, Callable[[Row], str | float | None]] = {
 }
 
 
-def _select(scenarios: Iterable[Scenario], selection: Selection, absent_first: bool) -> Result:
+def _select(
+    scenarios: Iterable[Scenario],
+    selection: Selection,
+    absent_first: bool,
+    set_counts: Mapping[int, tuple[int, int]],
+) -> Result:
     start, end = hours_until(selection.date_from), hours_until(selection.date_to)
     rows: list[Row] = []
     counts: list[Counts] = []
@@ -157,6 +179,9 @@ def _select(scenarios: Iterable[Scenario], selection: Selection, absent_first: b
         ):
             continue
         frame, frame_before = count_runs(scenario, start, end)
+        if scenario.id in set_counts:
+            executions, errors = set_counts[scenario.id]
+            frame = frame._replace(executions=executions, errors=errors)
         counts.append(frame)
         preceding.append(frame_before)
         rows.append(Row(scenario, compare(frame, frame_before)))
