@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage bench lint format clean
+.PHONY: demo test test-storage test-e2e bench lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
@@ -14,6 +14,9 @@ test: .venv/test.ready lint  ## Lint, types and all fast tests
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, where Node is there, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
+
+test-e2e: .venv/test.ready  ## Test on a real Airflow: its components as processes, on free ports of loopback
+	$(BIN)/python -m pytest tests/e2e -s
 
 bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
 	.venv-bench/bin/python -m benchmarks $(BENCH)

@@ -1,0 +1,194 @@
+"""A real Airflow: its components as processes of their own, in a temporary home, on free ports of loopback."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+import psutil
+import requests
+
+AIRFLOW = str(Path(sys.executable).with_name("airflow"))
+PASSWORD = "e2e-password"
+# Generous: a small machine starts five Pythons with Airflow at once.
+START = 240.0
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_for(what: str, condition: Callable[[], object], seconds: float, every: float = 0.5) -> None:
+    """Wait until a condition is true; an error names what was waited for."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
+        time.sleep(every)
+
+
+def kill_tree(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and all below it, children first: they have sessions of their own."""
+    try:
+        tree = psutil.Process(process.pid)
+        family = [*reversed(tree.children(recursive=True)), tree]
+    except psutil.NoSuchProcess:
+        family = []
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family, timeout=30)
+    process.wait(timeout=30)
+
+
+class AirflowStack:
+    """
+    Airflow 3 with API server, scheduler, Dag processor and triggerer. A context manager.
+
+    ``environment`` goes to all components: connections, variables, and whatever chooses another executor or database,
+    with ``further`` components by name, such as Celery workers.
+    """
+
+    def __init__(
+        self,
+        dags: Path,
+        environment: Mapping[str, str] | None = None,
+        further: Mapping[str, list[str]] | None = None,
+    ) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="airflow-e2e-"))
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        passwords = self.home / "passwords.json"
+        passwords.write_text(json.dumps({"admin": PASSWORD}))
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
+            "NO_PROXY": "127.0.0.1,localhost",
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+            "AIRFLOW__CORE__PARALLELISM": "6",
+            "AIRFLOW__CORE__FERNET_KEY": "ZTJlLXRlc3RzLWUyZS10ZXN0cy1lMmUtdGVzdHMtZTI=",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__API__BASE_URL": self.url,
+            "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
+            "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+            "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "5",
+            # So that another triggerer takes over from a killed one soon.
+            "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+            **(environment or {}),
+        }
+        api_server = ["api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        self.commands = {
+            "api-server": api_server,
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "dag-processor": ["dag-processor"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
+            **(further or {}),
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        atexit.register(self.stop)
+
+    def __enter__(self) -> Self:
+        try:
+            migration = self.airflow("db", "migrate")
+            assert migration.returncode == 0, migration.stdout[-3000:]
+            self.start("api-server")
+            wait_for("The API server answers", self._answers, START)
+            for name in self.commands:
+                if name != "api-server":
+                    self.start(name)
+            wait_for("All components are healthy", self._is_healthy, START)
+        except BaseException as error:
+            logs = "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
+            self.stop()
+            raise RuntimeError(f"{error}\n{logs}") from error
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def airflow(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run an ``airflow`` command to its end."""
+        return subprocess.run(
+            [AIRFLOW, *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=START,
+        )
+
+    def start(self, name: str) -> None:
+        """Start a component."""
+        with (self.home / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [AIRFLOW, *self.commands[name]],
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill a component with SIGKILL, and all below it."""
+        kill_tree(self.processes.pop(name))
+
+    def stop(self) -> None:
+        """Stop all that was started, and remove the home."""
+        for name in reversed(list(self.processes)):
+            self.kill(name)
+        shutil.rmtree(self.home, ignore_errors=True)
+        atexit.unregister(self.stop)
+
+    def log(self, name: str) -> str:
+        """What a component wrote."""
+        return (self.home / f"{name}.log").read_text(errors="replace")
+
+    def task_logs(self) -> str:
+        """All logs of all tasks and their triggers."""
+        return "\n".join(path.read_text(errors="replace") for path in (self.home / "logs").rglob("*.log*"))
+
+    def _answers(self) -> bool:
+        self._all_run()
+        try:
+            # The first request to the execution API takes seconds: tasks are not to wait for it.
+            return requests.get(f"{self.url}/execution/health", timeout=60).ok
+        except requests.RequestException:
+            return False
+
+    def _is_healthy(self) -> bool:
+        self._all_run()
+        health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=60).json()
+        return all(health[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "triggerer"))
+
+    def _all_run(self) -> None:
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise RuntimeError(f"{name} ended with exit code {process.returncode}")
