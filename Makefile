@@ -2,9 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# Beside the one that `make test` runs.
+MATRIX := 2.11 3.0 3.1 3.2
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage test-e2e bench lint format clean
+.PHONY: demo test test-storage test-matrix test-e2e bench lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
@@ -14,6 +16,11 @@ test: .venv/test.ready lint  ## Lint, types and all fast tests
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, where Node is there, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
+
+test-matrix: $(MATRIX:%=test-airflow-%)  ## All fast tests on every other Airflow minor, each in its own environment
+
+test-airflow-%: .venv-airflow-%/test.ready
+	.venv-airflow-$*/bin/python -m pytest -q
 
 test-e2e: .venv/test.ready  ## Test on a real Airflow: its components as processes, on free ports of loopback
 	$(BIN)/python -m pytest tests/e2e -s
@@ -31,7 +38,7 @@ format: .venv/test.ready  ## Put the code into the project's form
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-bench .venv-storage .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/uv.ready .venv-bench/uv.ready .venv-storage/uv.ready: %/uv.ready: constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
@@ -45,6 +52,14 @@ clean:
 
 .venv/test.ready: .venv/demo.ready
 	$(UV) $(PINS) --group dev
+	@touch $@
+
+.PRECIOUS: .venv-airflow-%/test.ready
+.venv-airflow-%/test.ready: constraints/airflow-%.txt constraints/development.txt pyproject.toml
+	$(PYTHON) -m venv .venv-airflow-$*
+	.venv-airflow-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
+	.venv-airflow-$*/bin/uv pip install --quiet --python .venv-airflow-$*/bin/python \
+		--constraint constraints/airflow-$*.txt --constraint constraints/development.txt --editable .[parquet] --group dev
 	@touch $@
 
 # An environment of its own: dlt must not decide on versions for the project.

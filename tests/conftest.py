@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ os.environ.update(
 )
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "AIRFLOW_VAR_"))]:
     del os.environ[_name]
+
+
+def pytest_report_header() -> str:
+    """Tell which versions run."""
+    names = ("apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-common-compat", "aiohttp")
+    return ", ".join(f"{name} {version(name)}" for name in (*names, "requests", "msgspec", "pydantic"))
 
 
 @pytest.fixture(scope="session")

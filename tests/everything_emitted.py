@@ -11,6 +11,7 @@ import sys
 import traceback
 
 from airflow_provider_make.sandbox import Sandbox
+from tests.airflow_versions import secrets_maskers
 
 # How often each happens: as often as the operator tries.
 FAULTS = {"401": 1, "403": 1, "redirect": 1, "503": 2, "reset": 2, "truncate": 2, "html": 2, "shape": 2}
@@ -33,14 +34,12 @@ def main(examples: str, token: str) -> None:
     with Sandbox(token=token, scenarios=50) as sandbox:
         os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = sandbox.connection_json
 
-        from airflow._shared.secrets_masker import SecretsMasker as CoreMasker
-        from airflow.sdk._shared.secrets_masker import SecretsMasker
         from airflow.utils.db import initdb
 
         from airflow_provider_make.hooks.make import MakeHook
 
-        for masker in (CoreMasker, SecretsMasker):
-            masker.add_mask = lambda *_: None  # type: ignore[method-assign]
+        for masker in secrets_maskers():
+            masker.add_mask = lambda *_: None
         initdb()
         for name in ("make_analytics_daily", "make_analytics_to_xcom"):
             run(examples, name)

@@ -17,9 +17,13 @@ from airflow_provider_make.exceptions import MakeInputError, MakeServerError
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.triggers import error_rate
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
+from tests.airflow_versions import HAS_WATCHERS
 from tests.test_remembering import Store, of_assets
 
-TRIGGERS = pytest.mark.parametrize("kind", [MakeErrorRateTrigger, MakeErrorRateEventTrigger])
+watchers_only = pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
+TRIGGERS = pytest.mark.parametrize(
+    "kind", [MakeErrorRateTrigger, pytest.param(MakeErrorRateEventTrigger, marks=watchers_only)]
+)
 # One value of its own for each argument, none of them the default.
 VALUES: dict[str, Any] = {
     "threshold": 7.5,
@@ -173,6 +177,7 @@ def watched(sandbox: Sandbox, requests: int, store: Any = None, **arguments: Any
     return asyncio.run(asyncio.wait_for(run(), 60))
 
 
+@watchers_only
 def test_a_watcher_tells_each_crossing_once_over_dips_and_faults(connected: Sandbox) -> None:
     Script(
         connected, 1.0, 6.0, "503", 7.0, 4.0, 6.0, "reset", 2.9, "429", "html", 5.0, None, 8.0, "500", "401", 1.0, 1.0
@@ -183,6 +188,7 @@ def test_a_watcher_tells_each_crossing_once_over_dips_and_faults(connected: Sand
     assert json.loads(json.dumps(payloads)) == payloads
 
 
+@watchers_only
 def test_a_watcher_never_polls_faster_than_its_interval(connected: Sandbox) -> None:
     Script(connected, 1.0, "503", "reset", "empty", 9.0, 9.0, "401", 1.0)
     watched(connected, 8, poke_interval=0.3)
@@ -190,6 +196,7 @@ def test_a_watcher_never_polls_faster_than_its_interval(connected: Sandbox) -> N
     assert [later - one > 0.27 for one, later in zip(times, times[1:], strict=False)] == [True] * 7
 
 
+@watchers_only
 def test_a_watcher_of_scenarios_fires_for_any(connected: Sandbox) -> None:
     ids = [scenario.id for scenario in connected.organization().scenarios]
     connected.organization().set_counts(1000, 0)
@@ -202,6 +209,7 @@ def test_a_watcher_of_scenarios_fires_for_any(connected: Sandbox) -> None:
     assert found == [ids[:1], ids[2:3]]
 
 
+@watchers_only
 def test_what_was_told_is_remembered_over_a_restart(connected: Sandbox) -> None:
     store = Store()
     Script(connected, 1.0, 6.0, 6.0)
@@ -212,12 +220,14 @@ def test_what_was_told_is_remembered_over_a_restart(connected: Sandbox) -> None:
     assert [payload["value"] for payload in payloads] == [8.0]
 
 
+@watchers_only
 def test_without_a_store_a_restart_tells_again(connected: Sandbox) -> None:
     connected.organization().set_counts(100, 50)
     assert len(watched(connected, 2)) == 1
     assert len(watched(connected, len(connected.requests) + 2)) == 1
 
 
+@watchers_only
 def test_a_hopeless_watcher_raises_after_its_interval(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_make.polling.MOST_FAILURES", 3)
     connected.fail(*["503"] * 10)
@@ -231,6 +241,7 @@ def test_a_hopeless_watcher_raises_after_its_interval(connected: Sandbox, monkey
     assert len(connected.requests) == 3
 
 
+@watchers_only
 def test_who_shares_a_poll() -> None:
     def key(**arguments: Any) -> Any:
         return MakeErrorRateEventTrigger(**{"threshold": 5, **arguments}).shared_stream_key()
@@ -242,6 +253,7 @@ def test_who_shares_a_poll() -> None:
     assert hash(key(team_id=[1, 2])) == hash(key(team_id=[1, 2]))
 
 
+@watchers_only
 def test_sharing_watchers_each_find_their_own(connected: Sandbox) -> None:
     Script(connected, 1.0, 6.0, 12.0, 12.0)
     watchers = [MakeErrorRateEventTrigger(threshold=threshold, poke_interval=0.05) for threshold in (5, 10, 20)]
@@ -263,6 +275,7 @@ def test_sharing_watchers_each_find_their_own(connected: Sandbox) -> None:
     assert asyncio.run(run()) == [[6.0], [12.0], []]
 
 
+@watchers_only
 @pytest.mark.parametrize(
     ("name", "value"), [("threshold", "x"), ("hysteresis", -1), ("poke_interval", 0), ("lookback", "x")]
 )

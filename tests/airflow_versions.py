@@ -1,0 +1,57 @@
+"""What the tests need of Airflow under names that differ between its versions."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from datetime import datetime
+from typing import Any
+
+import airflow
+
+VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+HAS_WATCHERS = VERSION >= (3, 0)
+
+
+def find(name: str, *modules: str) -> Any:
+    """The first of some modules' things of a name."""
+    for module in modules:
+        try:
+            return getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"no {name} in {', '.join(modules)}")
+
+
+AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exceptions", "airflow.exceptions")
+
+
+def dag_bag(folder: Any) -> Any:
+    """All Dags of a folder."""
+    kind = find("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
+    options = {"include_examples": False} if "include_examples" in inspect.signature(kind).parameters else {}
+    return kind(folder, **options)
+
+
+def run_dag(dag: Any, logical_date: datetime) -> Any:
+    """Run a Dag once in this process."""
+    name = "logical_date" if VERSION >= (3, 0) else "execution_date"
+    return dag.test(**{name: logical_date})
+
+
+def secrets_maskers() -> list[Any]:
+    """The classes that mask secrets in logs."""
+    places = (
+        "airflow._shared.secrets_masker",
+        "airflow.sdk._shared.secrets_masker",
+        "airflow.sdk.execution_time.secrets_masker",
+        "airflow.utils.log.secrets_masker",
+    )
+    found = []
+    for place in places:
+        try:
+            found.append(find("SecretsMasker", place))
+        except ImportError:
+            continue
+    assert found, places
+    return found
