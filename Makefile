@@ -22,7 +22,7 @@ test-matrix: $(MATRIX:%=test-airflow-%)  ## All fast tests on every other Airflo
 test-airflow-%: .venv-airflow-%/test.ready
 	.venv-airflow-$*/bin/python -m pytest -q
 
-test-e2e: .venv/test.ready  ## Test on a real Airflow: its components as processes, on free ports of loopback
+test-e2e: .venv/e2e.ready  ## Test on a real Airflow: its components as processes, on free ports of loopback
 	$(BIN)/python -m pytest tests/e2e -s
 
 bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
@@ -52,6 +52,10 @@ clean:
 
 .venv/test.ready: .venv/demo.ready
 	$(UV) $(PINS) --group dev
+	@touch $@
+
+.venv/e2e.ready: .venv/test.ready
+	$(UV) $(PINS) --group e2e
 	@touch $@
 
 .PRECIOUS: .venv-airflow-%/test.ready

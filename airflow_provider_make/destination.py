@@ -65,6 +65,9 @@ def open_destination(
     path = str(output_path)
     if not path.strip() or path.startswith("~"):
         raise MakeInputError.expected("output_path", output_path, "a whole path or URL, or None for XCom")
+    if "://" not in path:
+        # Some versions of Airflow take a relative path to begin at the root.
+        path = os.path.abspath(path)
     return StoredObject(path, *choose_format(path, output_format), storage_conn_id, csv_safe)
 
 

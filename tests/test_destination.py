@@ -133,7 +133,7 @@ def test_file_url(tmp_path: Path, output_format: str | None) -> None:
 
 def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert write(to_file("rows.jsonl"), [ENTRIES])["path"] == "rows.jsonl"
+    assert write(to_file("rows.jsonl"), [ENTRIES])["path"] == str(tmp_path / "rows.jsonl")
     write(to_file("new/rows.jsonl"), [ENTRIES])
     assert files(tmp_path) == ["new/rows.jsonl", "rows.jsonl"]
 

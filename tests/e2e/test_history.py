@@ -14,6 +14,7 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest
+from tests.e2e.services import PostgreSQL
 from tests.e2e.stack import AirflowStack, wait_for
 
 HERE = Path(__file__).parent
@@ -34,11 +35,21 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def rest(sandbox: Sandbox, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
+def database() -> Iterator[PostgreSQL]:
+    # Airflow creates no backfill on SQLite while its scheduler runs.
+    with PostgreSQL() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rest(
+    sandbox: Sandbox, root: Path, database: PostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Rest]:
     dags = tmp_path_factory.mktemp("dags")
     for path in [*EXAMPLES.glob("make_*.py"), HERE / "dags" / "weekly.py"]:
         shutil.copy(path, dags)
     environment = {
+        **database.environment,
         **{f"AIRFLOW_CONN_{name}": sandbox.connection_json for name in ("MAKE_DEFAULT", "MAKE_EU", "MAKE_US")},
         "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(root),
     }

@@ -6,9 +6,11 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -21,7 +23,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_make.exceptions import MakeAccessDeniedError, MakeAuthenticationError, MakeInputError
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.airflow_versions import HAS_WATCHERS, AirflowRescheduleException
+from tests.airflow_versions import HAS_WATCHERS, VERSION, AirflowRescheduleException
 
 Wait = Callable[..., dict[str, Any]]
 
@@ -29,11 +31,22 @@ Wait = Callable[..., dict[str, Any]]
 class FirstReschedule:
     """Stands in for the task instance: the sensor asks it only when its first poke was."""
 
-    def get_first_reschedule_date(self, context: Any) -> datetime | None:
-        return self.first
+    # What Airflow 2 looks the date up by.
+    dag_id = run_id = task_id = "none"
+    map_index, max_tries = -1, 0
 
     def __init__(self) -> None:
         self.first: datetime | None = None
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first
+
+    @contextmanager
+    def known_to_airflow(self) -> Iterator[None]:
+        with ExitStack() as patches:
+            if VERSION < (3, 0):
+                patches.enter_context(patch("airflow.sensors.base._orig_start_date", lambda **_: self.first))
+            yield
 
 
 def in_poke_mode(sensor: MakeErrorRateSensor) -> dict[str, Any]:
@@ -44,13 +57,14 @@ def in_poke_mode(sensor: MakeErrorRateSensor) -> dict[str, Any]:
 def in_reschedule_mode(sensor: MakeErrorRateSensor) -> dict[str, Any]:
     sensor.mode = "reschedule"
     instance = FirstReschedule()
-    while True:
-        # As every poke is a process of its own.
-        sensor.__dict__.pop("hook", None)
-        try:
-            return sensor.execute({"ti": instance})  # type: ignore[typeddict-item, no-any-return]
-        except AirflowRescheduleException:
-            instance.first = instance.first or datetime.now(UTC)
+    with instance.known_to_airflow():
+        while True:
+            # As every poke is a process of its own.
+            sensor.__dict__.pop("hook", None)
+            try:
+                return sensor.execute({"ti": instance})  # type: ignore[typeddict-item, no-any-return]
+            except AirflowRescheduleException:
+                instance.first = instance.first or datetime.now(UTC)
 
 
 def deferred(sensor: MakeErrorRateSensor) -> dict[str, Any]:

@@ -1,0 +1,102 @@
+"""PostgreSQL and Redis for the tests: on free ports of loopback, with data in temporary folders, never a system's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from tests.e2e.stack import free_port, kill_tree, wait_for
+
+
+def program(name: str, package: str) -> str:
+    """Find a program, also where Debian hides PostgreSQL's; skip the test with how to get it."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
+    if found is None:
+        pytest.skip(f"{name} is not there: apt-get install {package}")
+    return found
+
+
+class Service:
+    """A server and its data, from start to stop. A context manager."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        self.data = Path(tempfile.mkdtemp(prefix="e2e-service-"))
+        self._user: str | None = None
+
+    def command(self) -> list[str]:
+        """Prepare the data, and give what starts the server."""
+        raise NotImplementedError
+
+    def answers(self) -> bool:
+        """Whether the server takes connections."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            with (self.data / "log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    self.command(), stdout=log, stderr=log, user=self._user, cwd=self.data, start_new_session=True
+                )
+            wait_for(f"{type(self).__name__} answers", self.answers, 60, 0.1)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if hasattr(self, "_process"):
+            kill_tree(self._process)
+        shutil.rmtree(self.data, ignore_errors=True)
+
+    def _succeeds(self, *command: str) -> bool:
+        done = subprocess.run(command, capture_output=True, user=self._user, cwd=self.data, check=False)
+        return done.returncode == 0
+
+
+class PostgreSQL(Service):
+    """A PostgreSQL with a database for Airflow."""
+
+    def command(self) -> list[str]:
+        if os.geteuid() == 0:
+            # It refuses to run as root.
+            self._user = "postgres"
+            shutil.chown(self.data, "postgres")
+        initdb = program("initdb", "postgresql")
+        folder = str(self.data / "database")
+        done = self._succeeds(
+            initdb, "--pgdata", folder, "--auth", "trust", "--username", "airflow", "--encoding", "UTF8"
+        )
+        assert done, "initdb failed"
+        settings = ["--listen_addresses=127.0.0.1", f"--unix_socket_directories={folder}", "--fsync=off"]
+        return [program("postgres", "postgresql"), "-D", folder, "-p", str(self.port), *settings]
+
+    def answers(self) -> bool:
+        address = ("--host", "127.0.0.1", "--port", str(self.port), "--username", "airflow")
+        return self._succeeds(program("createdb", "postgresql"), *address, "airflow") or self._succeeds(
+            program("psql", "postgresql"), *address, "--command", "SELECT 1", "airflow"
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes Airflow use it."""
+        address = f"airflow@127.0.0.1:{self.port}/airflow"
+        return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{address}"}
+
+
+class Redis(Service):
+    """A Redis that keeps nothing."""
+
+    def command(self) -> list[str]:
+        server = program("redis-server", "redis-server")
+        return [server, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(self.data)]
+
+    def answers(self) -> bool:
+        return self._succeeds(program("redis-cli", "redis-server"), "-p", str(self.port), "ping")
