@@ -35,7 +35,10 @@ def load(name: str) -> Any:
 def run(name: str) -> tuple[str, dict[str, Any]]:
     """Run an example as of last midnight; give its state and what its tasks returned."""
     run = run_dag(load(name), MIDNIGHT)
-    return str(run.state), {task.task_id: task.xcom_pull(task_ids=task.task_id) for task in run.get_task_instances()}
+    tasks = run.get_task_instances()
+    return str(run.state), {
+        task.task_id: task.xcom_pull(task_ids=task.task_id, map_indexes=task.map_index) for task in tasks
+    }
 
 
 def test_airflow_parses_the_folder_and_finds_dags_only() -> None:

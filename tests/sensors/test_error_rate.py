@@ -269,7 +269,8 @@ def test_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> N
 def test_parsing_a_dag_with_it_imports_nothing_heavy() -> None:
     watcher = "MakeErrorRateEventTrigger(threshold=1)" if HAS_WATCHERS else ""
     code = (
-        "import sys, airflow.models, airflow.providers.common.compat.sdk as sdk; sdk.BaseOperator, sdk.dag, sdk.Asset\n"
+        "import sys, airflow.models.taskinstance, airflow.triggers.base, airflow.providers.common.compat.sdk as sdk\n"
+        "sdk.BaseSensorOperator, sdk.dag, sdk.Asset, sdk.conf\n"
         "heavy = {'aiohttp', 'requests', 'pyarrow'}; before = heavy & set(sys.modules)\n"
         "from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor\n"
         "from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger\n"
