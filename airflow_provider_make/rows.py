@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -22,6 +21,8 @@ COLUMNS = ("organization_id", *SCENARIO_COLUMNS, "date_from", "date_to", "extrac
 # Text of any content, as opposed to numbers and times, which JSON and CSV write as text too.
 TEXT_COLUMNS = frozenset(("imt_id", "name", "status", "team_name", "extra"))
 _values = attrgetter(*SCENARIO_COLUMNS)
+# More tuples than these at a time set off Python's garbage collector, which goes through all of Airflow.
+_FEW = 256
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,19 @@ class RowMaker:
         for entry in entries:
             yield (organization_id, *_values(entry), *times, entry.extra)
 
-    def columns(self, entries: Sequence[ScenarioFigures]) -> dict[str, Sequence[Any]]:
+    def columns(self, entries: Sequence[ScenarioFigures]) -> dict[str, list[Any]]:
         """
-        Make a sequence of each column that differs from entry to entry.
+        Make a list of each column that differs from entry to entry.
 
         :param entries: Entries of an answer.
-        :return: Sequences by the names of ``SCENARIO_COLUMNS`` and ``extra``; values are as in ``tuples``.
+        :return: Lists by the names of ``SCENARIO_COLUMNS`` and ``extra``; values are as in ``tuples``.
         """
-        by_field = zip(*map(astuple, entries), strict=True) if entries else repeat(())
-        return dict(zip(ScenarioFigures.__struct_fields__, by_field, strict=False))
+        columns: dict[str, list[Any]] = {field: [] for field in ScenarioFigures.__struct_fields__}
+        for begin in range(0, len(entries), _FEW):
+            by_field = zip(*map(astuple, entries[begin : begin + _FEW]), strict=True)
+            for column, values in zip(columns.values(), by_field, strict=True):
+                column.extend(values)
+        return columns
 
     def constants(self) -> dict[str, Any]:
         """

@@ -59,8 +59,8 @@ def test_documented_answer() -> None:
     assert repr(tuple(total.values())) == repr((*ROW_FIGURES, None))
     assert list(total) == [*PROMISED[7:17], "extra"]
     columns = MAKER.columns(entries)
-    assert columns["centicredits"] == ("345600",)
-    assert [columns[name] for name in PROMISED[1:7]] == [(value,) for value in ROW[1:]]
+    assert columns["centicredits"] == ["345600"]
+    assert [columns[name] for name in PROMISED[1:7]] == [[value] for value in ROW[1:]]
 
 
 def test_rows_and_total_are_json() -> None:

@@ -30,8 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     # Slow enough that one worker does not do it all.
-    options = {"scenarios": 50, "organizations": dict.fromkeys(ORGANIZATIONS[1:], 50)}
-    with Sandbox(**options, latency=0.5) as running:
+    with Sandbox(scenarios=50, organizations=dict.fromkeys(ORGANIZATIONS[1:], 50), latency=0.5) as running:
         yield running
 
 
