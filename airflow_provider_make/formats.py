@@ -13,7 +13,7 @@ import msgspec
 from airflow_provider_make import __version__
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
-from airflow_provider_make.rows import COLUMNS, TEXT_COLUMNS, RowMaker
+from airflow_provider_make.rows import COLUMN_TYPES, COLUMNS, TEXT_COLUMNS, RowMaker
 
 if TYPE_CHECKING:
     import pyarrow
@@ -223,16 +223,14 @@ def parquet_schema() -> pyarrow.Schema:
     """
     import pyarrow
 
-    whole, rate, text = pyarrow.int64(), pyarrow.float64(), pyarrow.string()
-    time, credits = pyarrow.timestamp("us", tz="UTC"), pyarrow.decimal128(38, 0)
     types = {
-        **dict.fromkeys(COLUMNS, rate),
-        **dict.fromkeys(("organization_id", "scenario_id", "team_id", "executions", "operations", "errors"), whole),
-        **dict.fromkeys(TEXT_COLUMNS, text),
-        **dict.fromkeys(("date_from", "date_to", "extracted_at"), time),
-        "centicredits": credits,
+        "int64": pyarrow.int64(),
+        "float64": pyarrow.float64(),
+        "string": pyarrow.string(),
+        "timestamp[us, UTC]": pyarrow.timestamp("us", tz="UTC"),
+        "decimal128(38, 0)": pyarrow.decimal128(38, 0),
     }
-    return pyarrow.schema([(column, types[column]) for column in COLUMNS])
+    return pyarrow.schema([(column, types[kind]) for column, kind in COLUMN_TYPES.items()])
 
 
 def choose_format(path: str, output_format: Any) -> tuple[str, bool]:

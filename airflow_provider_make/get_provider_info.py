@@ -9,6 +9,13 @@ from airflow_provider_make import __version__
 _INTEGRATION = "Make"
 
 
+_ASSET_URIS = [
+    {
+        "schemes": ["make"],
+        "handler": None,
+        "to_openlineage_converter": "airflow_provider_make.lineage.convert_asset_to_openlineage",
+    }
+]
 # The servers of Make's OpenAPI file.
 ZONES = (
     "eu1.make.com",
@@ -109,6 +116,14 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": ["airflow_provider_make.triggers.error_rate"],
             }
+        ],
+        # A path by which Airflow tells one of our assets to OpenLineage; without a handler, URIs stay as they are.
+        "asset-uris": _ASSET_URIS,
+        # The same for Airflow 2.11.
+        "dataset-uris": _ASSET_URIS,
+        "extra-links": [
+            "airflow_provider_make.links.MakeOrganizationLink",
+            "airflow_provider_make.links.MakeScenarioLink",
         ],
         "connection-types": [
             {

@@ -18,8 +18,16 @@ FIGURE_COLUMNS = make_names(Figures)
 _NAMES = make_names(ScenarioFigures)
 SCENARIO_COLUMNS = {**{column: _NAMES[column] for column in _NAMES if column not in FIGURE_COLUMNS}, **FIGURE_COLUMNS}
 COLUMNS = ("organization_id", *SCENARIO_COLUMNS, "date_from", "date_to", "extracted_at", "extra")
+_OTHER_TYPES = {
+    **dict.fromkeys(("imt_id", "name", "status", "team_name", "extra"), "string"),
+    **dict.fromkeys(("organization_id", "scenario_id", "team_id", "executions", "operations", "errors"), "int64"),
+    **dict.fromkeys(("date_from", "date_to", "extracted_at"), "timestamp[us, UTC]"),
+    "centicredits": "decimal128(38, 0)",
+}
+# What the columns hold, in Arrow's words; rates and changes are float64.
+COLUMN_TYPES = {column: _OTHER_TYPES.get(column, "float64") for column in COLUMNS}
 # Text of any content, as opposed to numbers and times, which JSON and CSV write as text too.
-TEXT_COLUMNS = frozenset(("imt_id", "name", "status", "team_name", "extra"))
+TEXT_COLUMNS = frozenset(column for column, kind in COLUMN_TYPES.items() if kind == "string")
 _values = attrgetter(*SCENARIO_COLUMNS)
 # More tuples than these at a time set off Python's garbage collector, which goes through all of Airflow.
 _FEW = 256

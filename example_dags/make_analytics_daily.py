@@ -10,10 +10,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import ObjectStoragePath, dag, task
+from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath, dag, task
 from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+
+# Runs make_analytics_consumer, which is told the summary.
+DAILY = Asset(uri="file:///tmp/make_analytics")
 
 
 @dag(
@@ -34,6 +37,7 @@ def make_analytics_daily() -> None:
             "/organization_id={{ conn.make_default.extra_dejson['organization_id'] }}"
             "/date={{ data_interval_start | ds }}/analytics.parquet"
         ),
+        outlets=[DAILY],
     )
 
     @task

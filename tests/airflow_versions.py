@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import runpy
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import airflow
 
 VERSION = tuple(int(part) for part in airflow.__version__.split(".")[:2])
 HAS_WATCHERS = VERSION >= (3, 0)
+HAS_PARTITIONS = HAS_RETRY_POLICIES = VERSION >= (3, 3)
 
 
 def find(name: str, *modules: str) -> Any:
@@ -23,6 +26,7 @@ def find(name: str, *modules: str) -> Any:
     raise ImportError(f"no {name} in {', '.join(modules)}")
 
 
+NATIVE = Path(__file__).parent / "dags" / "native.py"
 AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exceptions", "airflow.exceptions")
 
 
@@ -31,6 +35,11 @@ def dag_bag(folder: Any) -> Any:
     kind = find("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
     options = {"include_examples": False} if "include_examples" in inspect.signature(kind).parameters else {}
     return kind(folder, **options)
+
+
+def load_dag(path: Path, name: str) -> Any:
+    """One of the Dags of a file."""
+    return runpy.run_path(str(path))[name]
 
 
 def run_dag(dag: Any, logical_date: datetime) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import runpy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import HAS_WATCHERS, dag_bag, run_dag
+from tests.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -29,7 +29,7 @@ def environment(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def load(name: str) -> Any:
-    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["example"]
+    return load_dag(EXAMPLES / f"{name}.py", "example")
 
 
 def run(name: str) -> tuple[str, dict[str, Any]]:
@@ -44,6 +44,7 @@ def run(name: str) -> tuple[str, dict[str, Any]]:
 def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
     bag = dag_bag(EXAMPLES)
     names = [
+        "make_analytics_consumer",
         "make_analytics_daily",
         "make_analytics_organizations",
         "make_analytics_to_xcom",
@@ -82,6 +83,14 @@ def test_daily_writes_a_file_a_day(make_sandbox: Sandbox, tmp_path: Path) -> Non
     rates = [row["error_rate"] for row in results["worst"]]
     assert len(rates) == 5
     assert rates == sorted(rates, reverse=True)
+
+
+def test_the_consumer_goes_by_what_events_tell() -> None:
+    extra = {"path": "/data/a.parquet", "row_count": 250, "error_rate": 6.5}
+    load = load_dag(EXAMPLES / "make_analytics_consumer.py", "example").get_task("load").python_callable
+    told = ["/data/a.parquet: 250 scenarios, 6.5 % of executions failed"]
+    assert load({"asset": [SimpleNamespace(extra=extra)]}) == told
+    assert load(triggering_dataset_events={"dataset": [SimpleNamespace(extra=extra)]}) == told
 
 
 def test_several_organizations_of_several_zones(
@@ -151,8 +160,6 @@ def test_one_incident_for_each_failing_scenario(failing: int, make_sandbox: Sand
 
 @pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
 def test_the_watcher_is_told_by_its_events(make_sandbox: Sandbox) -> None:
-    from types import SimpleNamespace
-
     example = load("make_error_rate_watcher")
     (watcher,) = example.timetable.asset_condition.objects[0].watchers
     assert watcher.trigger.serialize()[1]["hysteresis"] == 2.0

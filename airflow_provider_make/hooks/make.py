@@ -20,6 +20,7 @@ from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.exchange import Exchange, drive, drive_async
 from airflow_provider_make.failures import failure
 from airflow_provider_make.form import connection_form_widgets, ui_field_behaviour
+from airflow_provider_make.lineage import organization_uri, report_reading
 from airflow_provider_make.paging import Round
 from airflow_provider_make.query import AnalyticsQuery, PageRequest, positive_integer
 from airflow_provider_make.retry import RetryRules
@@ -209,6 +210,7 @@ class MakeHook(HttpHook):
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
+        self._report_reading(query)
         return self._ask(query, page)
 
     def iter_analytics_pages(
@@ -266,11 +268,15 @@ class MakeHook(HttpHook):
         return AnalyticsQuery.read(organization_id=organization_id, **values)
 
     def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
+        self._report_reading(query)
         reading = Round(page_size)
         while batch := reading.next_batch():
             for asked in batch:
                 page = self._ask(query, asked)
                 yield msgspec.structs.replace(page, analytics=reading.accept(asked, page))
+
+    def _report_reading(self, query: AnalyticsQuery) -> None:
+        report_reading(self, organization_uri(self.settings.zone, query.organization_id))
 
     def test_connection(self) -> tuple[bool, str]:
         """

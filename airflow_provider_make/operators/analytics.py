@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_make.links import MakeOrganizationLink, link_organization
 from airflow_provider_make.query import positive_integer
 from airflow_provider_make.time_frame import resolve_time_frame
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_make.hooks.make import MakeHook
 
@@ -27,6 +29,10 @@ class MakeAnalyticsOperator(BaseOperator):
     Make, which takes a year. A date means midnight UTC, a time without a zone is in UTC.
 
     All arguments are templated; numbers may be rendered as text.
+
+    The events of the task's ``outlets`` get the summary without ``rows``, and ``error_rate``, as ``extra``. An outlet
+    whose own ``extra`` has a ``partition_key``, a format for strftime such as ``%Y-%m-%d``, gets the partition that
+    this makes of the time frame's begin in UTC (Airflow 3.3 and later).
 
     :param organization_id: The organization; None for the connection's.
     :param team_id: Only scenarios of this team, or of a list of teams; None for all.
@@ -80,7 +86,11 @@ class MakeAnalyticsOperator(BaseOperator):
         "max_xcom_bytes",
         "make_conn_id",
     )
+    operator_extra_links = (MakeOrganizationLink(),)
     ui_color = "#e8d7fb"
+    # For lineage: the organization's URI, and the summary, as far as the task came.
+    _organization_uri: str | None = None
+    _summary: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -142,6 +152,8 @@ class MakeAnalyticsOperator(BaseOperator):
         :return: The summary, as of the class.
         """
         from airflow_provider_make.destination import open_destination
+        from airflow_provider_make.lineage import organization_uri
+        from airflow_provider_make.outlets import check_outlets, tell_outlets
         from airflow_provider_make.pull import pull
 
         max_concurrency = positive_integer("max_concurrency", self.max_concurrency)
@@ -161,6 +173,7 @@ class MakeAnalyticsOperator(BaseOperator):
             max_xcom_bytes=self.max_xcom_bytes,
             csv_safe=self.csv_safe,
         )
+        check_outlets(self.outlets, context, time_frame)
         with self.hook as hook:
             query = hook.query(
                 organization_id=self.organization_id,
@@ -171,4 +184,21 @@ class MakeAnalyticsOperator(BaseOperator):
                 sort_by=self.sort_by,
                 sort_dir=self.sort_dir,
             )
-            return pull(hook, query, page_size=page_size, max_concurrency=max_concurrency, destination=destination)
+            zone = hook.settings.zone
+            link_organization(context, zone, query.organization_id)
+            self._organization_uri = organization_uri(zone, query.organization_id)
+            summary = pull(hook, query, page_size=page_size, max_concurrency=max_concurrency, destination=destination)
+        self._summary = summary
+        tell_outlets(self.outlets, context, time_frame, summary)
+        return summary
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """
+        Tell OpenLineage what was read and written.
+
+        :param task_instance: The task instance.
+        :return: The organization as input, and the object as output, if one was written.
+        """
+        from airflow_provider_make.lineage import to_openlineage
+
+        return to_openlineage(self._organization_uri, self._summary)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 
+from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink, link_organization, link_scenario
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_make.hooks.make import MakeHook
     from airflow_provider_make.watching import Watch
@@ -65,7 +68,10 @@ class MakeErrorRateSensor(BaseSensorOperator):
         "status",
         "make_conn_id",
     )
+    operator_extra_links = (MakeOrganizationLink(), MakeScenarioLink())
     ui_color = "#f7d7e8"
+    # For lineage: the organization's URI, when it is known.
+    _organization_uri: str | None = None
 
     def __init__(
         self,
@@ -123,12 +129,14 @@ class MakeErrorRateSensor(BaseSensorOperator):
         :param context: Airflow's context.
         :return: The result, as of the class.
         """
+        # What is wrong is said here, before any request is sent.
+        organization_id = self.watch.query(self.hook, datetime.now(UTC)).organization_id
+        zone = self.hook.settings.zone
+        link_organization(context, zone, organization_id)
         if not self.deferrable:
-            return super().execute(context)
+            return self._end(context, zone, super().execute(context))
         from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
 
-        # What is wrong is to be said here: no request is sent.
-        self.watch.query(self.hook, datetime.now(UTC))
         timeout = timedelta(seconds=self.timeout)
         self.defer(
             trigger=MakeErrorRateTrigger(
@@ -140,6 +148,7 @@ class MakeErrorRateSensor(BaseSensorOperator):
                 deadline=datetime.now(UTC) + timeout,
             ),
             method_name="execute_complete",
+            kwargs={"zone": zone},
             timeout=timeout + GRACE,
         )
 
@@ -164,22 +173,45 @@ class MakeErrorRateSensor(BaseSensorOperator):
         self.log.info("%s%s", finding, "." if finding.crossed else f"; next poke in {self.poke_interval:g} s.")
         return PokeReturnValue(finding.crossed, finding.result() if finding.crossed else None)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, zone: str | None = None
+    ) -> dict[str, Any]:
         """
         Go on where the trigger ended.
 
         :param context: Airflow's context.
         :param event: What the trigger said.
+        :param zone: The host that was watched.
         :return: The result, as of the class.
         """
         from airflow_provider_make.events import read_event
 
         try:
-            return read_event(event)
+            return self._end(context, zone, read_event(event))
         except Exception as error:
             if self.soft_fail:
                 raise AirflowSkipException(f"Skipped due to soft_fail: {error}") from error
             raise
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """
+        Tell OpenLineage what was read.
+
+        :param task_instance: The task instance.
+        :return: The organization as input.
+        """
+        from airflow_provider_make.lineage import to_openlineage
+
+        return to_openlineage(self._organization_uri)
+
+    def _end(self, context: Context, zone: str | None, found: dict[str, Any]) -> dict[str, Any]:
+        from airflow_provider_make.lineage import organization_uri
+
+        if zone is not None:
+            self._organization_uri = organization_uri(zone, found["organization_id"])
+            for row in found["scenarios"][:1]:
+                link_scenario(context, zone, row)
+        return found
 
     async def _look(self) -> Any:
         async with self.hook.connect() as ask:

@@ -1,0 +1,93 @@
+"""What was read from where and written to where, in the terms of Airflow's assets and of OpenLineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_provider_make.rows import COLUMN_TYPES
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+SCHEME = "make"
+
+
+def organization_uri(zone: str, organization_id: int) -> str:
+    """
+    Name an organization as an asset.
+
+    :param zone: The host that it lives at.
+    :param organization_id: The organization.
+    :return: For example ``make://eu1.make.com/organizations/42``.
+    """
+    return f"{SCHEME}://{zone}/organizations/{organization_id}"
+
+
+def report_reading(context: Any, uri: str) -> None:
+    """
+    Tell Airflow's collector of hook lineage, if somebody listens, that an organization was read.
+
+    :param context: The hook that reads.
+    :param uri: The organization's, as of ``organization_uri``.
+    """
+    from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+    collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+    collector.add_input_asset(context=context, uri=uri)
+
+
+def convert_asset_to_openlineage(asset: Any, lineage_context: Any) -> Dataset:
+    """
+    Name an asset of an organization as OpenLineage does. Airflow finds this by the provider info.
+
+    :param asset: The asset.
+    :param lineage_context: What used it.
+    :return: The dataset.
+    """
+    return _dataset(asset.uri)
+
+
+def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) -> OperatorLineage[Any, Any]:
+    """
+    Describe what a task read and wrote.
+
+    :param uri: The organization's, as of ``organization_uri``; None where the task did not come that far.
+    :param summary: The summary of a pull that wrote an object; None where nothing was written.
+    :return: The organization as input; the object as output, with its columns, row count and bytes.
+    """
+    from airflow.providers.common.compat.openlineage.facet import (
+        OutputDataset,
+        OutputStatisticsOutputDatasetFacet,
+        SchemaDatasetFacet,
+        SchemaDatasetFacetFields,
+    )
+    from airflow.providers.openlineage.extractors import OperatorLineage
+
+    lineage: OperatorLineage[Any, Any] = OperatorLineage(inputs=[_dataset(uri)] if uri else [])
+    if summary and summary["path"]:
+        fields = [SchemaDatasetFacetFields(name=name, type=kind) for name, kind in COLUMN_TYPES.items()]
+        statistics = OutputStatisticsOutputDatasetFacet(rowCount=summary["row_count"], size=summary["bytes"])
+        target = _dataset(summary["path"])
+        lineage.outputs.append(
+            OutputDataset(
+                namespace=target.namespace,
+                name=target.name,
+                facets={"schema": SchemaDatasetFacet(fields=fields)},
+                outputFacets={"outputStatistics": statistics},
+            )
+        )
+    return lineage
+
+
+def _dataset(uri: str) -> Dataset:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    parts = urlsplit(uri)
+    # An object's URL may name its connection: s3://aws_default@bucket/key
+    host = parts.netloc.rpartition("@")[2]
+    if parts.scheme in ("", "file"):
+        return Dataset(namespace="file", name=parts.path)
+    return Dataset(namespace=f"{parts.scheme}://{host}", name=parts.path.lstrip("/"))

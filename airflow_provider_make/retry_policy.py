@@ -1,0 +1,66 @@
+"""How long Airflow waits before it tries a task again: as long as Make asked. For Airflow 3.3 and later."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+
+if TYPE_CHECKING:
+    from airflow.sdk import RetryDecision, RetryPolicy
+else:
+    try:
+        from airflow.sdk import RetryDecision, RetryPolicy
+    except ImportError:
+        RetryDecision, RetryPolicy = None, object
+
+LONGEST_DELAY = timedelta(days=1)
+
+
+class MakeRetryPolicy(RetryPolicy):
+    """
+    Let a task that failed for Make's rate limit, or while Make is down, wait as long as Make's ``Retry-After`` asked.
+
+    The worker is free for other tasks meanwhile; with ``api_retry_limit=1`` all waiting is done so. Where Make did not
+    ask, and for all other errors, the task's own ``retry_delay`` holds; the task's ``retries`` always do.
+
+    :raises MakeInputError: This Airflow has no retry policies.
+    """
+
+    def __init__(self) -> None:
+        if RetryDecision is None:
+            raise MakeInputError("MakeRetryPolicy needs Airflow's retry policies: expected Airflow 3.3 or later.")
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """
+        Decide what follows a failure.
+
+        :param exception: What the task failed with.
+        :param try_number: Which try it was, from 1.
+        :param max_tries: How many there may be.
+        :param context: Airflow's context.
+        :return: A retry after as many seconds as Make asked for, a day at most; or Airflow's own way.
+        """
+        if not isinstance(exception, MakeApiError) or exception.retry_after is None:
+            return RetryDecision.default()
+        asked = min(exception.retry_after, LONGEST_DELAY.total_seconds())
+        return RetryDecision.retry(timedelta(seconds=asked), f"Make asked to wait {asked:g} s.")
+
+    def serialize(self) -> dict[str, Any]:
+        """
+        Give what the policy is made of.
+
+        :return: Nothing.
+        """
+        return {}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> MakeRetryPolicy:
+        """
+        Make the policy anew.
+
+        :param data: What ``serialize`` gave.
+        :return: The policy.
+        """
+        return cls()

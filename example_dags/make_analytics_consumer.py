@@ -1,0 +1,31 @@
+"""A Dag that runs when a day's analytics are there, and goes by what the event tells of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Asset, dag, task
+
+# The outlet of make_analytics_daily.
+DAILY = Asset(uri="file:///tmp/make_analytics")
+
+
+@dag(schedule=[DAILY], start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["make", "example"])
+def make_analytics_consumer() -> None:
+    """Load each day that was pulled."""
+
+    @task
+    def load(triggering_asset_events: Any = None, triggering_dataset_events: Any = None) -> list[str]:
+        # By asset, the events that this run is about. Airflow 2 has them under their older name.
+        events_by_asset = triggering_asset_events or triggering_dataset_events
+        summaries = [event.extra for events in events_by_asset.values() for event in events]
+        return [
+            f"{summary['path']}: {summary['row_count']} scenarios, {summary['error_rate']} % of executions failed"
+            for summary in summaries
+        ]
+
+    load()
+
+
+example = make_analytics_consumer()

@@ -1,0 +1,64 @@
+"""Dags with what Airflow offers around a task: links, outlets, retry policies, lineage."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, Asset, task
+
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.retry_policy import MakeRetryPolicy
+from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from tests.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ROOT = "{{ var.value.make_analytics_root }}"
+DAILY = Asset(uri="s3://warehouse/analytics", extra={"partition_key": "%Y-%m-%d"} if HAS_PARTITIONS else {})
+WRONG = Asset(uri="s3://warehouse/wrong", extra={"partition_key": "daily"})
+
+with DAG("links", schedule=None, start_date=START) as links:
+    MakeAnalyticsOperator(task_id="pull", max_xcom_bytes=5_000_000)
+    MakeErrorRateSensor(task_id="wait", threshold=40, scope="scenario", min_executions=10)
+    MakeErrorRateSensor(task_id="quiet", threshold=90, timeout=0, soft_fail=True)
+
+with DAG("outlets", schedule=None, start_date=START) as outlets:
+    pull = MakeAnalyticsOperator(
+        task_id="pull",
+        lookback=timedelta(days=1),
+        date_to="{{ data_interval_end }}",
+        output_path=f"{ROOT}/outlets.jsonl",
+        outlets=[DAILY],
+        post_execute=lambda context, result: context["ti"].xcom_push(key="event", value=told(context)),
+    )
+
+with DAG("wrong_outlet", schedule=None, start_date=START) as wrong_outlet:
+    MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=1), outlets=[WRONG])
+
+if HAS_RETRY_POLICIES:
+    with DAG("waits", schedule=None, start_date=START) as waits:
+        MakeAnalyticsOperator(
+            task_id="pull",
+            api_retry_limit=1,
+            max_xcom_bytes=5_000_000,
+            retries=2,
+            retry_delay=timedelta(hours=1),
+            retry_policy=MakeRetryPolicy(),
+        )
+
+with DAG("hooked", schedule=None, start_date=START) as hooked:
+
+    @task
+    def read() -> int:
+        from airflow_provider_make.hooks.make import MakeHook
+
+        with MakeHook() as hook:
+            return sum(len(page.analytics) for page in hook.iter_analytics_pages(page_size=100))
+
+    read()
+
+
+def told(context: Any) -> dict[str, Any]:
+    """What the outlet's event is about to tell."""
+    event = context["outlet_events"][DAILY]
+    return {"extra": dict(event.extra), "partitions": sorted(getattr(event, "partition_keys", ()))}

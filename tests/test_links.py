@@ -1,0 +1,84 @@
+"""Links to Make, as tasks leave them in a real Airflow and as its UI asks for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_make.get_provider_info import get_provider_info
+from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink, link_organization, link_scenario
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.sandbox import Sandbox
+from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from tests.airflow_versions import NATIVE, VERSION, load_dag, run_dag
+
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+class Pushed(dict[str, Any]):
+    """Stands in for a task instance."""
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self[key] = value
+
+
+def test_urls_are_makes() -> None:
+    pushed = Pushed()
+    context: Any = {"ti": pushed}
+    link_organization(context, "eu1.make.com", 42)
+    link_scenario(context, "eu1.make.com", {"team_id": 7, "scenario_id": 123})
+    assert pushed == {
+        "_link_MakeOrganizationLink": "https://eu1.make.com/organization/42/dashboard",
+        "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123",
+    }
+
+
+def test_a_scenario_without_a_team_has_no_link_and_neither_has_a_call_outside_a_task() -> None:
+    pushed = Pushed()
+    link_scenario({"ti": pushed}, "eu1.make.com", {"team_id": None, "scenario_id": 123})  # type: ignore[typeddict-item]
+    link_organization({}, "eu1.make.com", 42)
+    assert pushed == {}
+
+
+def test_airflow_knows_the_classes() -> None:
+    links = [link for kind in (MakeAnalyticsOperator, MakeErrorRateSensor) for link in kind.operator_extra_links]
+    paths = {f"{type(link).__module__}.{type(link).__qualname__}" for link in links}
+    assert paths == set(get_provider_info()["extra-links"])
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_tasks_leave_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    worst = make_sandbox.organization().scenarios[5]
+    make_sandbox.organization().set_counts(100, 1)
+    make_sandbox.organization().set_counts(100, 50, [worst.id])
+    dag = load_dag(NATIVE, "links")
+    tasks = {task.task_id: task for task in run_dag(dag, MIDNIGHT).get_task_instances()}
+
+    def link(task_id: str, kind: type[Any]) -> str:
+        # Airflow 3's UI reads the key; Airflow 2's asks the class.
+        asked = kind().get_link(dag.get_task(task_id), ti_key=tasks[task_id].key) if VERSION < (3, 0) else None
+        left: str = tasks[task_id].xcom_pull(task_ids=task_id, key=kind.xcom_key) or ""
+        assert asked in (None, left)
+        return left
+
+    host = make_sandbox.host.removeprefix("http://")
+    organization = f"https://{host}/organization/1/dashboard"
+    scenario = f"https://{host}/{worst.team_id}/scenarios/{worst.id}"
+    assert [link(task, MakeOrganizationLink) for task in tasks] == [organization] * 3
+    assert {task: link(task, MakeScenarioLink) for task in tasks} == {
+        "pull": "",
+        "wait": scenario,
+        "quiet": "",
+    }
+
+
+def test_a_sensor_that_comes_back_from_the_triggerer_leaves_the_scenario() -> None:
+    row = {"team_id": 7, "scenario_id": 123}
+    event = {"organization_id": 1, "scenarios": [row, {}], "status": "success", "version": 1}
+    pushed = Pushed()
+    context: Any = {"ti": pushed}
+    MakeErrorRateSensor(task_id="wait", threshold=1).execute_complete(context, event, zone="eu1.make.com")
+    assert pushed == {"_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123"}

@@ -1,0 +1,137 @@
+"""What outlets are told of a pull, and the partitions they ask for."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import Asset, AssetAlias
+
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.outlets import check_outlets, partition_of, tell_outlets
+from airflow_provider_make.sandbox import Sandbox
+from airflow_provider_make.time_frame import TimeFrame
+from tests.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
+
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+DAY = TimeFrame(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
+PLAIN = Asset(uri="s3://warehouse/analytics")
+SUMMARY: dict[str, Any] = {"row_count": 1, "path": "/data/a.parquet", "total": {"error_rate": 6.5}, "rows": [{}]}
+
+
+class Event(SimpleNamespace):
+    """What outlet events have on every Airflow."""
+
+    def __init__(self) -> None:
+        super().__init__(extra={}, added=[])
+
+    def add(self, asset: Any, extra: dict[str, Any]) -> None:
+        self.added.append((asset, extra))
+
+
+class PartitionedEvent(Event):
+    """What they have on Airflow 3.3."""
+
+    partition: str | None = None
+
+    def add_partitions(self, key: str) -> None:
+        self.partition = key
+
+
+def asking(template: Any) -> Any:
+    return Asset(uri="s3://warehouse/analytics", extra={"partition_key": template})
+
+
+@pytest.mark.parametrize(
+    ("template", "key"),
+    [("%Y-%m-%d", "2026-11-22"), ("%Y-%m-%dT%H:%M:%S", "2026-11-22T00:00:00"), ("day-%j", "day-326")],
+)
+def test_a_partition_is_named_by_the_begin_of_the_time_frame(template: str, key: str) -> None:
+    assert partition_of(asking(template), DAY) == key
+
+
+def test_who_does_not_ask_gets_none() -> None:
+    assert partition_of(PLAIN, DAY) is None
+    assert partition_of(AssetAlias("anything"), DAY) is None
+    assert partition_of("a text", DAY) is None
+
+
+@pytest.mark.parametrize("template", ["", "daily", True, 7, ["%Y"]])
+def test_what_is_no_format_is_named(template: Any) -> None:
+    with pytest.raises(MakeInputError, match="partition_key="):
+        partition_of(SimpleNamespace(extra={"partition_key": template}), DAY)
+
+
+def test_a_time_frame_without_a_begin_has_no_partition() -> None:
+    with pytest.raises(MakeInputError, match="data interval"):
+        partition_of(asking("%Y"), TimeFrame())
+
+
+def test_events_get_the_summary_without_its_rows() -> None:
+    ref = SimpleNamespace(uri="only a reference")
+    events = {id(PLAIN): Event(), id(ref): Event()}
+    context: Any = {"outlet_events": ByOutlet(events)}
+    tell_outlets([PLAIN, ref, {"not": "an asset"}], context, DAY, SUMMARY)
+    told = {"row_count": 1, "path": "/data/a.parquet", "total": {"error_rate": 6.5}, "error_rate": 6.5}
+    assert [event.extra for event in events.values()] == [told, told]
+
+
+def test_an_alias_gets_an_event_of_the_object() -> None:
+    alias, event = AssetAlias("of the day"), Event()
+    tell_outlets([alias], {"outlet_events": ByOutlet({id(alias): event})}, DAY, SUMMARY)  # type: ignore[typeddict-item]
+    ((asset, extra),) = event.added
+    assert (asset.uri.rstrip("/"), extra["row_count"]) == ("file:///data/a.parquet", 1)
+    tell_outlets(
+        [alias],
+        {"outlet_events": ByOutlet({id(alias): event})},  # type: ignore[typeddict-item]
+        DAY,
+        {**SUMMARY, "path": None},
+    )
+    assert len(event.added) == 1
+
+
+def test_partitions_need_an_airflow_that_has_them() -> None:
+    outlet, event = asking("%Y-%m-%d"), PartitionedEvent()
+    context: Any = {"outlet_events": ByOutlet({id(outlet): event})}
+    check_outlets([outlet], context, DAY)
+    tell_outlets([outlet], context, DAY, SUMMARY)
+    assert event.partition == "2026-11-22"
+    with pytest.raises(MakeInputError, match=r"3\.3"):
+        check_outlets([outlet], {"outlet_events": ByOutlet({id(outlet): Event()})}, DAY)  # type: ignore[typeddict-item]
+
+
+def test_outside_a_task_there_are_no_events() -> None:
+    check_outlets([PLAIN], {}, DAY)
+    tell_outlets([PLAIN], {}, DAY, SUMMARY)
+
+
+class ByOutlet(dict[int, Any]):
+    """Accessors by outlet; like Airflow's it refuses what is no asset."""
+
+    def __getitem__(self, outlet: Any) -> Any:
+        if isinstance(outlet, dict):
+            raise TypeError("not an asset")
+        return super().__getitem__(id(outlet))
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_in_a_real_task(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    run = run_dag(load_dag(NATIVE, "outlets"), MIDNIGHT)
+    (task,) = run.get_task_instances()
+    told = task.xcom_pull(task_ids="pull", key="event")
+    assert told["extra"] == {**task.xcom_pull(task_ids="pull"), "error_rate": told["extra"]["total"]["error_rate"]}
+    assert (told["extra"]["row_count"], told["extra"]["path"]) == (250, str(tmp_path / "outlets.jsonl"))
+    yesterday = (MIDNIGHT - timedelta(days=1)).strftime("%Y-%m-%d")
+    assert told["partitions"] == ([yesterday] if HAS_PARTITIONS else [])
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_a_wrong_outlet_fails_before_any_request(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    assert str(run_dag(load_dag(NATIVE, "wrong_outlet"), MIDNIGHT).state) == "failed"
+    assert make_sandbox.requests == []

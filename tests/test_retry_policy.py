@@ -1,0 +1,59 @@
+"""How long Airflow waits before it tries a task again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError, MakeRateLimitError, MakeServerError
+from airflow_provider_make.retry_policy import MakeRetryPolicy
+from airflow_provider_make.sandbox import Sandbox
+from tests.airflow_versions import HAS_RETRY_POLICIES, NATIVE, load_dag, run_dag
+
+needs_policies = pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="retry policies came with Airflow 3.3")
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@pytest.mark.skipif(HAS_RETRY_POLICIES, reason="Airflow 3.3 has them")
+def test_an_older_airflow_is_named() -> None:
+    with pytest.raises(MakeInputError, match=r"3\.3"):
+        MakeRetryPolicy()
+
+
+@needs_policies
+@pytest.mark.parametrize(
+    ("error", "delay"),
+    [
+        (MakeRateLimitError("limit", status_code=429, retry_after=17.5), 17.5),
+        (MakeServerError("down", status_code=503, retry_after=0.0), 0.0),
+        (MakeServerError("down", status_code=503, retry_after=1e300), 86_400.0),
+        (MakeServerError("down", status_code=503, retry_after=float("inf")), 86_400.0),
+    ],
+)
+def test_what_make_asked_for(error: MakeApiError, delay: float) -> None:
+    decision = MakeRetryPolicy().evaluate(error, 1, 3)
+    assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=delay))
+    assert decision.reason == f"Make asked to wait {delay:g} s."
+
+
+@needs_policies
+@pytest.mark.parametrize("error", [MakeRateLimitError("limit", status_code=429), ValueError("x"), KeyboardInterrupt()])
+def test_all_else_is_airflows(error: BaseException) -> None:
+    assert MakeRetryPolicy().evaluate(error, 1, 3).action.value == "default"
+
+
+@needs_policies
+def test_it_can_be_written_down() -> None:
+    assert isinstance(MakeRetryPolicy.deserialize(MakeRetryPolicy().serialize()), MakeRetryPolicy)
+
+
+@needs_policies
+@pytest.mark.usefixtures("airflow_database")
+def test_a_task_waits_as_long(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    make_sandbox.fail("429:2", "429:1")
+    assert str(run_dag(load_dag(NATIVE, "waits"), MIDNIGHT).state) == "success"
+    first, second, third = (request.arrived_at for request in make_sandbox.requests)
+    assert second - first >= 2
+    assert third - second >= 1
