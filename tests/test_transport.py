@@ -311,6 +311,12 @@ def test_an_answer_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> Non
         late(ask, script.url)
 
 
+def test_headers_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.transport.WHOLE_ANSWER", 2)
+    with Script(drip(b"HTTP/1.1 200 OK\r\nX-Much: ", *[b"a"] * 99)) as script:
+        late(ask, script.url)
+
+
 def late(ask: Ask, host: str, **extra: Any) -> None:
     began = time.monotonic()
     with pytest.raises(MakeConnectionError, match=r"no answer from 127.* within 0\.2 s"):

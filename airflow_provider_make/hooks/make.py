@@ -25,8 +25,9 @@ from airflow_provider_make.paging import Round
 from airflow_provider_make.query import AnalyticsQuery, PageRequest, positive_integer
 from airflow_provider_make.retry import RetryRules
 from airflow_provider_make.rounds import Ask
+from airflow_provider_make.route import Route
 from airflow_provider_make.time_frame import resolve_time_frame
-from airflow_provider_make.transport import USER_AGENT, AiohttpTransport, RequestsTransport, Route, TokenAuth
+from airflow_provider_make.transport import USER_AGENT, AiohttpTransport, RequestsTransport, TokenAuth
 
 
 class MakeHook(HttpHook):
