@@ -207,12 +207,14 @@ class ParquetWriter:
 
 def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Array:
     import pyarrow
+    import pyarrow.compute
 
-    if max(map(len, filter(None, texts)), default=0) > _MOST_DIGITS:
+    as_text = pyarrow.array(texts, pyarrow.string())
+    if (pyarrow.compute.max(pyarrow.compute.binary_length(as_text)).as_py() or 0) > _MOST_DIGITS:
         # Zeros in front do no harm, and too large a number is an error here; a cast would let it overflow.
         return pyarrow.array([text if text is None else int(text) for text in texts], kind)
     # Twice as fast.
-    return pyarrow.array(texts, pyarrow.string()).cast(kind)
+    return as_text.cast(kind)
 
 
 def parquet_schema() -> pyarrow.Schema:

@@ -11,7 +11,7 @@ import sys
 import traceback
 
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import secrets_maskers
+from tests.airflow_versions import run_dag, secrets_maskers
 
 # How often each happens: as often as the operator tries.
 FAULTS = {"401": 1, "403": 1, "redirect": 1, "503": 2, "reset": 2, "truncate": 2, "html": 2, "shape": 2}
@@ -22,7 +22,7 @@ def run(examples: str, name: str) -> None:
     example = runpy.run_path(f"{examples}/{name}.py")["example"]
     for task in example.tasks:
         task.retries, task.api_retry_limit, task.api_retry_delay = 0, 2, 0.0
-    run = example.test()
+    run = run_dag(example)
     print("STATE", name, run.state)
     for task in run.get_task_instances():
         print(task.task_id, task.xcom_pull(task_ids=task.task_id))
