@@ -49,7 +49,8 @@ clean:
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	@touch $@
 
-.venv/demo.ready: .venv/uv.ready pyproject.toml constraints/airflow-3.3.txt
+# What is installed tells the version of the package.
+.venv/demo.ready: .venv/uv.ready pyproject.toml airflow_provider_make/__init__.py constraints/airflow-3.3.txt
 	$(UV) $(PINS) --editable .[parquet]
 	@touch $@
 
@@ -62,7 +63,8 @@ clean:
 	@touch $@
 
 .PRECIOUS: .venv-airflow-%/test.ready
-.venv-airflow-%/test.ready: constraints/airflow-%.txt constraints/development.txt pyproject.toml
+.venv-airflow-%/test.ready: constraints/airflow-%.txt constraints/development.txt pyproject.toml \
+		airflow_provider_make/__init__.py
 	$(PYTHON) -m venv .venv-airflow-$*
 	.venv-airflow-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	.venv-airflow-$*/bin/uv pip install --quiet --python .venv-airflow-$*/bin/python \
