@@ -7,11 +7,12 @@ import json
 import os
 import shutil
 import tempfile
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 
+_ASKED_FOR_BY_NAME = [Path(__file__).parent / name for name in ("e2e", "release")]
 # Before anything imports airflow, which reads its configuration then.
 _HOME = tempfile.mkdtemp(prefix="airflow-home-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -38,8 +39,18 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "
 
 def pytest_report_header() -> str:
     """Tell which versions run."""
+    found = {distribution.name: distribution.version for distribution in distributions()}
     names = ("apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-common-compat", "aiohttp")
-    return ", ".join(f"{name} {version(name)}" for name in (*names, "requests", "msgspec", "pydantic"))
+    # make test-release runs where none of them is.
+    return ", ".join(f"{name} {found[name]}" for name in (*names, "requests", "msgspec", "pydantic") if name in found)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the tests that have a target of their own, unless the run was pointed at them."""
+    if collection_path not in _ASKED_FOR_BY_NAME:
+        return None
+    asked = (Path(argument.split("::")[0]).resolve() for argument in config.args)
+    return None if any(path.is_relative_to(collection_path) for path in asked) else True
 
 
 @pytest.fixture(scope="session")
