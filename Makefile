@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 MATRIX := 2.11 3.0 3.1 3.2 3.3
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage test-matrix test-e2e bench lint format clean
+.PHONY: demo test test-storage test-release test-matrix test-e2e bench lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
@@ -16,6 +16,9 @@ test: .venv/test.ready lint  ## Lint, types and all fast tests
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, where Node is there, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
+
+test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and use them as their users do
+	.venv-release/bin/python -m pytest tests/release
 
 test-matrix: $(MATRIX:%=test-airflow-%)  ## All fast tests on every Airflow minor, each in its own environment
 	@$(foreach minor,$(MATRIX),.venv-airflow-$(minor)/bin/python -c 'from importlib.metadata import version as v; \
@@ -43,7 +46,7 @@ format: .venv/test.ready  ## Put the code into the project's form
 clean:
 	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/uv.ready .venv-bench/uv.ready .venv-storage/uv.ready: %/uv.ready: constraints/development.txt
+.venv/uv.ready .venv-bench/uv.ready .venv-storage/uv.ready .venv-release/uv.ready: %/uv.ready: constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
@@ -81,4 +84,10 @@ clean:
 .venv-storage/storage.ready: .venv-storage/uv.ready pyproject.toml constraints/storage.txt
 	.venv-storage/bin/uv pip install --quiet --python .venv-storage/bin/python \
 		--constraint constraints/storage.txt --editable . --group storage
+	@touch $@
+
+# An environment of its own, and without the project: the tests install what it builds.
+.venv-release/release.ready: .venv-release/uv.ready pyproject.toml constraints/release.txt
+	.venv-release/bin/uv pip install --quiet --python .venv-release/bin/python \
+		--constraint constraints/release.txt --group release
 	@touch $@

@@ -1,0 +1,152 @@
+"""The wheel where its users install it: beside Airflow alone, with its extras, and beside the oldest it takes."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_make import __version__
+from airflow_provider_make.get_provider_info import get_provider_info
+from tests.release.commands import PINS, ROOT, CommandFailedError
+from tests.release.conftest import Distributions
+from tests.release.environment import Environment
+
+# Environments are made once, and by the first test that asks: longer than a test has elsewhere.
+pytestmark = pytest.mark.timeout(600)
+
+IMPORT_ALL = """
+import importlib, json, pkgutil, airflow_provider_make as package
+errors = {}
+names = [module.name for module in pkgutil.walk_packages(package.__path__, "airflow_provider_make.")]
+for name in names:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        errors[name] = str(error)
+print(json.dumps([len(names), errors]))
+"""
+PARSE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(sys.argv[1])
+print(json.dumps([sorted(bag.dags), bag.import_errors]))
+"""
+PULL = """
+import json, sys
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+print(json.dumps(MakeAnalyticsOperator(task_id="pull", output_path=sys.argv[1]).execute({})))
+"""
+READ = """
+import sys, pyarrow.parquet
+table = pyarrow.parquet.read_table(sys.argv[1])
+print(table.num_rows, table.schema.field("centicredits").type)
+"""
+TEST_OF_A_USER = """
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+
+def test_pull(make_sandbox, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    assert MakeAnalyticsOperator(task_id="pull").execute({})["row_count"] == 250
+"""
+
+
+def last_line(printed: str) -> Any:
+    return json.loads(printed.splitlines()[-1])
+
+
+def pull(environment: Environment, name: str) -> Any:
+    with environment.sandbox() as connection:
+        code, path = PULL, environment.home / name
+        return last_line(environment.run("python", "-c", code, path, AIRFLOW_CONN_MAKE_DEFAULT=connection))
+
+
+def test_what_is_installed_goes_together_and_has_no_extras(fresh: Environment) -> None:
+    fresh.check()
+    versions = fresh.versions()
+    assert versions["airflow-provider-make"] == __version__
+    assert versions["apache-airflow"].startswith("3.3.")
+    assert not {"pyarrow", "pytest"} & versions.keys()
+
+
+def test_every_module_imports_but_the_one_of_an_extra(fresh: Environment) -> None:
+    number, errors = last_line(fresh.run("python", "-c", IMPORT_ALL))
+    # All but the package itself.
+    assert number == len(list((ROOT / "airflow_provider_make").rglob("*.py"))) - 1
+    assert errors == {"airflow_provider_make.pytest_plugin": "No module named 'pytest'"}
+
+
+def test_every_example_dag_parses(fresh: Environment, tree: Path) -> None:
+    dags, errors = last_line(fresh.run("python", "-c", PARSE, tree / "example_dags"))
+    assert errors == {}
+    assert dags == sorted(path.stem for path in (tree / "example_dags").glob("make_*.py"))
+
+
+def test_airflow_knows_the_provider(fresh: Environment) -> None:
+    command = ("providers", "get", "airflow-provider-make", "--full", "--output", "json")
+    (told,) = json.loads(fresh.run("airflow", *command))
+    info = get_provider_info()
+    assert told["versions"] == [__version__]
+    # The command makes text of numbers, and of markup.
+    same = ("package-name", "name", "integrations", "hooks", "operators", "sensors", "triggers")
+    assert {name: told[name] for name in same} == {name: info[name] for name in same}
+
+
+def test_airflow_finds_the_hook_of_the_connection_type(fresh: Environment) -> None:
+    hooks = json.loads(fresh.run("airflow", "providers", "hooks", "--output", "json"))
+    assert [hook for hook in hooks if hook["package_name"] == "airflow-provider-make"] == [
+        {
+            "connection_type": "make",
+            "class": "airflow_provider_make.hooks.make.MakeHook",
+            "conn_id_attribute_name": "make_conn_id",
+            "package_name": "airflow-provider-make",
+            "hook_name": "Make",
+        }
+    ]
+
+
+def test_rows_as_json_lines_need_no_extra(fresh: Environment) -> None:
+    summary = pull(fresh, "rows.jsonl")
+    rows = [json.loads(line) for line in Path(summary["path"]).read_text().splitlines()]
+    assert len({row["scenario_id"] for row in rows}) == len(rows) == summary["row_count"] == 30
+
+
+def test_parquet_says_what_to_install(fresh: Environment) -> None:
+    with pytest.raises(CommandFailedError, match=re.escape("pip install 'airflow-provider-make[parquet]'")):
+        pull(fresh, "rows.parquet")
+    assert not (fresh.home / "rows.parquet").exists()
+
+
+def test_parquet_works_with_its_extra(with_extras: Environment) -> None:
+    with_extras.check()
+    summary = pull(with_extras, "rows.parquet")
+    assert summary["row_count"] == 30
+    assert with_extras.run("python", "-c", READ, summary["path"]).strip() == "30 decimal128(38, 0)"
+
+
+def test_fixtures_are_there_with_their_extra(with_extras: Environment) -> None:
+    (with_extras.home / "test_of_a_user.py").write_text(TEST_OF_A_USER)
+    assert "1 passed" in with_extras.run("pytest", "test_of_a_user.py")
+
+
+def test_the_oldest_that_the_metadata_takes_will_do(distributions: Distributions, tmp_path: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["parquet"]]
+    bounds = dict(text.split(">=") for text in requirements)
+    # All others stay as Airflow 2.11 was tested with, but packages of Airflow and of pydantic.
+    pinned = (PINS / "airflow-2.11.txt").read_text().splitlines(keepends=True)
+    free = ("apache-airflow", *bounds)
+    pins = tmp_path / "pins.txt"
+    pins.write_text("".join(line for line in pinned if not line.startswith(free)))
+    oldest = Environment(tmp_path)
+    oldest.install(*requirements, "--resolution", "lowest-direct", "--constraint", pins)
+    oldest.install(distributions.wheel, "--no-deps")
+    oldest.check()
+    versions = oldest.versions()
+    assert {name: bound for name, bound in bounds.items() if not versions[name].startswith(bound)} == {}
+    for name in ("rows.jsonl", "rows.parquet"):
+        assert pull(oldest, name)["row_count"] == 30
