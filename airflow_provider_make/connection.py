@@ -15,6 +15,7 @@ from airflow_provider_make.query import positive_integer
 
 API_PATH = "/api/v2"
 DEFAULT_TIMEOUT = 60.0
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _NOT_JSON = object()
 
 
@@ -114,6 +115,8 @@ def _base_url(connection: AirflowConnection, zone: Any) -> str:
         if zone not in ZONES:
             problem = f"zone={zone!r} is not valid" if zone else "The connection names no zone and no host"
             raise MakeInputError(f"{problem}: expected one of the zones {', '.join(ZONES)}, or a host.")
+        if connection.port and connection.port != _DEFAULT_PORTS["https"]:
+            raise MakeInputError.expected("port", connection.port, "443, or nothing, where the host is empty")
         return f"https://{zone}{API_PATH}"
     # The part behind the host of a connection URI arrives as the schema: make://:TOKEN@eu1.make.com/api/v2
     schema = (connection.schema or "").strip("/")
@@ -138,7 +141,9 @@ def _base_url(connection: AirflowConnection, zone: Any) -> str:
     if url.scheme == "http" and not _is_loopback(hostname):
         raise MakeInputError.expected("host", host, "https: plain http would show the token to the network")
     port = port or connection.port
-    netloc = (f"[{hostname}]" if ":" in hostname else hostname) + (f":{port}" if port else "")
+    netloc = f"[{hostname}]" if ":" in hostname else hostname
+    if port and port != _DEFAULT_PORTS[url.scheme]:
+        netloc += f":{port}"
     path = url.path.rstrip("/").removesuffix(API_PATH)
     return f"{url.scheme}://{netloc}{path}{API_PATH}"
 

@@ -131,9 +131,13 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_provider_make.hooks.make.MakeHook",
                 "hook-name": "Make",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "login", "port"],
+                    "hidden-fields": ["schema", "login"],
                     "relabeling": {"password": "API token"},
-                    "placeholders": {"host": "Leave empty and choose a zone, or a private instance's host or URL"},
+                    "placeholders": {
+                        "host": "For a private instance: its host or URL",
+                        # Its Test button refuses connections without a port: apache/airflow#73298.
+                        "port": "443, which Airflow 3.3.2 needs to test",
+                    },
                 },
                 "conn-fields": CONNECTION_FIELDS,
             }

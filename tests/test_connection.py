@@ -60,7 +60,9 @@ def airflow_connection(request: pytest.FixtureRequest) -> Any:
         ({"host": "make.example.com:8443"}, "https://make.example.com:8443/api/v2"),
         ({"host": "make.example.com:8443", "port": 8443}, "https://make.example.com:8443/api/v2"),
         ({"host": "eu1.make.com", "schema": "https"}, "https://eu1.make.com/api/v2"),
-        ({"host": "127.0.0.1", "port": 80, "schema": "http"}, "http://127.0.0.1:80/api/v2"),
+        ({"host": "127.0.0.1", "port": 80, "schema": "http"}, "http://127.0.0.1/api/v2"),
+        ({"host": "eu1.make.com", "port": 443}, "https://eu1.make.com/api/v2"),
+        ({"host": "http://127.0.0.1:443"}, "http://127.0.0.1:443/api/v2"),
         ({"host": "eu1.make.com", "schema": "api/v2"}, "https://eu1.make.com/api/v2"),
         ({"host": "eu1.make.com", "schema": "/api/v2/"}, "https://eu1.make.com/api/v2"),
         # The host wins over the zone.
@@ -73,8 +75,9 @@ def test_host_forms(fields: dict[str, Any], base_url: str) -> None:
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_zone_without_host(zone: str) -> None:
-    connection = read(host="", extra=json.dumps({"zone": zone}))
-    assert (connection.base_url, connection.zone) == (f"https://{zone}/api/v2", zone)
+    for port in (None, 0, 443):
+        connection = read(host="", port=port, extra=json.dumps({"zone": zone}))
+        assert (connection.base_url, connection.zone) == (f"https://{zone}/api/v2", zone)
 
 
 def test_zone_tells_the_port() -> None:
@@ -94,6 +97,7 @@ def test_zone_tells_the_port() -> None:
         ({"host": "eu1.make.com:seven"}, "host="),
         ({"host": "eu1.make.com", "schema": "ftp"}, "schema='ftp'"),
         ({"host": "eu1.make.com:8443", "port": 443}, "port=443"),
+        ({"port": 8443, "extra": '{"zone": "eu1.make.com"}'}, "port=8443"),
         ({"host": ZONE, "extra": "{"}, "extra"),
         ({"host": ZONE, "extra": "[1]"}, "extra"),
     ],

@@ -162,5 +162,5 @@ def test_ui_field_behaviour_agrees_with_the_hooks() -> None:
         "relabeling": described["relabeling"],
         "placeholders": described["placeholders"],
     }
-    assert not {"host", "password", "extra"} & set(described["hidden-fields"])
+    assert not {"host", "password", "port", "extra"} & set(described["hidden-fields"])
     assert described["relabeling"] == {"password": "API token"}
