@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -63,7 +63,7 @@ class AirflowStack:
     Airflow 3 with API server, scheduler, Dag processor and triggerer. A context manager.
 
     ``environment`` goes to all components: connections, variables, and whatever chooses another executor or database,
-    with ``further`` components by name, such as Celery workers.
+    with ``further`` components by name, such as Celery workers, and ``without`` those that a test has no use for.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class AirflowStack:
         dags: Path,
         environment: Mapping[str, str] | None = None,
         further: Mapping[str, list[str]] | None = None,
+        without: Collection[str] = (),
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="airflow-e2e-"))
         self.port = free_port()
@@ -104,13 +105,14 @@ class AirflowStack:
             **(environment or {}),
         }
         api_server = ["api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
-        self.commands = {
+        commands = {
             "api-server": api_server,
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
             **(further or {}),
         }
+        self.commands = {name: command for name, command in commands.items() if name not in without}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         atexit.register(self.stop)
 
@@ -186,7 +188,7 @@ class AirflowStack:
     def _is_healthy(self) -> bool:
         self._all_run()
         health = requests.get(f"{self.url}/api/v2/monitor/health", timeout=60).json()
-        return all(health[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "triggerer"))
+        return all(health[name]["status"] == "healthy" for name in health.keys() & {"metadatabase", *self.commands})
 
     def _all_run(self) -> None:
         for name, process in self.processes.items():
