@@ -14,6 +14,7 @@ import msgspec
 from airflow_provider_make.answer import ScenarioFigures
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.formats import Writer, choose_format, open_writer
+from airflow_provider_make.location import find_object, read_location
 from airflow_provider_make.publishing import publish_file
 from airflow_provider_make.query import positive_integer
 from airflow_provider_make.rows import RowMaker
@@ -62,12 +63,7 @@ def open_destination(
             if value is not None:
                 raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
         return XComRows(positive_integer("max_xcom_bytes", max_xcom_bytes))
-    path = str(output_path)
-    if not path.strip() or path.startswith("~"):
-        raise MakeInputError.expected("output_path", output_path, "a whole path or URL, or None for XCom")
-    if "://" not in path:
-        # Some versions of Airflow take a relative path to begin at the root.
-        path = os.path.abspath(path)
+    path = read_location("output_path", output_path, "a whole path or URL, or None for XCom")
     return StoredObject(path, *choose_format(path, output_format), storage_conn_id, csv_safe)
 
 
@@ -155,14 +151,9 @@ class StoredObject:
         self._writer: Writer | None = None
 
     def __enter__(self) -> Self:
-        from airflow.providers.common.compat.sdk import ObjectStoragePath
-
         # Looked up now: a storage that is unknown, or whose connection is, is to fail before the pull.
-        try:
-            self._target = ObjectStoragePath(self._path, conn_id=self._storage_conn_id)
-            self._filesystem = self._target.fs
-        except (ValueError, ImportError) as error:
-            raise MakeInputError(f"output_path={self._path!r} can't be written to: {error}.") from error
+        self._target = find_object("output_path", self._path, self._storage_conn_id)
+        self._filesystem = self._target.fs
         # It has no name: nothing is left of it, whatever happens to the worker.
         self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
