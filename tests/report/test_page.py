@@ -1,0 +1,215 @@
+"""The page: what it says, that it needs nothing else, and that no name becomes markup."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from msgspec import structs
+
+from airflow_provider_make.report.figures import Report, Scenario, Team
+from airflow_provider_make.report.page import write_page
+from tests.entries import texts
+from tests.report.parsed import Page
+from tests.report.pulls import EXTRACTED, FROM, TO, summary
+
+HOSTILE = "<script src='//x.example/a.js'>alert(1)</script> & \"</td>\" {{ 7 * 7 }} $x$"
+FAILING = Scenario(7, "Sync orders", "invalid", 1, "Sales", 1000, 25000, 1234567, 250, 25.0)
+LESS = Scenario(8, None, None, None, None, 10**18, None, 10**38 - 1, 3, 0.001)
+REPORT = Report(
+    summary=summary(
+        executions=286510,
+        operations=1234567,
+        centicredits="12345678901234567890123",
+        errors=18307,
+        error_rate=6.3899,
+        executions_change=3.214,
+        operations_change=0.0,
+        errors_change=12.5,
+        error_rate_change=-1.5,
+    ),
+    extracted_at=EXTRACTED,
+    min_executions=20,
+    statuses=(("active", 1200), ("invalid", 30), (None, 1)),
+    by_error_rate=(FAILING, LESS),
+    by_errors=(FAILING, LESS),
+    teams=(Team(1, "Sales", 200), Team(2, None, 50)),
+    further_teams=3,
+    further_centicredits=100,
+)
+EMPTY = Report(summary(), None, 1, (), (), (), (), 0, 0)
+
+
+def test_totals_have_their_changes() -> None:
+    assert Page(write_page(REPORT)).totals() == {
+        "Executions": ("286,510", "+3.21 %"),
+        "Operations": ("1,234,567", "unchanged"),
+        "Credits": ("123,456,789,012,345,678,901.23", "no earlier figures"),
+        "Errors": ("18,307", "+12.50 %"),
+        "Error rate": ("6.39 %", "−1.50 %"),
+        "Scenarios": ("1,231", "1,200 active, 30 invalid, 1 without a status"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "judgement"),
+    [
+        ("errors", 5.0, "worse"),
+        ("errors", -5.0, "better"),
+        ("errors", 0.0, ""),
+        ("errors", None, ""),
+        ("error_rate", 5.0, "worse"),
+        ("error_rate", -5.0, "better"),
+        ("executions", 5.0, ""),
+        ("executions", -5.0, ""),
+        ("operations", 5.0, ""),
+        ("centicredits", -5.0, ""),
+    ],
+)
+def test_only_more_errors_are_worse(name: str, rate: float | None, judgement: str) -> None:
+    changed: dict[str, Any] = {f"{name}_change": rate}
+    page = Page(write_page(replace(EMPTY, summary=summary(**changed))))
+    classes = {str(one.attributes["class"]) for one in page.all("dd") if "class" in one.attributes}
+    assert classes - {"value"} - {""} == {judgement} - {""}
+
+
+def test_heading_has_organization_zone_and_time_frame() -> None:
+    page = Page(write_page(REPORT))
+    assert [one.words for one in page.all("h1")] == ["Organization 42"]
+    assert "eu1.make.com, 2026-11-16 00:00 to 2026-11-23 00:00 UTC" in page.all("header")[0].words
+    times = [one.attributes["datetime"] for one in page.all("time")]
+    assert times == ["2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-23T06:00:30Z"]
+    assert "Pulled 2026-11-23 06:00 UTC by airflow-provider-make 0.1.0." in page.all("footer")[0].words
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [
+        (True, False, "eu1.make.com, 2026-11-16 00:00 UTC until the pull"),
+        (False, True, "eu1.make.com, the year until 2026-11-23 00:00 UTC"),
+        (False, False, "eu1.make.com, the year until the pull"),
+    ],
+)
+def test_what_is_left_to_make_is_told(begin: bool, end: bool, told: str) -> None:
+    frame = structs.replace(summary(), date_from=FROM if begin else None, date_to=TO if end else None)
+    page = Page(write_page(replace(EMPTY, summary=frame)))
+    assert page.all("header")[0].words.endswith(told)
+
+
+def test_charts_have_names_labels_and_lengths() -> None:
+    charts = Page(write_page(REPORT)).charts()
+    rates, errors, teams = charts.values()
+    assert list(charts) == ["Worst scenarios by error rate", "Worst scenarios by errors", "Credits by team"]
+    assert [bar[:2] for bar in rates] == [("Sync orders", "25.00 %"), ("Scenario 8", "< 0.01 %")]
+    assert [bar[:2] for bar in errors] == [("Sync orders", "250"), ("Scenario 8", "3")]
+    assert [bar[:2] for bar in teams] == [("Sales", "2.00"), ("Team 2", "0.50"), ("3 other teams", "1.00")]
+    assert [bar[2] / teams[0][2] for bar in teams] == pytest.approx([1, 0.25, 0.5], rel=1e-5)
+
+
+def test_minimum_of_executions_is_told() -> None:
+    assert "at least 20 executions" in write_page(REPORT)
+    assert "at least 1 execution." in write_page(EMPTY)
+
+
+def test_table_has_each_scenario_once() -> None:
+    assert Page(write_page(REPORT)).rows() == [
+        {
+            "Scenario": "Sync orders 7",
+            "Team": "Sales",
+            "Status": "invalid",
+            "Executions": "1,000",
+            "Errors": "250",
+            "Error rate": "25.00 %",
+            "Operations": "25,000",
+            "Credits": "12,345.67",
+        },
+        {
+            "Scenario": "Scenario 8 8",
+            "Team": "no team",
+            "Status": "without a status",
+            "Executions": "1,000,000,000,000,000,000",
+            "Errors": "3",
+            "Error rate": "< 0.01 %",
+            "Operations": "–",
+            "Credits": "999,999,999,999,999,999,999,999,999,999,999,999.99",
+        },
+    ]
+
+
+def test_table_head_names_the_columns_in_order() -> None:
+    page = Page(write_page(REPORT))
+    assert [one.words for one in page.all("th", "thead")] == list(page.rows()[0])
+
+
+def test_empty_organization_says_so() -> None:
+    page = Page(write_page(EMPTY))
+    assert page.totals()["Executions"] == ("–", "no earlier figures")
+    assert page.totals()["Scenarios"] == ("0", "")
+    assert page.all("svg") == page.all("table") == []
+    assert [figure.words.rpartition(". ")[2] for figure in page.all("figure")] == [
+        "None of them had errors.",
+        "None of them had errors.",
+        "No team took any.",
+    ]
+
+
+@pytest.mark.parametrize("report", [REPORT, EMPTY])
+def test_page_needs_nothing_else(report: Report) -> None:
+    text = write_page(report)
+    page = Page(text)
+    names = {element.name for element in page.elements}
+    assert names.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "image", "use", "a", "base", "form"})
+    attributes = {name for element in page.elements for name in element.attributes}
+    assert attributes.isdisjoint({"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"})
+    assert not [name for name in attributes if name.startswith("on")]
+    assert not re.search(r"url\(|@import|https?:|//", text)
+    (policy,) = [element for element in page.all("meta") if "http-equiv" in element.attributes]
+    assert policy.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'"
+
+
+@pytest.mark.parametrize("report", [REPORT, EMPTY])
+def test_page_is_fit_for_readers(report: Report) -> None:
+    text = write_page(report)
+    page = Page(text)
+    assert text.startswith("<!DOCTYPE html>\n")
+    assert page.elements[0].attributes == {"lang": "en"}
+    assert [one.attributes.get("charset") for one in page.all("meta")][0] == "utf-8"
+    assert "width=device-width, initial-scale=1" in [one.attributes.get("content") for one in page.all("meta")]
+    assert page.all("title")[0].words == "Organization 42: scenario analytics to 2026-11-23 00:00"
+    assert len(page.all("main")) == len(page.all("h1")) == 1
+    assert not [element for element in page.elements if "id" in element.attributes]
+    assert all("viewbox" in svg.attributes and "width" not in svg.attributes for svg in page.all("svg"))
+
+
+def test_names_never_become_markup() -> None:
+    hostile = replace(FAILING, name=HOSTILE, team_name=HOSTILE, status=HOSTILE)
+    harmless = replace(FAILING, name="name", team_name="team", status="status")
+    pages = []
+    for one in (hostile, harmless):
+        teams = (Team(1, one.team_name, 5),)
+        report = replace(REPORT, by_error_rate=(one,), by_errors=(one,), teams=teams, statuses=((one.status, 1),))
+        pages.append(Page(write_page(report)))
+    found, expected = [[(one.name, sorted(one.attributes)) for one in page.elements] for page in pages]
+    # Of an invalid scenario the status is marked.
+    assert found == expected
+    assert pages[0].rows()[0]["Team"] == HOSTILE
+    assert pages[0].charts()["Credits by team"][0][0].startswith("<script src=")
+
+
+@settings(max_examples=30, deadline=None)
+@given(texts, texts, texts)
+def test_text_of_any_content(name: str, team: str, status: str) -> None:
+    one = replace(FAILING, name=name, team_name=team, status=status)
+    report = replace(REPORT, by_error_rate=(one,), by_errors=(one,), teams=(Team(1, team, 5),), statuses=((status, 1),))
+    text = write_page(report)
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", text)
+    (row,) = Page(text).rows()
+    shown = re.sub("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "\ufffd", " ".join(name.split()))
+    assert row["Scenario"] == f"{shown or 'Scenario 7'} 7"
+
+
+def test_same_report_same_page() -> None:
+    assert write_page(REPORT) == write_page(REPORT)

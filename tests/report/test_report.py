@@ -1,0 +1,283 @@
+"""A report, from the operator's file to the page: its figures against the sandbox's truth, and where it is written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_make import report as report_package
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.report import write_report
+from airflow_provider_make.report.__main__ import main
+from airflow_provider_make.sandbox import Sandbox
+from tests.entries import entry
+from tests.report.parsed import Page
+from tests.report.pulls import write_pull
+
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+FRAME: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_pull(tmp_path / "analytics.parquet", [[entry(1, name="Žluťoučký kůň 🐎", errors=3)]])
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+
+
+def pull(output_path: str | None, **arguments: Any) -> dict[str, Any]:
+    operator = MakeAnalyticsOperator(task_id="pull", output_path=output_path, **FRAME, **arguments)
+    summary: dict[str, Any] = operator.execute({})
+    return summary
+
+
+def digits(text: str) -> int:
+    return int(text.replace(",", "").replace(".", ""))
+
+
+@pytest.mark.parametrize("scenarios", [3, 250, 2500])
+def test_figures_are_the_truth(
+    scenarios: int, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sandbox: Sandbox = make_sandbox_factory(scenarios=scenarios)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    page = Page(Path(write_report(pull(f"{tmp_path}/a.parquet", page_size=700)["path"])).read_text())
+    truth, total = sandbox.truth(**FRAME), sandbox.truth_total(**FRAME)
+
+    totals = page.totals()
+    for name, key in (("Executions", "executions"), ("Operations", "operations"), ("Errors", "errors")):
+        assert totals[name] == (f"{total[key]:,}", f"{total[f'{key}Change']:+.2f} %".replace("-", "−"))
+    assert totals["Error rate"][0] == f"{total['errorRate']:.2f} %"
+    assert digits(totals["Credits"][0]) == int(total["centicredits"])
+
+    rates, errors, teams = page.charts().values()
+    often = [one for one in truth if one["executions"] >= 20 and one["errors"]]
+    often.sort(key=lambda one: (-one["errorRate"], -one["errors"], one["id"]))
+    assert [bar[:2] for bar in rates] == [(one["name"], f"{one['errorRate']:.2f} %") for one in often[:10]]
+    failed = sorted((one for one in truth if one["errors"]), key=lambda one: (-one["errors"], -one["errorRate"]))
+    assert [bar[:2] for bar in errors] == [(one["name"], f"{one['errors']:,}") for one in failed[:10]]
+    for bars in (rates, errors):
+        assert [bar[2] for bar in bars] == sorted((bar[2] for bar in bars), reverse=True)
+    credits: dict[str, int] = {}
+    for one in truth:
+        credits[one["teamName"]] = credits.get(one["teamName"], 0) + int(one["centicredits"])
+    assert [bar[0] for bar in teams] == sorted(credits, key=lambda name: -credits[name])
+
+    named = {one["id"]: one for one in (*often[:10], *failed[:10])}
+    rows = page.rows()
+    assert len(rows) == len(named)
+    for row in rows:
+        one = named[int(row["Scenario"].rpartition(" ")[2])]
+        assert row["Scenario"] == f"{one['name']} {one['id']}"
+        assert (row["Team"], row["Status"]) == (one["teamName"], one["status"])
+        for column in ("Executions", "Errors", "Operations"):
+            assert digits(row[column]) == one[column.lower()]
+        assert digits(row["Credits"]) == int(one["centicredits"])
+        assert row["Error rate"] == f"{one['errorRate']:.2f} %"
+    for status in ("active", "inactive", "invalid"):
+        count = sum(one["status"] == status for one in truth)
+        assert (f"{count:,} {status}" in totals["Scenarios"][1]) == bool(count)
+    assert totals["Scenarios"][0] == f"{scenarios:,}"
+
+
+def test_organization_without_scenarios(
+    make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox_factory(scenarios=0).connection_json)
+    page = Page(Path(write_report(pull(f"{tmp_path}/a.parquet")["path"])).read_text())
+    assert page.totals()["Executions"] == ("0", "no earlier figures")
+    assert page.totals()["Error rate"][0] == "–"
+
+
+def test_report_lies_beside_its_source(source: Path, tmp_path: Path) -> None:
+    assert write_report(source) == str(tmp_path / "analytics.html")
+    assert write_report(f"file://{source}") == f"file://{tmp_path}/analytics.html"
+    source.rename(tmp_path / "rows")
+    assert write_report(str(tmp_path / "rows")) == str(tmp_path / "rows.html")
+    assert files(tmp_path) == ["analytics.html", "rows", "rows.html"]
+
+
+def test_report_goes_where_it_is_wanted(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert write_report("analytics.parquet", "new/folder/week.html") == str(tmp_path / "new" / "folder" / "week.html")
+    assert files(tmp_path) == ["analytics.parquet", "new/folder/week.html"]
+
+
+def test_same_file_same_bytes(source: Path, tmp_path: Path) -> None:
+    once = Path(write_report(source)).read_bytes()
+    again = subprocess.run(
+        [sys.executable, "-m", "airflow_provider_make.report", source, "-o", tmp_path / "again.html"],
+        env=os.environ | {"PYTHONHASHSEED": "1", "TZ": "Asia/Tokyo", "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert again.stdout.splitlines()[-1] == str(tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == once
+    assert "Žluťoučký kůň 🐎" in once.decode()
+
+
+def test_rerun_replaces_the_report(source: Path) -> None:
+    target = source.with_suffix(".html")
+    target.write_text("x" * 1_000_000)
+    write_report(source)
+    assert target.read_text().endswith("</html>\n")
+
+
+@pytest.mark.parametrize("rows", [b"", b'{"organization_id": 42}\n'])
+def test_nothing_is_written_for_other_files(rows: bytes, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(rows)
+    (tmp_path / "report.html").write_text("old")
+    with pytest.raises(MakeInputError, match="rows.jsonl' is not valid: expected a Parquet file"):
+        write_report(tmp_path / "rows.jsonl", tmp_path / "report.html")
+    assert (tmp_path / "report.html").read_text() == "old"
+    assert files(tmp_path) == ["report.html", "rows.jsonl"]
+
+
+def test_full_disk_leaves_the_old_report(source: Path, tmp_path: Path) -> None:
+    source.with_suffix(".html").write_text("old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_report(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert source.with_suffix(".html").read_text() == "old"
+    assert files(tmp_path) == ["analytics.html", "analytics.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"source": None}, "source=None .*the path or URL of a Parquet file that MakeAnalyticsOperator wrote"),
+        ({"source": ""}, "source=''"),
+        ({"source": "~/a.parquet"}, "source='~/a.parquet'"),
+        ({"source": "nowhere://bucket/a.parquet"}, "(source|target)='nowhere://bucket/a.(parquet|html)'"),
+        ({"target": ""}, "target='' .*ends in .html"),
+        ({"target": "report.pdf"}, "target='report.pdf' .*ends in .html"),
+        ({"target": "nowhere://bucket/a.html"}, "target='nowhere://bucket/a.html'"),
+        ({"min_executions": 0}, "min_executions=0"),
+        ({"min_executions": "few"}, "min_executions='few'"),
+        ({"min_executions": 1.5}, "min_executions=1.5"),
+    ],
+)
+def test_bad_arguments_are_named(arguments: dict[str, Any], told: str, source: Path, tmp_path: Path) -> None:
+    with pytest.raises(MakeInputError, match=told):
+        write_report(**{"source": source, **arguments})
+    assert files(tmp_path) == ["analytics.parquet"]
+
+
+def test_the_source_is_never_overwritten(source: Path) -> None:
+    before = source.read_bytes()
+    with pytest.raises(MakeInputError, match="target="):
+        write_report(source, source)
+    assert source.read_bytes() == before
+
+
+def test_pull_into_xcom_has_no_report(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    with pytest.raises(MakeInputError, match="source=None"):
+        write_report(pull(None)["path"])
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nothing.parquet"):
+        write_report(tmp_path / "nothing.parquet")
+
+
+def test_missing_library_names_the_extra(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_package, "find_spec", lambda name: None if name == "matplotlib" else object())
+    with pytest.raises(
+        MakeInputError, match=r"needs matplotlib, expected: pip install 'airflow-provider-make\[report\]'"
+    ):
+        write_report(source)
+
+
+def test_command_writes_where_it_is_told(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = str(tmp_path / "b.html")
+    assert main([str(source), "-o", target, "--min-executions", "1"]) == 0
+    assert capsys.readouterr().out == f"{target}\n"
+    assert "at least 1 execution." in Path(target).read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nothing.parquet"], "nothing.parquet"),
+        (["analytics.parquet", "--min-executions", "x"], "min_executions='x'"),
+        (["analytics.parquet", "-o", "x.txt"], "target='x.txt'"),
+    ],
+)
+def test_command_tells_errors_without_a_traceback(
+    arguments: list[str],
+    told: str,
+    source: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert told in errors
+    assert errors.count("\n") == 1
+
+
+def test_a_dag_file_may_import_it() -> None:
+    program = """
+import sys
+from airflow.providers.common.compat.sdk import BaseOperator
+before = set(sys.modules)
+import airflow_provider_make.report, airflow_provider_make.operators.analytics
+import airflow_provider_make.sensors.error_rate, airflow_provider_make.triggers.error_rate
+heavy = ("aiohttp", "fsspec", "jinja2", "matplotlib", "numpy", "pyarrow", "requests")
+print([name for name in heavy if name in set(sys.modules) - before])
+"""
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert told.splitlines()[-1] == "[]"
+
+
+# How far the peak rises from a report of 20,000 rows to one of 500,000.
+PEAK = """
+import re, sys
+from pathlib import Path
+from airflow_provider_make.report import write_report
+
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+write_report(sys.argv[1])
+before = peak()
+write_report(sys.argv[2])
+print(peak() - before)
+"""
+
+
+def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
+    page = [entry(n, name=f"Scenario {n} " * 5, executions=n, errors=n // 2, errorRate=50.0) for n in range(20_000)]
+    small = write_pull(tmp_path / "small.parquet", [page])
+    table = pq.read_table(small)
+    metadata = pq.ParquetFile(small).metadata.metadata
+    with pq.ParquetWriter(tmp_path / "large.parquet", table.schema, compression="zstd") as writer:
+        for _ in range(25):
+            writer.write_table(table, row_group_size=65_536)
+        writer.add_key_value_metadata({"make_analytics": metadata[b"make_analytics"].decode()})
+    command = [sys.executable, "-c", PEAK, str(small), str(tmp_path / "large.parquet")]
+    # Arrow's own allocator keeps what was freed, now more and now less of it.
+    environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) < 48 * 1024
+    assert "500,000" in (tmp_path / "large.html").read_text()
