@@ -25,7 +25,8 @@ pytestmark = pytest.mark.usefixtures("airflow_database")
 @pytest.fixture(autouse=True)
 def environment(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
-    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    for name in ("MAKE_ANALYTICS_ROOT", "MAKE_REPORTS_ROOT"):
+        monkeypatch.setenv(f"AIRFLOW_VAR_{name}", str(tmp_path))
 
 
 def load(name: str) -> Any:
@@ -47,6 +48,7 @@ def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
         "make_analytics_consumer",
         "make_analytics_daily",
         "make_analytics_organizations",
+        "make_analytics_report",
         "make_analytics_to_xcom",
         "make_error_rate_guard",
         "make_error_rate_incidents",
@@ -117,6 +119,22 @@ def test_several_organizations_of_several_zones(
     assert told == {
         (sandbox.organization_id, entry["id"]) for sandbox in zones.values() for entry in sandbox.truth(**day)
     }
+
+
+def test_weekly_report_lies_beside_the_week_s_file(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    for _ in range(2):
+        state, results = run("make_analytics_report")
+    assert state == "success"
+    monday = MIDNIGHT - timedelta(days=MIDNIGHT.weekday())
+    begin = monday - timedelta(days=7)
+    folder = tmp_path / "1" / f"{begin:%Y-%m-%d}"
+    assert sorted(tmp_path.rglob("*.*")) == [folder / "analytics.html", folder / "analytics.parquet"]
+    assert results["report"] == str(folder / "analytics.html")
+    page = (folder / "analytics.html").read_text()
+    assert f"{begin:%Y-%m-%d} 00:00</time> to" in page
+    assert f"{monday:%Y-%m-%d} 00:00</time> UTC" in page
+    total = make_sandbox.truth_total(date_from=begin, date_to=monday)
+    assert f">{total['executions']:,}<" in page
 
 
 @pytest.mark.parametrize(("fault", "tries"), [("403", 1), ("401", 1), ("503", 3)])
