@@ -20,7 +20,7 @@ from airflow_provider_make.sandbox import Sandbox
 from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Place, Process, S3Store, Store, new_secret
 
 AZURITE = "azurite@3.35.0"
-_PARTS = ("adlfs", "boto3", "duckdb", "moto", "pyarrow", "s3fs")
+_PARTS = ("adlfs", "boto3", "duckdb", "matplotlib", "moto", "pyarrow", "s3fs")
 _MISSING = [part for part in _PARTS if find_spec(part) is None]
 _conn_ids = (f"storage_{number}" for number in itertools.count(1))
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
 
+from airflow_provider_make.report import write_report
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage.conftest import Connect, Pull
 from tests.storage.gate import Gate
@@ -45,6 +46,16 @@ def test_the_summary_leads_to_the_object(place: Place, pull: Pull) -> None:
     assert json.loads(json.dumps(summary)) == summary
     # With the connection, or the object can't be read.
     assert ObjectStoragePath(summary["path"], conn_id=place.conn_id).read_bytes() == data
+
+
+def test_a_report_goes_where_its_source_is(place: Place, sandbox: Sandbox, pull: Pull) -> None:
+    path = pull(place, "deep/in/rows.parquet", **FRAME)["path"]
+    for _ in range(2):
+        target = write_report(path, storage_conn_id=place.conn_id)
+    assert target == path.replace(".parquet", ".html")
+    objects = place.objects()
+    assert set(objects) == {"deep/in/rows.parquet", "deep/in/rows.html"}
+    assert f">{sandbox.truth_total(**FRAME)['executions']:,}<".encode() in objects["deep/in/rows.html"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
