@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 MATRIX := 2.11 3.0 3.1 3.2 3.3
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage test-release test-matrix test-e2e bench lint format clean
+.PHONY: demo test test-storage test-release test-matrix test-e2e bench picture lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
@@ -33,6 +33,9 @@ test-e2e: .venv/e2e.ready  ## Test on a real Airflow: its components as processe
 
 bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
 	.venv-bench/bin/python -m benchmarks $(BENCH)
+
+picture: .venv/test.ready  ## Make docs/images/report.png; needs Chromium
+	$(BIN)/python -m tests.report.picture docs/images/report.png
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .
