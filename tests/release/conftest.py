@@ -50,5 +50,7 @@ def fresh(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory
 def with_extras(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Install the wheel with all extras."""
     environment = Environment(tmp_path_factory.mktemp("extras"))
-    environment.install(f"{distributions.wheel}[parquet,sandbox]", *AIRFLOW)
+    # matplotlib and what it needs are pinned for development.
+    tools = ("--constraint", str(PINS / "development.txt"))
+    environment.install(f"{distributions.wheel}[parquet,report,sandbox]", *AIRFLOW, *tools)
     return environment

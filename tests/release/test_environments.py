@@ -65,12 +65,20 @@ def pull(environment: Environment, name: str) -> Any:
         return last_line(environment.run("python", "-c", code, path, AIRFLOW_CONN_MAKE_DEFAULT=connection))
 
 
+def assert_reports(environment: Environment) -> None:
+    source = pull(environment, "report.parquet")["path"]
+    told = environment.run("python", "-m", "airflow_provider_make.report", source).splitlines()[-1]
+    page = Path(told).read_text()
+    assert page.endswith("</html>\n")
+    assert page.count("<svg ") == 3
+
+
 def test_what_is_installed_goes_together_and_has_no_extras(fresh: Environment) -> None:
     fresh.check()
     versions = fresh.versions()
     assert versions["airflow-provider-make"] == __version__
     assert versions["apache-airflow"].startswith("3.3.")
-    assert not {"pyarrow", "pytest"} & versions.keys()
+    assert not {"matplotlib", "pyarrow", "pytest"} & versions.keys()
 
 
 def test_every_module_imports_but_the_one_of_an_extra(fresh: Environment) -> None:
@@ -128,6 +136,15 @@ def test_parquet_works_with_its_extra(with_extras: Environment) -> None:
     assert with_extras.run("python", "-c", READ, summary["path"]).strip() == "30 decimal128(38, 0)"
 
 
+def test_reports_say_what_to_install(fresh: Environment) -> None:
+    with pytest.raises(CommandFailedError, match=re.escape("pip install 'airflow-provider-make[report]'")):
+        fresh.run("python", "-m", "airflow_provider_make.report", "rows.parquet")
+
+
+def test_reports_work_with_their_extra(with_extras: Environment) -> None:
+    assert_reports(with_extras)
+
+
 def test_fixtures_are_there_with_their_extra(with_extras: Environment) -> None:
     (with_extras.home / "test_of_a_user.py").write_text(TEST_OF_A_USER)
     assert "1 passed" in with_extras.run("pytest", "test_of_a_user.py")
@@ -135,7 +152,8 @@ def test_fixtures_are_there_with_their_extra(with_extras: Environment) -> None:
 
 def test_the_oldest_that_the_metadata_takes_will_do(distributions: Distributions, tmp_path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["parquet"]]
+    extras = project["optional-dependencies"]
+    requirements = [*project["dependencies"], *dict.fromkeys([*extras["parquet"], *extras["report"]])]
     bounds = dict(text.split(">=") for text in requirements)
     # All others stay as Airflow 2.11 was tested with, but packages of Airflow and of pydantic.
     pinned = (PINS / "airflow-2.11.txt").read_text().splitlines(keepends=True)
@@ -150,3 +168,4 @@ def test_the_oldest_that_the_metadata_takes_will_do(distributions: Distributions
     assert {name: bound for name, bound in bounds.items() if not versions[name].startswith(bound)} == {}
     for name in ("rows.jsonl", "rows.parquet"):
         assert pull(oldest, name)["row_count"] == 30
+    assert_reports(oldest)
