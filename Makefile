@@ -6,7 +6,7 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 MATRIX := 2.11 3.0 3.1 3.2 3.3
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage test-release test-matrix test-e2e bench picture lint format clean
+.PHONY: demo test test-storage test-release test-matrix test-e2e bench docs picture lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
 	$(BIN)/python example_dags/demo.py
@@ -34,6 +34,9 @@ test-e2e: .venv/e2e.ready  ## Test on a real Airflow: its components as processe
 bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
 	.venv-bench/bin/python -m benchmarks $(BENCH)
 
+docs: .venv-docs/docs.ready  ## Build the documentation's site into site/, strictly: a dead link is an error
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+
 picture: .venv/test.ready  ## Make docs/images/report.png; needs Chromium
 	$(BIN)/python -m tests.report.picture docs/images/report.png
 
@@ -47,9 +50,10 @@ format: .venv/test.ready  ## Put the code into the project's form
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf site .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/uv.ready .venv-bench/uv.ready .venv-storage/uv.ready .venv-release/uv.ready: %/uv.ready: constraints/development.txt
+.venv/uv.ready .venv-bench/uv.ready .venv-docs/uv.ready .venv-storage/uv.ready .venv-release/uv.ready: %/uv.ready: \
+		constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
@@ -93,4 +97,10 @@ clean:
 .venv-release/release.ready: .venv-release/uv.ready pyproject.toml constraints/release.txt
 	.venv-release/bin/uv pip install --quiet --python .venv-release/bin/python \
 		--constraint constraints/release.txt --group release
+	@touch $@
+
+# An environment of its own: the site is made of the sources, without Airflow.
+.venv-docs/docs.ready: .venv-docs/uv.ready pyproject.toml constraints/docs.txt
+	.venv-docs/bin/uv pip install --quiet --python .venv-docs/bin/python --constraint constraints/docs.txt \
+		--constraint constraints/development.txt --group docs
 	@touch $@
