@@ -1,0 +1,167 @@
+"""What the documents' tables and links claim, held against the code, the pinned versions, and the files there are."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_make import exceptions, pytest_plugin
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.failures import may_mend
+from airflow_provider_make.formats import FORMATS, choose_format, parquet_schema
+from airflow_provider_make.get_provider_info import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.query import SORT_KEYS
+from airflow_provider_make.sandbox import Fault, Sandbox
+from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from tests.documents import PAGES, README, ROOT, anchors, links, tables
+
+DOCS = ROOT / "docs"
+
+
+def table(page: Path, heading: str) -> list[list[str]]:
+    """The rows of the table of a page whose first heading is this one."""
+    (found,) = [rows for rows in tables(page) if rows[0][0] == heading]
+    return found[1:]
+
+
+def codes(cell: str) -> list[str]:
+    """What a cell has as code."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_the_versions_are_those_that_are_pinned() -> None:
+    pins = {
+        path.stem.removeprefix("airflow-"): dict(re.findall(r"^(\S+)==(\S+)$", path.read_text(), re.MULTILINE))
+        for path in (ROOT / "constraints").glob("airflow-*.txt")
+    }
+    rows = table(README, "Airflow")
+    assert [row[0] for row in rows] == [pins[minor]["apache-airflow"] for minor in sorted(pins, key=float)]
+    for version, *features in rows:
+        major, minor, _ = map(int, version.split("."))
+        assert features == ["yes", "yes" if major >= 3 else "", "yes" if (major, minor) >= (3, 3) else ""]
+    (told,) = re.findall(r"^Provider http (\S+), common-compat (\S+)\.$", README.read_text(), re.MULTILINE)
+    for versions in pins.values():
+        names = ("http", "common-compat")
+        assert told == tuple(versions[f"apache-airflow-providers-{name}"] for name in names)
+
+
+def test_the_columns_are_those_of_the_files() -> None:
+    rows = table(DOCS / "analytics.md", "column")
+    assert [(codes(name)[0], kind) for name, kind, _ in rows] == [
+        (field.name, str(field.type)) for field in parquet_schema()
+    ]
+
+
+def test_the_fields_are_those_of_the_connection() -> None:
+    rows = table(DOCS / "connection.md", "field")
+    assert [name for name, _ in rows[:2]] == ["password", "host"]
+    assert sorted(name.removeprefix("extra ").strip("`") for name, _ in rows[2:]) == sorted(CONNECTION_FIELDS)
+    (zones,) = [codes(meaning) for name, meaning in rows if "zone" in name]
+    assert zones == list(ZONES)
+
+
+def test_the_sort_keys_are_those_of_the_query() -> None:
+    (sentence,) = re.findall(r"^`sort_by` takes(.*?);", (DOCS / "analytics.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert codes(sentence) == list(SORT_KEYS)
+
+
+def test_the_formats_are_those_of_the_writers() -> None:
+    suffixes = [code for row in table(DOCS / "analytics.md", "suffix, or `output_format`") for code in codes(row[0])]
+    assert {choose_format(f"rows{suffix}", None)[0] for suffix in suffixes} == set(FORMATS)
+
+
+def test_the_untemplated_arguments_are_told() -> None:
+    text = (DOCS / "analytics.md").read_text()
+    (told,) = re.findall(r"^All arguments but (.*) are templated", text, re.MULTILINE)
+    arguments = set(inspect.signature(MakeAnalyticsOperator.__init__).parameters) - {"self", "kwargs"}
+    assert set(codes(told)) == arguments - set(MakeAnalyticsOperator.template_fields)
+
+
+def test_the_sensors_arguments_are_its_own() -> None:
+    told = [code for row in table(DOCS / "error-rates.md", "argument") for code in codes(row[0])]
+    assert set(told) <= set(inspect.signature(MakeErrorRateSensor.__init__).parameters)
+
+
+ERRORS: list[type[Exception]] = [
+    kind
+    for kind in vars(exceptions).values()
+    if inspect.isclass(kind) and issubclass(kind, Exception) and kind.__module__ == exceptions.__name__
+]
+
+
+def test_every_error_is_told() -> None:
+    told = [codes(row[0])[0] for row in table(DOCS / "errors.md", "error")]
+    assert sorted(told) == sorted(kind.__name__ for kind in ERRORS if kind is not MakeApiError)
+
+
+@pytest.mark.parametrize("row", table(DOCS / "errors.md", "error"), ids=lambda row: row[0])
+def test_what_is_told_of_an_error_is_so(row: list[str]) -> None:
+    name, _, tried_again, airflow_retries, _ = row
+    kind: Any = getattr(exceptions, name.strip("`"))
+    assert (airflow_retries == "no") == issubclass(kind, AirflowFailException)
+    mends = kind is not MakeInputError and may_mend(kind("…"))
+    assert tried_again.partition(",")[0] == ("yes" if mends else "no")
+    if "redirect" in tried_again:
+        assert not may_mend(kind("…", status_code=302))
+
+
+def test_the_faults_are_those_of_the_sandbox() -> None:
+    told = [code for row in table(DOCS / "testing.md", "fault") for code in codes(row[0])]
+    assert [str(Fault.parse(code)) for code in told] == told
+    with pytest.raises(ValueError, match="there are") as caught:
+        Fault("unknown")
+    known = re.findall(r"[a-z]+|\d+", str(caught.value).partition("there are")[2].replace(" to ", " "))
+    assert {code.partition(":")[0] for code in told} == {*known, "503"}
+
+
+def test_the_fixtures_and_methods_are_those_of_the_sandbox() -> None:
+    page = DOCS / "testing.md"
+    for (fixture,) in [codes(row[0]) for row in table(page, "fixture")]:
+        assert hasattr(pytest_plugin, fixture)
+    for row in table(page, "method"):
+        for code in codes(row[0]):
+            target: Any = Sandbox().organization() if "set_counts" in code else Sandbox
+            assert hasattr(target, re.findall(r"(\w+)(?:\(|$)", code)[-1])
+
+
+def test_every_module_has_its_place() -> None:
+    package = ROOT / "airflow_provider_make"
+    modules = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if path.name != "__init__.py" and path.parent.name != "sandbox"
+    }
+    told = set(re.findall(r"`([\w/]+\.py)`", (DOCS / "internals.md").read_text()))
+    # One stands for the modules of hook, operators, sensors and triggers that have its name.
+    assert told <= modules
+    assert {name for name in modules - told if "/" not in name} == set()
+    drawn = set(re.findall(r"[\w/]+\.py", (DOCS / "images" / "pull.svg").read_text()))
+    assert drawn and drawn <= modules
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for link in links(page):
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (page.parent / target).resolve() if target else page
+        assert path.exists(), link
+        assert path.is_relative_to(ROOT), link
+        # Docstrings have their anchors when the site is built, which is strict about them.
+        if anchor and not anchor.startswith("airflow_provider_make."):
+            assert anchor in anchors(path), link
+
+
+def test_every_page_is_in_the_overview() -> None:
+    named = {link.partition("#")[0] for link in links(DOCS / "index.md")}
+    assert {page.name for page in PAGES if page.name != "index.md"} <= named
+    assert {f"docs/{page.name}" for page in PAGES if page.name not in ("index.md", "reference.md")} <= {
+        link.partition("#")[0] for link in links(README)
+    }

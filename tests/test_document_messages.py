@@ -1,0 +1,182 @@
+"""The lines of logs and errors that the documents show, held against what runs that go wrong really write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_provider_make import pull
+from airflow_provider_make.events import fired, read_event
+from airflow_provider_make.hooks.make import MakeHook
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.sandbox import Organization, Sandbox
+from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
+from tests.airflow_versions import HAS_WATCHERS
+from tests.documents import PAGES, README, blocks
+
+LINES = [
+    line
+    for page in (README, *PAGES)
+    for block in blocks(page)
+    if block.language == "text"
+    for line in block.text.splitlines()
+]
+# What differs from run to run, as the documents write it, and how it may look.
+DIFFERS = {
+    r"\d{4}-\d\d-\d\dT[\d:.]+Z": r"[\dT:.-]+Z",
+    r"/data/make/[\w/=.-]*\.parquet": r"/\S+\.parquet",
+    r"/data/make": r"/\S+",
+    r"http://localhost:\S+(?=, )": r"http://localhost:\S+",
+    r"eu1\.make\.com(?!, eu2)": r"127\.0\.0\.1:\d+",
+    r"\b(?<!HTTP )(?<!SC)\d+(?:\.\d+)?\b": r"[\d.]+",
+}
+_differs = re.compile("|".join(f"({pattern})" for pattern in DIFFERS))
+
+
+def as_pattern(line: str) -> str:
+    """Write a line of the documents as a regular expression."""
+    pattern, end = "", 0
+    for found in _differs.finditer(line):
+        pattern += re.escape(line[end : found.start()]) + list(DIFFERS.values())[(found.lastindex or 1) - 1]
+        end = found.end()
+    return pattern + re.escape(line[end:])
+
+
+class Runs:
+    """
+    Runs that go wrong, each in a way of its own.
+
+    :param folder: For what they write.
+    :param patch: Sets connections.
+    """
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.patch = patch
+        self.said: list[str] = []
+
+    @contextmanager
+    def sandbox(self, extra: dict[str, Any] | None = None, **options: Any) -> Iterator[Sandbox]:
+        with Sandbox(organization_id=42, **options) as running:
+            connection = json.loads(running.connection_json)
+            self.connect(connection | {"extra": {"organization_id": 42, **(extra or {})}})
+            yield running
+
+    def connect(self, connection: dict[str, Any]) -> None:
+        self.patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
+
+    def note(self, run: Callable[[], object]) -> None:
+        """Do something, and note the error that it ends with."""
+        try:
+            self.said.append(str(run()))
+        except AirflowException as error:
+            self.said.append(str(error))
+
+    def pull(self, **arguments: Any) -> None:
+        """Pull by small pages, without pauses."""
+        arguments = {"page_size": 100, "max_concurrency": 1, "api_retry_delay": 0.0, **arguments}
+        self.note(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
+
+    def pulls(self) -> None:
+        with self.sandbox({"timeout": 0.5}, scenarios=250) as sandbox:
+            sandbox.fail("429", "503", "reset", "html", None, "stall:2")
+            self.pull(output_path=f"{self.folder}/rows.parquet")
+            for fault in ("401", "403", "redirect"):
+                sandbox.fail(fault)
+                self.pull()
+            for exchange in (0, 1):
+
+                def meanwhile(organization: Organization, new: int = exchange) -> None:
+                    organization.delete_scenarios([organization.scenarios[0].id])
+                    organization.add_scenarios(new)
+
+                sandbox.at_request(len(sandbox.requests) + 2, meanwhile)
+                self.pull()
+            now = datetime.now(UTC)
+            self.pull(date_from=now - timedelta(days=1), date_to=now - timedelta(days=1))
+            self.pull(date_from=now - timedelta(days=500))
+            self.pull(max_xcom_bytes=10_000)
+            self.pull(output_path=f"{self.folder}/analytics.xml")
+            self.note(lambda: MakeHook().test_connection()[1])
+
+    def connections(self) -> None:
+        with self.sandbox():
+            sound = json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"])
+            for wrong in (
+                {"host": ""},
+                {"password": ""},
+                {"host": "http://make.example.com"},
+                {"extra": {"retries": 3}},
+            ):
+                self.connect(sound | wrong)
+                self.note(lambda: MakeHook().settings)
+            self.connect(sound | {"extra": {}})
+            self.pull()
+
+    def waits(self) -> None:
+        with self.sandbox(scenarios=20) as sandbox:
+            organization = sandbox.organization()
+            sensor: dict[str, Any] = {"task_id": "failing", "api_retry_limit": 1, "poke_interval": 60}
+            for counts in ((0, 0), (100, 3)):
+                organization.set_counts(*counts)
+                self.note(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
+            organization.set_counts(100, 30, [scenario.id for scenario in organization.scenarios[:3]])
+            self.note(lambda: MakeErrorRateSensor(threshold=20.0, scope="scenario", **sensor).poke({}))
+            sandbox.fail("503")
+            self.note(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
+            late = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))
+            self.note(lambda: read_event(first_payload(late)))
+            self.note(lambda: read_event({**fired({}), "version": 2}))
+            if HAS_WATCHERS:
+
+                async def watch() -> None:
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(anext(MakeErrorRateEventTrigger(threshold=10.0).run()), 1)
+
+                asyncio.run(watch())
+
+
+def first_payload(trigger: Any) -> dict[str, Any]:
+    """What a trigger tells."""
+
+    async def first() -> Any:
+        return await anext(trigger.run())
+
+    payload: dict[str, Any] = asyncio.run(first()).payload
+    return payload
+
+
+def test_every_line_is_one_that_is_written(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    # A line of progress for each page.
+    monkeypatch.setattr(pull, "SECONDS_BETWEEN_LINES", 0.0)
+    runs = Runs(tmp_path, monkeypatch)
+    runs.pulls()
+    runs.connections()
+    runs.waits()
+    written = "\n".join([*runs.said, caplog.text, *capfd.readouterr()])
+    lines = [line for line in LINES if HAS_WATCHERS or "next poll" not in line]
+    assert len(lines) > 20
+    assert "\n".join(line for line in lines if not re.search(as_pattern(line), written)) == ""
+
+
+def test_what_nobody_writes_is_found() -> None:
+    line = "Try 1 of 5 failed, the next follows in 12.0 s: HTTP 429: Requests limit"
+    assert re.search(as_pattern(line), "WARNING Try 2 of 3 failed, the next follows in 0.5 s: HTTP 429: Requests limit")
+    assert not re.search(as_pattern(line), "Try 2 of 3 failed, the next follows in 0.5 s: HTTP 503: Requests limit")
+    assert not re.search(as_pattern(line), "Attempt 2 of 3 failed, the next follows in 0.5 s: HTTP 429: Requests limit")

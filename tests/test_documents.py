@@ -1,0 +1,293 @@
+"""The documents' code blocks, each run or read for real: Dags against the sandbox, commands by what takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import metadata
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import requests
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_make.connection import MakeConnection
+from airflow_provider_make.events import read_event
+from airflow_provider_make.hooks.make import MakeHook
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.sandbox import Sandbox
+from tests.airflow_versions import HAS_WATCHERS, VERSION, find, run_dag
+from tests.documents import PAGES, README, ROOT, Block, as_dag_file, blocks
+
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+TOKEN = "YOUR_API_TOKEN"
+# The connections of the documents' Dags, by the organization that each is for.
+CONNECTIONS = {"MAKE_DEFAULT": 42, "MAKE_EU": 1, "MAKE_US": 2}
+pytestmark = [pytest.mark.usefixtures("airflow_database"), pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """What the documents' Dags ask: scenarios that fail so often that each sensor and watcher fires."""
+    with Sandbox(organization_id=42, organizations={1: 30, 2: 40}) as running:
+        for organization_id in CONNECTIONS.values():
+            running.organization(organization_id).set_counts(1000, 300)
+        yield running
+
+
+class Desk:
+    """
+    Where the blocks of one page are run, in their order.
+
+    :param folder: A folder of the page's own.
+    :param sandbox: What Dags ask.
+    """
+
+    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+        self.folder = folder
+        self.sandbox = sandbox
+        # Files of tests that no command has run yet.
+        self.waiting: set[str] = set()
+        self.number = 0
+
+    def safe(self, text: str) -> str:
+        """Put what is the test's own in the place of all paths, ports and addresses that a block names."""
+        for written, own in {
+            "/data/make": str(self.folder / "data"),
+            "/etc/airflow/connections.json": str(self.folder / "connections.json"),
+            "--port 8080": "--port 0",
+            "http://127.0.0.1:8080": self.sandbox.host,
+        }.items():
+            text = text.replace(written, own)
+        return text
+
+    def run(self, block: Block) -> None:
+        """Run a block, or read it, as its language says."""
+        runners: dict[str, Callable[[str], None]] = {
+            "python": self.run_python,
+            "bash": self.run_bash,
+            "json": self.read_json,
+            # test_document_messages holds these against what the code writes.
+            "text": lambda text: None,
+        }
+        assert block.language in runners, f"nobody knows how to run a block of {block.language!r}"
+        self.number += 1
+        runners[block.language](self.safe(block.text))
+
+    def run_python(self, text: str) -> None:
+        name = re.match(r"# (\w+/\w+\.py)\n", text)
+        path = self.folder / (name[1] if name else f"dags/block_{self.number}.py")
+        path.parent.mkdir(exist_ok=True)
+        # Airflow knows Dags by their ids, of all pages together.
+        path.write_text(as_dag_file(text, f"{self.folder.name}_{self.number}"))
+        if path.parent.name == "tests":
+            self.waiting.add(path.name)
+            return
+        if "from airflow.sdk import" in text and not HAS_WATCHERS:
+            return
+        requests_before = len(self.sandbox.requests)
+        namespace = runpy.run_path(str(path))
+        for dag in dags_of(namespace):
+            self.run_dag(dag, namespace)
+        if "table" in namespace:
+            assert len(namespace["table"]) > 0
+        else:
+            assert len(self.sandbox.requests) > requests_before, "the block asks Make nothing"
+
+    def run_dag(self, dag: Any, namespace: dict[str, Any]) -> None:
+        if triggers := [value for value in namespace.values() if isinstance(value, BaseTrigger)]:
+            # Its tasks are given what its watcher tells, as the scheduler would.
+            told = SimpleNamespace(extra={"from_trigger": True, "payload": first_payload(triggers[0])})
+            for task in dag.tasks:
+                task.python_callable(triggering_asset_events={"asset": [told]})
+            return
+        run = run_dag(dag, MIDNIGHT)
+        assert str(run.state) == "success"
+        for instance in run.get_task_instances():
+            assert str(instance.state) == "success"
+            result = instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
+            if isinstance(result, dict) and "row_count" in result:
+                begin, end = (datetime.fromisoformat(result[name]) for name in ("date_from", "date_to"))
+                # A frame of its own, and not Make's year.
+                assert timedelta(0) < end - begin <= timedelta(days=7)
+                assert end <= MIDNIGHT
+                assert result["row_count"] > 0
+
+    def run_bash(self, text: str) -> None:
+        airflow = None
+        for line in text.splitlines():
+            if version := re.fullmatch(r"# Airflow (\d)", line):
+                airflow = int(version[1])
+            elif airflow in (None, VERSION[0]) and (words := shlex.split(line, comments=True)):
+                self.run_command(words)
+
+    def run_command(self, words: list[str]) -> None:
+        match words:
+            case ["export", assignment]:
+                self.read_variable(*assignment.split("=", 1))
+            case ["pip", "install", requirement]:
+                name, _, extra = requirement.rstrip("]").partition("[")
+                assert extra in metadata(name).get_all("Provides-Extra", [])
+            case ["make", target]:
+                assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            case ["airflow", *arguments]:
+                self.read_airflow_command(arguments)
+            case ["python", "-m", "airflow_provider_make.sandbox", "--help"]:
+                subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, timeout=60)
+            case ["python", "-m", "airflow_provider_make.sandbox", *_]:
+                self.serve_for_a_moment([sys.executable, *words[1:]])
+            case ["python", "-m", "pytest", folder]:
+                self.run_tests(folder)
+            case ["curl", "-d", body, url]:
+                assert requests.post(url, data=body, timeout=10).json() == {"queued": len(json.loads(body)["faults"])}
+            case _:
+                raise AssertionError(f"nobody knows how to run {shlex.join(words)}")
+
+    def read_variable(self, name: str, value: str) -> None:
+        if name.startswith("AIRFLOW_CONN_"):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(name, value)
+                settings = MakeHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings
+            assert settings.token == TOKEN
+            assert settings.unknown == ()
+            return
+        from airflow.configuration import retrieve_configuration_description
+
+        prefix, section, option = name.split("__", 2)
+        assert prefix == "AIRFLOW"
+        known = retrieve_configuration_description(include_providers=False)
+        assert option.lower() in known[section.lower()]["options"]
+        if option == "BACKEND":
+            module, _, kind = value.rpartition(".")
+            self.backend = find(kind, module)
+        if option == "BACKEND_KWARGS":
+            found = self.backend(**json.loads(value)).get_connection("make_default")
+            assert MakeConnection.read(found).token == TOKEN
+
+    def read_airflow_command(self, arguments: list[str]) -> None:
+        from airflow.cli.cli_parser import get_parser
+
+        # Exits where Airflow's command line does not know what is asked of it.
+        parsed = get_parser().parse_args(arguments)
+        if arguments[:2] == ["pools", "set"]:
+            parsed.func(parsed)
+        if getattr(parsed, "conn_json", None):
+            self.read_variable(f"AIRFLOW_CONN_{parsed.conn_id.upper()}", parsed.conn_json)
+
+    def serve_for_a_moment(self, command: list[str]) -> None:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            try:
+                said = [process.stdout.readline() for _ in range(3)]
+                process.terminate()
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
+        assert said[0].startswith("Make sandbox listening on"), said
+        name, _, value = shlex.split(said[1])[1].partition("=")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(name, value)
+            assert MakeHook().settings.token == "sandbox-token"
+
+    def run_tests(self, folder: str) -> None:
+        own = ("AIRFLOW", "PYTEST")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", folder]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=250)
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+        for path in (self.folder / folder).glob("test_*.py"):
+            for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE):
+                assert f"{folder}/{path.name}::{name} PASSED" in done.stdout
+        self.waiting.clear()
+
+    def read_json(self, text: str) -> None:
+        value = json.loads(text)
+        if "row_count" in value:
+            target = str(self.folder / "rows.parquet") if value["path"] else None
+            summary = MakeAnalyticsOperator(task_id="pull", output_path=target).execute({})
+            assert_alike(value, summary)
+        elif "metric" in value:
+            from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
+
+            payload = first_payload(MakeErrorRateTrigger(threshold=5.0, scope=value["scope"]))
+            assert_alike(value, payload if "status" in value else read_event(payload))
+        else:
+            (self.folder / "connections.json").write_text(text)
+            for fields in value.values():
+                self.read_variable("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(fields))
+
+
+def dags_of(namespace: dict[str, Any]) -> list[Any]:
+    """The Dags of a file; those of decorated functions are in no variable."""
+    from airflow.providers.common.compat.sdk import DAG
+
+    made = [value for value in namespace.values() if isinstance(value, DAG)]
+    decorated = [value for value in namespace.values() if getattr(value, "__wrapped__", None) and callable(value)]
+    return made or [value for function in decorated if isinstance(value := function(), DAG)]
+
+
+def first_payload(trigger: Any) -> dict[str, Any]:
+    """What a trigger tells first."""
+
+    async def first() -> Any:
+        events = trigger.run()
+        try:
+            return await asyncio.wait_for(anext(events), 30)
+        finally:
+            await events.aclose()
+
+    payload: dict[str, Any] = asyncio.run(first()).payload
+    return payload
+
+
+def assert_alike(written: dict[str, Any], real: dict[str, Any]) -> None:
+    """Hold an example against what the code gave: the same keys in the same order, and values of the same kind."""
+    assert list(written) == list(real)
+    for key, value in written.items():
+        if isinstance(value, dict):
+            assert_alike(value, real[key])
+        elif value is not None and real[key] is not None:
+            assert isinstance(real[key], (int, float) if isinstance(value, (int, float)) else type(value)), key
+
+
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+def test_every_code_block(page: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = json.loads(sandbox.connection_json)
+    for name, organization_id in CONNECTIONS.items():
+        fields = connection | {"extra": {"organization_id": organization_id}}
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
+    bundle = {
+        "name": "documents",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(tmp_path / "dags")},
+    }
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
+    desk = Desk(tmp_path, sandbox)
+    for block in blocks(page):
+        try:
+            desk.run(block)
+        except BaseException as error:
+            error.add_note(f"In {page.name}, the block at line {block.line}.")
+            raise
+    assert desk.waiting == set(), "files of tests that no command runs"
+
+
+def test_a_block_of_an_unknown_language_is_no_block_that_passes(sandbox: Sandbox, tmp_path: Path) -> None:
+    for language in ("", "toml"):
+        with pytest.raises(AssertionError, match="nobody knows"):
+            Desk(tmp_path, sandbox).run(Block(language, "x = 1", 1))
+    for text in ("x = 1", "def unused():\n    ask_make()\n"):
+        with pytest.raises(AssertionError, match="asks Make nothing"):
+            Desk(tmp_path, sandbox).run(Block("python", text, 1))
+    with pytest.raises(AssertionError, match="nobody knows"):
+        Desk(tmp_path, sandbox).run(Block("bash", "rm -rf /", 1))
