@@ -28,7 +28,8 @@ class MakeAnalyticsOperator(BaseOperator):
     interval's end, or now; else it is the run's data interval, if that is longer than zero; else it is left to
     Make, which takes a year. A date means midnight UTC, a time without a zone is in UTC.
 
-    All arguments are templated; numbers may be rendered as text.
+    All arguments but ``csv_safe``, ``api_retry_limit`` and ``api_retry_delay`` are templated; numbers may be rendered
+    as text.
 
     The events of the task's ``outlets`` get the summary without ``rows``, and ``error_rate``, as ``extra``. An outlet
     whose own ``extra`` has a ``partition_key``, a format for strftime such as ``%Y-%m-%d``, gets the partition that
