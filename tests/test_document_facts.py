@@ -60,8 +60,8 @@ def test_the_columns_are_those_of_the_files() -> None:
 
 def test_the_fields_are_those_of_the_connection() -> None:
     rows = table(DOCS / "connection.md", "field")
-    assert [name for name, _ in rows[:2]] == ["password", "host"]
-    assert sorted(name.removeprefix("extra ").strip("`") for name, _ in rows[2:]) == sorted(CONNECTION_FIELDS)
+    assert [name for name, _ in rows[:3]] == ["password", "host", "port"]
+    assert sorted(name.removeprefix("extra ").strip("`") for name, _ in rows[3:]) == sorted(CONNECTION_FIELDS)
     (zones,) = [codes(meaning) for name, meaning in rows if "zone" in name]
     assert zones == list(ZONES)
 

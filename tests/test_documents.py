@@ -26,7 +26,7 @@ from airflow_provider_make.events import read_event
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import HAS_WATCHERS, VERSION, find, run_dag
+from tests.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES, HAS_WATCHERS, VERSION, find, run_dag
 from tests.documents import PAGES, README, ROOT, Block, as_dag_file, blocks
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -59,6 +59,8 @@ class Desk:
         # Files of tests that no command has run yet.
         self.waiting: set[str] = set()
         self.number = 0
+        # By the outlet of the last pull.
+        self.told: dict[str, Any] = {}
 
     def safe(self, text: str) -> str:
         """Put what is the test's own in the place of all paths, ports and addresses that a block names."""
@@ -93,7 +95,12 @@ class Desk:
         if path.parent.name == "tests":
             self.waiting.add(path.name)
             return
-        if "from airflow.sdk import" in text and not HAS_WATCHERS:
+        needed = {
+            "from airflow.sdk import": HAS_WATCHERS,
+            "partition_key": HAS_PARTITIONS,
+            "MakeRetryPolicy": HAS_RETRY_POLICIES,
+        }
+        if not all(there for mark, there in needed.items() if mark in text):
             return
         requests_before = len(self.sandbox.requests)
         namespace = runpy.run_path(str(path))
@@ -105,11 +112,12 @@ class Desk:
             assert len(self.sandbox.requests) > requests_before, "the block asks Make nothing"
 
     def run_dag(self, dag: Any, namespace: dict[str, Any]) -> None:
-        if triggers := [value for value in namespace.values() if isinstance(value, BaseTrigger)]:
-            # Its tasks are given what its watcher tells, as the scheduler would.
-            told = SimpleNamespace(extra={"from_trigger": True, "payload": first_payload(triggers[0])})
+        if isinstance(dag.schedule, list):
+            # Its tasks are given what a watcher or an outlet tells, as the scheduler would.
+            triggers = [value for value in namespace.values() if isinstance(value, BaseTrigger)]
+            told = {"from_trigger": True, "payload": first_payload(triggers[0])} if triggers else self.told
             for task in dag.tasks:
-                task.python_callable(triggering_asset_events={"asset": [told]})
+                task.python_callable(triggering_asset_events={"asset": [SimpleNamespace(extra=told)]})
             return
         run = run_dag(dag, MIDNIGHT)
         assert str(run.state) == "success"
@@ -122,6 +130,7 @@ class Desk:
                 assert timedelta(0) < end - begin <= timedelta(days=7)
                 assert end <= MIDNIGHT
                 assert result["row_count"] > 0
+                self.told = {**result, "error_rate": result["total"]["error_rate"]}
 
     def run_bash(self, text: str) -> None:
         airflow = None
@@ -146,6 +155,12 @@ class Desk:
                 subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, timeout=60)
             case ["python", "-m", "airflow_provider_make.sandbox", *_]:
                 self.serve_for_a_moment([sys.executable, *words[1:]])
+            case ["python", "-m", "airflow_provider_make.report", _, "-o", page]:
+                done = subprocess.run(
+                    [sys.executable, *words[1:]], check=True, capture_output=True, text=True, timeout=60
+                )
+                assert done.stdout.splitlines()[-1].endswith(page)
+                assert Path(page).read_text().startswith("<!DOCTYPE html>")
             case ["python", "-m", "pytest", folder]:
                 self.run_tests(folder)
             case ["curl", "-d", body, url]:
