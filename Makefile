@@ -4,6 +4,8 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # The fast tests run on these; `make test` runs them on the newest alone.
 MATRIX := 2.11 3.0 3.1 3.2 3.3
+# A process for each core.
+SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
 .PHONY: demo test test-storage test-release test-matrix test-e2e bench docs picture lint format clean
@@ -12,7 +14,7 @@ demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, i
 	$(BIN)/python example_dags/demo.py
 
 test: .venv/test.ready lint  ## Lint, types and all fast tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, where Node is there, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
@@ -26,7 +28,7 @@ test-matrix: $(MATRIX:%=test-airflow-%)  ## All fast tests on every Airflow mino
 		"apache-airflow-providers-common-compat", "pydantic")), "passed")';)
 
 test-airflow-%: .venv-airflow-%/test.ready
-	.venv-airflow-$*/bin/python -m pytest -q
+	.venv-airflow-$*/bin/python -m pytest -q $(SIDE_BY_SIDE)
 
 test-e2e: .venv/e2e.ready  ## Test on a real Airflow: its components as processes, on free ports of loopback
 	$(BIN)/python -m pytest tests/e2e -s
