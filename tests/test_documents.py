@@ -26,7 +26,7 @@ from airflow_provider_make.events import read_event
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES, HAS_WATCHERS, VERSION, find, run_dag
+from tests.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES, HAS_WATCHERS, VERSION, dag_bag, find, run_dag
 from tests.documents import PAGES, README, ROOT, Block, as_dag_file, blocks
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -104,7 +104,9 @@ class Desk:
             return
         requests_before = len(self.sandbox.requests)
         namespace = runpy.run_path(str(path))
-        for dag in dags_of(namespace):
+        bag = dag_bag(path)
+        assert bag.import_errors == {}
+        for dag in bag.dags.values():
             self.run_dag(dag, namespace)
         if "table" in namespace:
             assert len(namespace["table"]) > 0
@@ -242,15 +244,6 @@ class Desk:
                 self.read_variable("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(fields))
 
 
-def dags_of(namespace: dict[str, Any]) -> list[Any]:
-    """The Dags of a file; those of decorated functions are in no variable."""
-    from airflow.providers.common.compat.sdk import DAG
-
-    made = [value for value in namespace.values() if isinstance(value, DAG)]
-    decorated = [value for value in namespace.values() if getattr(value, "__wrapped__", None) and callable(value)]
-    return made or [value for function in decorated if isinstance(value := function(), DAG)]
-
-
 def first_payload(trigger: Any) -> dict[str, Any]:
     """What a trigger tells first."""
 
@@ -282,7 +275,8 @@ def test_every_code_block(page: Path, sandbox: Sandbox, tmp_path: Path, monkeypa
         fields = connection | {"extra": {"organization_id": organization_id}}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
     bundle = {
-        "name": "documents",
+        # What run_dag says on Airflow 3.0.
+        "name": "tests",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(tmp_path / "dags")},
     }
