@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
@@ -11,65 +12,71 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class MakeOrganizationLink(BaseOperatorLink):
-    """To the dashboard of the organization that the task read."""
+class _LeftLink(BaseOperatorLink):
+    """A link that the task left when it knew it."""
 
-    name = "Organization at Make"
     # Where Airflow 3 looks for the link by itself, so that it is there while the task still runs or waits.
-    xcom_key = "_link_MakeOrganizationLink"
+    xcom_key = ""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """
-        Give the link that the task left.
+        Give the link.
 
-        :param operator: The task.
+        :param operator: The task. Airflow 3 asks when it has run, Airflow 2 what its UI knows of it.
         :param ti_key: Which run of it.
-        :return: The URL; empty where the task did not come that far.
+        :return: The URL; empty where the task left none.
         """
-        return XCom.get_value(ti_key=ti_key, key=self.xcom_key) or ""
+        left = getattr(operator, "links_left", None)
+        # A look-up of what is not there would be an error in the task's log.
+        return (XCom.get_value(ti_key=ti_key, key=self.xcom_key) if left is None else left.get(self.xcom_key)) or ""
 
 
-class MakeScenarioLink(BaseOperatorLink):
+class MakeOrganizationLink(_LeftLink):
+    """To the dashboard of the organization that the task read."""
+
+    name = "Organization at Make"
+    xcom_key = "_link_MakeOrganizationLink"
+
+
+class MakeScenarioLink(_LeftLink):
     """To the most extreme of the scenarios that crossed the threshold."""
 
     name = "Failing scenario at Make"
     xcom_key = "_link_MakeScenarioLink"
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+
+class LeavesLinks:
+    """A task that leaves links."""
+
+    @cached_property
+    def links_left(self) -> dict[str, str]:
+        """Those left so far: URLs by XCom key."""
+        return {}
+
+    def link_organization(self, context: Context, zone: str, organization_id: int) -> None:
         """
-        Give the link that the task left.
+        Leave the link to an organization.
 
-        :param operator: The task.
-        :param ti_key: Which run of it.
-        :return: The URL; empty where no scenario crossed.
+        :param context: Airflow's context.
+        :param zone: The host that the organization lives at.
+        :param organization_id: The organization.
         """
-        return XCom.get_value(ti_key=ti_key, key=self.xcom_key) or ""
+        self._leave(context, MakeOrganizationLink, f"https://{zone}/organization/{organization_id}/dashboard")
 
+    def link_scenario(self, context: Context, zone: str, row: Mapping[str, Any]) -> None:
+        """
+        Leave the link to a scenario.
 
-def link_organization(context: Context, zone: str, organization_id: int) -> None:
-    """
-    Leave the link to an organization.
+        :param context: Airflow's context.
+        :param zone: The host that the scenario lives at.
+        :param row: The scenario's row.
+        """
+        if row["team_id"] is not None:
+            url = f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}"
+            self._leave(context, MakeScenarioLink, url)
 
-    :param context: Airflow's context; without a task instance nothing is left.
-    :param zone: The host that the organization lives at.
-    :param organization_id: The organization.
-    """
-    _leave(context, MakeOrganizationLink.xcom_key, f"https://{zone}/organization/{organization_id}/dashboard")
-
-
-def link_scenario(context: Context, zone: str, row: Mapping[str, Any]) -> None:
-    """
-    Leave the link to a scenario.
-
-    :param context: Airflow's context; without a task instance nothing is left.
-    :param zone: The host that the scenario lives at.
-    :param row: The scenario's row.
-    """
-    if row["team_id"] is not None:
-        _leave(context, MakeScenarioLink.xcom_key, f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}")
-
-
-def _leave(context: Context, key: str, url: str) -> None:
-    # Without a task instance, as in a user's tests, there is no place for it.
-    if push := getattr(context.get("ti"), "xcom_push", None):
-        push(key=key, value=url)
+    def _leave(self, context: Context, link: type[_LeftLink], url: str) -> None:
+        self.links_left[link.xcom_key] = url
+        # Without a task instance, as in a user's tests, there is no place for it.
+        if push := getattr(context.get("ti"), "xcom_push", None):
+            push(key=link.xcom_key, value=url)

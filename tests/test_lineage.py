@@ -87,7 +87,8 @@ def test_sensor(make_sandbox: Sandbox) -> None:
     # As it comes back from the triggerer: in another process, which has looked at nothing.
     resumed = MakeErrorRateSensor(task_id="wait", threshold=0)
     event = {**result, "status": "success", "version": 1}
-    assert resumed.execute_complete({}, event, zone=make_sandbox.host.removeprefix("http://")) == result
+    zone = make_sandbox.host.removeprefix("http://")
+    assert resumed.execute_complete({}, event, zone=zone, organization_id=1) == result
     assert named(lineage_of(resumed)["inputs"]) == named([organization(make_sandbox)])
 
 

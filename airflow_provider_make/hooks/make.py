@@ -201,13 +201,12 @@ class MakeHook(HttpHook):
         :raises MakeApiError: Make did not answer as hoped, however often it was tried.
         """
         page = PageRequest.read(offset=offset, last=last, limit=limit, return_total_count=return_total_count)
-        frame = resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to)
         query = self.query(
             organization_id=organization_id,
             team_id=team_id,
             folder_id=folder_id,
             status=status,
-            time_frame=frame,
+            time_frame=resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to),
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
@@ -239,13 +238,12 @@ class MakeHook(HttpHook):
         :raises MakeApiError: While iterating: Make did not answer as hoped, however often it was tried.
         """
         size = positive_integer("page_size", page_size)
-        frame = resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to)
         query = self.query(
             organization_id=organization_id,
             team_id=team_id,
             folder_id=folder_id,
             status=status,
-            time_frame=frame,
+            time_frame=resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to),
             sort_by=sort_by,
             sort_dir=sort_dir,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_make.links import MakeOrganizationLink, link_organization
+from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink
 from airflow_provider_make.query import positive_integer
 from airflow_provider_make.time_frame import resolve_time_frame
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_make.hooks.make import MakeHook
 
 
-class MakeAnalyticsOperator(BaseOperator):
+class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
     """
     Pull the analytics of every scenario of an organization, each exactly once.
 
@@ -186,7 +186,7 @@ class MakeAnalyticsOperator(BaseOperator):
                 sort_dir=self.sort_dir,
             )
             zone = hook.settings.zone
-            link_organization(context, zone, query.organization_id)
+            self.link_organization(context, zone, query.organization_id)
             self._organization_uri = organization_uri(zone, query.organization_id)
             summary = pull(hook, query, page_size=page_size, max_concurrency=max_concurrency, destination=destination)
         self._summary = summary

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 
-from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink, link_organization, link_scenario
+from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink, MakeScenarioLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 GRACE = timedelta(minutes=5)
 
 
-class MakeErrorRateSensor(BaseSensorOperator):
+class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
     """
     Wait until error figures cross a threshold.
 
@@ -132,9 +132,11 @@ class MakeErrorRateSensor(BaseSensorOperator):
         # What is wrong is said here, before any request is sent.
         organization_id = self.watch.query(self.hook, datetime.now(UTC)).organization_id
         zone = self.hook.settings.zone
-        link_organization(context, zone, organization_id)
+        self._tell(context, zone, organization_id)
         if not self.deferrable:
-            return self._end(context, zone, super().execute(context))
+            found = super().execute(context)
+            self._tell_scenario(context, zone, found)
+            return found
         from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
 
         timeout = timedelta(seconds=self.timeout)
@@ -148,7 +150,7 @@ class MakeErrorRateSensor(BaseSensorOperator):
                 deadline=datetime.now(UTC) + timeout,
             ),
             method_name="execute_complete",
-            kwargs={"zone": zone},
+            kwargs={"zone": zone, "organization_id": organization_id},
             timeout=timeout + GRACE,
         )
 
@@ -174,24 +176,34 @@ class MakeErrorRateSensor(BaseSensorOperator):
         return PokeReturnValue(finding.crossed, finding.result() if finding.crossed else None)
 
     def execute_complete(
-        self, context: Context, event: dict[str, Any] | None = None, zone: str | None = None
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        zone: str | None = None,
+        organization_id: int | None = None,
     ) -> dict[str, Any]:
         """
         Go on where the trigger ended.
 
         :param context: Airflow's context.
         :param event: What the trigger said.
-        :param zone: The host that was watched.
+        :param zone: The host that was watched; None where Airflow lost it, as its test of a Dag does.
+        :param organization_id: The organization that was watched, likewise.
         :return: The result, as of the class.
         """
         from airflow_provider_make.events import read_event
 
+        if zone is not None and organization_id is not None:
+            self._tell(context, zone, organization_id)
         try:
-            return self._end(context, zone, read_event(event))
+            found = read_event(event)
         except Exception as error:
             if self.soft_fail:
                 raise AirflowSkipException(f"Skipped due to soft_fail: {error}") from error
             raise
+        if zone is not None:
+            self._tell_scenario(context, zone, found)
+        return found
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """
@@ -204,14 +216,15 @@ class MakeErrorRateSensor(BaseSensorOperator):
 
         return to_openlineage(self._organization_uri)
 
-    def _end(self, context: Context, zone: str | None, found: dict[str, Any]) -> dict[str, Any]:
+    def _tell(self, context: Context, zone: str, organization_id: int) -> None:
         from airflow_provider_make.lineage import organization_uri
 
-        if zone is not None:
-            self._organization_uri = organization_uri(zone, found["organization_id"])
-            for row in found["scenarios"][:1]:
-                link_scenario(context, zone, row)
-        return found
+        self.link_organization(context, zone, organization_id)
+        self._organization_uri = organization_uri(zone, organization_id)
+
+    def _tell_scenario(self, context: Context, zone: str, found: dict[str, Any]) -> None:
+        for row in found["scenarios"][:1]:
+            self.link_scenario(context, zone, row)
 
     async def _look(self) -> Any:
         async with self.hook.connect() as ask:

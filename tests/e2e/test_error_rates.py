@@ -59,7 +59,7 @@ def test_the_three_modes_agree_on_a_script_of_rates(sandbox: Sandbox, rest: Rest
         assert result.pop("total")["error_rate"] == 5.0
     assert first == second == third
     assert first["value"] == 5.0
-    assert "next poke in 2 s" in rest.log("modes", run, "deferrable")
+    assert "next poke in 5 s" in rest.log("modes", run, "deferrable")
 
 
 def test_a_killed_triggerer_loses_nothing(sandbox: Sandbox, stack: AirflowStack, rest: Rest) -> None:
