@@ -55,6 +55,11 @@ def run_dag(dag: Any, logical_date: datetime | None = None) -> Any:
     return dag.test(**({} if logical_date is None else {name: logical_date}))
 
 
+def waits_for_assets(dag: Any) -> bool:
+    """Whether assets start a Dag; on Airflow 2 they are datasets."""
+    return type(dag.timetable).__name__ in ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
+
+
 def secrets_maskers() -> list[Any]:
     """The classes that mask secrets in logs."""
     places = (

@@ -1,14 +1,16 @@
-"""The documents, as Markdown has them: their code blocks, tables, links, and the anchors of their headings."""
+"""The documents, as Markdown has them: code blocks, tables, links, anchors; and what running their code takes."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -73,6 +75,20 @@ def as_dag_file(text: str, dag_id: str) -> str:
         f'with _DAG("{dag_id}", schedule=None, start_date=_datetime.datetime(2026, 1, 1)) as _dag:\n'
         f"{textwrap.indent(text, '    ')}"
     )
+
+
+def first_payload(trigger: Any) -> dict[str, Any]:
+    """What a trigger tells first."""
+
+    async def first() -> Any:
+        events = trigger.run()
+        try:
+            return await asyncio.wait_for(anext(events), 30)
+        finally:
+            await events.aclose()
+
+    payload: dict[str, Any] = asyncio.run(first()).payload
+    return payload
 
 
 def _tokens(page: Path) -> Iterator[Token]:

@@ -23,7 +23,7 @@ from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.airflow_versions import HAS_WATCHERS
-from tests.documents import PAGES, README, blocks
+from tests.documents import PAGES, README, blocks, first_payload
 
 LINES = [
     line
@@ -145,16 +145,6 @@ class Runs:
                         await asyncio.wait_for(anext(MakeErrorRateEventTrigger(threshold=10.0).run()), 1)
 
                 asyncio.run(watch())
-
-
-def first_payload(trigger: Any) -> dict[str, Any]:
-    """What a trigger tells."""
-
-    async def first() -> Any:
-        return await anext(trigger.run())
-
-    payload: dict[str, Any] = asyncio.run(first()).payload
-    return payload
 
 
 def test_every_line_is_one_that_is_written(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -26,8 +25,17 @@ from airflow_provider_make.events import read_event
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES, HAS_WATCHERS, VERSION, dag_bag, find, run_dag
-from tests.documents import PAGES, README, ROOT, Block, as_dag_file, blocks
+from tests.airflow_versions import (
+    HAS_PARTITIONS,
+    HAS_RETRY_POLICIES,
+    HAS_WATCHERS,
+    VERSION,
+    dag_bag,
+    find,
+    run_dag,
+    waits_for_assets,
+)
+from tests.documents import PAGES, README, ROOT, Block, as_dag_file, blocks, first_payload
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 TOKEN = "YOUR_API_TOKEN"
@@ -106,7 +114,8 @@ class Desk:
         namespace = runpy.run_path(str(path))
         bag = dag_bag(path)
         assert bag.import_errors == {}
-        for dag in bag.dags.values():
+        # In no order of their own: those that tell come first.
+        for dag in sorted(bag.dags.values(), key=waits_for_assets):
             self.run_dag(dag, namespace)
         if "table" in namespace:
             assert len(namespace["table"]) > 0
@@ -114,7 +123,7 @@ class Desk:
             assert len(self.sandbox.requests) > requests_before, "the block asks Make nothing"
 
     def run_dag(self, dag: Any, namespace: dict[str, Any]) -> None:
-        if isinstance(dag.schedule, list):
+        if waits_for_assets(dag):
             # Its tasks are given what a watcher or an outlet tells, as the scheduler would.
             triggers = [value for value in namespace.values() if isinstance(value, BaseTrigger)]
             told = {"from_trigger": True, "payload": first_payload(triggers[0])} if triggers else self.told
@@ -242,20 +251,6 @@ class Desk:
             (self.folder / "connections.json").write_text(text)
             for fields in value.values():
                 self.read_variable("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(fields))
-
-
-def first_payload(trigger: Any) -> dict[str, Any]:
-    """What a trigger tells first."""
-
-    async def first() -> Any:
-        events = trigger.run()
-        try:
-            return await asyncio.wait_for(anext(events), 30)
-        finally:
-            await events.aclose()
-
-    payload: dict[str, Any] = asyncio.run(first()).payload
-    return payload
 
 
 def assert_alike(written: dict[str, Any], real: dict[str, Any]) -> None:
