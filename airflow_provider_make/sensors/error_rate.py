@@ -31,8 +31,8 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
     find the same.
 
     :param threshold: What the metric is held against: percent for ``error_rate`` and the changes, else a number.
-    :param metric: ``error_rate``, ``errors``, ``error_rate_change`` or ``errors_change``; changes are against the
-        time frame before. A value that can't be calculated never crosses.
+    :param metric: ``error_rate``, ``errors``, ``error_rate_change`` or ``errors_change``; changes are
+        percentages, as Make calculates them. A value that can't be calculated never crosses.
     :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses stands to the threshold.
     :param scope: ``organization``: the organization's own figures, one request a poke. ``scenario``: any scenario's;
         as many pages as have scenarios that cross.
