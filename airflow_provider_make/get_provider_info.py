@@ -7,8 +7,7 @@ from typing import Any
 from airflow_provider_make import __version__
 
 _INTEGRATION = "Make"
-
-
+# Airflow takes URIs of organizations as they are, and OpenLineage's names for them from here.
 _ASSET_URIS = [
     {
         "schemes": ["make"],
@@ -117,9 +116,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": ["airflow_provider_make.triggers.error_rate"],
             }
         ],
-        # A path by which Airflow tells one of our assets to OpenLineage; without a handler, URIs stay as they are.
         "asset-uris": _ASSET_URIS,
-        # The same for Airflow 2.11.
+        # Their name in Airflow 2.
         "dataset-uris": _ASSET_URIS,
         "extra-links": [
             "airflow_provider_make.links.MakeOrganizationLink",

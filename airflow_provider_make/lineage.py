@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from airflow_provider_make.location import object_uri
 from airflow_provider_make.rows import COLUMN_TYPES
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) ->
     if summary and summary["path"]:
         fields = [SchemaDatasetFacetFields(name=name, type=kind) for name, kind in COLUMN_TYPES.items()]
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=summary["row_count"], size=summary["bytes"])
-        target = _dataset(summary["path"])
+        target = _dataset(object_uri(summary["path"]))
         lineage.outputs.append(
             OutputDataset(
                 namespace=target.namespace,
@@ -85,9 +85,8 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) ->
 def _dataset(uri: str) -> Dataset:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
-    parts = urlsplit(uri)
-    # An object's URL may name its connection: s3://aws_default@bucket/key
-    host = parts.netloc.rpartition("@")[2]
-    if parts.scheme in ("", "file"):
-        return Dataset(namespace="file", name=parts.path)
-    return Dataset(namespace=f"{parts.scheme}://{host}", name=parts.path.lstrip("/"))
+    scheme, _, rest = uri.partition("://")
+    if scheme == "file":
+        return Dataset(namespace="file", name=rest)
+    host, _, name = rest.partition("/")
+    return Dataset(namespace=f"{scheme}://{host}", name=name)

@@ -28,6 +28,19 @@ def read_location(name: str, value: Any, expectation: str) -> str:
     return location if "://" in location else os.path.abspath(location)
 
 
+def object_uri(location: str) -> str:
+    """
+    Name an object as an asset: by what it is, not by how it is reached.
+
+    :param location: A URL, which may name its connection (``s3://aws_default@bucket/key``), or an absolute path.
+    :return: The URL without the connection; ``file://`` and the path.
+    """
+    # Not by urllib: a name may have # and ?.
+    scheme, _, rest = (location if "://" in location else f"file://{location}").partition("://")
+    host, slash, name = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{name}"
+
+
 def find_object(name: str, location: str, storage_conn_id: str | None) -> ObjectStoragePath:
     """
     Look up the storage of an object, and so its connection; the object itself need not be there.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.location import object_uri
 from airflow_provider_make.time_frame import TimeFrame
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 # Of an asset's extra: how a partition is named by the begin of the time frame, as strftime has it.
 PARTITION_KEY = "partition_key"
+# What Airflow takes as one.
+_LONGEST_KEY = 250
 
 
 def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
@@ -25,7 +28,7 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
     :param outlet: One of the task's outlets. It asks by its extra: ``{"partition_key": "%Y-%m-%d"}``.
     :param time_frame: The pull's.
     :return: The partition key: the time frame's begin, in UTC; None if the outlet does not ask.
-    :raises MakeInputError: It asks for what is no format, or the time frame has no begin.
+    :raises MakeInputError: It asks for what is no format or gives no key, or the time frame has no begin.
     """
     template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
     if template is None:
@@ -37,7 +40,10 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
             f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a begin: expected a data interval, "
             "date_from or lookback."
         )
-    return time_frame.date_from.strftime(template)
+    key = time_frame.date_from.strftime(template)
+    if not key.strip() or len(key) > _LONGEST_KEY:
+        raise MakeInputError.expected(PARTITION_KEY, template, f"a format that gives 1 to {_LONGEST_KEY} characters")
+    return key
 
 
 def check_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame) -> None:
@@ -68,7 +74,7 @@ def tell_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame
     for outlet, event in _events(outlets, context):
         if isinstance(outlet, AssetAlias):
             if summary["path"]:
-                event.add(Asset(uri=_uri(summary["path"])), extra=extra)
+                event.add(Asset(uri=object_uri(summary["path"])), extra=extra)
             continue
         event.extra.update(extra)
         if key := partition_of(outlet, time_frame):
@@ -81,7 +87,3 @@ def _events(outlets: Sequence[Any], context: Context) -> Iterator[tuple[Any, Any
         # Other things than assets may be outlets, and have no events.
         with suppress(TypeError):
             yield outlet, accessors[outlet]
-
-
-def _uri(path: str) -> str:
-    return path if "://" in path else f"file://{path}"

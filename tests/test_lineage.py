@@ -97,6 +97,7 @@ def test_sensor(make_sandbox: Sandbox) -> None:
     [
         ("/data/a.parquet", "file", "/data/a.parquet"),
         ("file:///data/a.parquet", "file", "/data/a.parquet"),
+        ("/data/run#2/a.parquet", "file", "/data/run#2/a.parquet"),
         ("s3://bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
         ("s3://aws_default@bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
         ("gs://bucket/a.csv.gz", "gs://bucket", "a.csv.gz"),

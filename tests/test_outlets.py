@@ -65,6 +65,12 @@ def test_what_is_no_format_is_named(template: Any) -> None:
         partition_of(SimpleNamespace(extra={"partition_key": template}), DAY)
 
 
+@pytest.mark.parametrize("template", ["%t", "%Y" + "-" * 250])
+def test_what_airflow_would_not_take_as_a_key_is_named(template: str) -> None:
+    with pytest.raises(MakeInputError, match="1 to 250 characters"):
+        partition_of(asking(template), DAY)
+
+
 def test_a_time_frame_without_a_begin_has_no_partition() -> None:
     with pytest.raises(MakeInputError, match="data interval"):
         partition_of(asking("%Y"), TimeFrame())
