@@ -40,7 +40,7 @@ docs: .venv-docs/docs.ready  ## Build the documentation's site into site/, stric
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 picture: .venv/test.ready  ## Make docs/images/report.png; needs Chromium
-	$(BIN)/python -m tests.report.picture docs/images/report.png
+	$(BIN)/python -m tests.support.report_picture docs/images/report.png
 
 lint: .venv/test.ready
 	$(BIN)/ruff check .

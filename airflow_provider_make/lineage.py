@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.location import object_uri
-from airflow_provider_make.rows import COLUMN_TYPES
+from airflow_provider_make.output.object_path import object_uri
+from airflow_provider_make.output.rows import COLUMN_TYPES
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.location import object_uri
-from airflow_provider_make.time_frame import TimeFrame
+from airflow_provider_make.output.object_path import object_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.answer import Figures, ScenarioFigures
-from airflow_provider_make.destination import Destination
-from airflow_provider_make.event_loop import run
+from airflow_provider_make.api.event_loop import run
+from airflow_provider_make.api.query import AnalyticsQuery
+from airflow_provider_make.api.response import Figures, ScenarioFigures
+from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.exceptions import MakeIncompleteResultError
-from airflow_provider_make.query import AnalyticsQuery
-from airflow_provider_make.rounds import read_exactly
-from airflow_provider_make.rows import RowMaker, to_total
-from airflow_provider_make.time_frame import iso
+from airflow_provider_make.output.destination import Destination
+from airflow_provider_make.output.rows import RowMaker, to_total
+from airflow_provider_make.paging.exact_reader import read_exactly
 
 if TYPE_CHECKING:
     from airflow_provider_make.hooks.make import MakeHook

@@ -11,15 +11,15 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_make import exceptions, pytest_plugin
+from airflow_provider_make.api.error_mapping import may_mend
+from airflow_provider_make.api.query import SORT_KEYS
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.failures import may_mend
-from airflow_provider_make.formats import FORMATS, choose_format, parquet_schema
 from airflow_provider_make.get_provider_info import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.query import SORT_KEYS
+from airflow_provider_make.output.formats import FORMATS, choose_format, parquet_schema
 from airflow_provider_make.sandbox import Fault, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.documents import PAGES, README, ROOT, anchors, links, tables
+from tests.support.documents import PAGES, README, ROOT, anchors, links, tables
 
 DOCS = ROOT / "docs"
 

@@ -16,14 +16,14 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_make import pull
-from airflow_provider_make.events import fired, read_event
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from airflow_provider_make.thresholds.event_payload import fired, read_event
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
-from tests.airflow_versions import HAS_WATCHERS
-from tests.documents import PAGES, README, blocks, first_payload
+from tests.support.airflow_versions import HAS_WATCHERS
+from tests.support.documents import PAGES, README, blocks, first_payload
 
 LINES = [
     line

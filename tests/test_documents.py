@@ -20,12 +20,12 @@ import pytest
 import requests
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_make.connection import MakeConnection
-from airflow_provider_make.events import read_event
+from airflow_provider_make.connection.settings import MakeConnection
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import (
+from airflow_provider_make.thresholds.event_payload import read_event
+from tests.support.airflow_versions import (
     HAS_PARTITIONS,
     HAS_RETRY_POLICIES,
     HAS_WATCHERS,
@@ -35,7 +35,7 @@ from tests.airflow_versions import (
     run_dag,
     waits_for_assets,
 )
-from tests.documents import PAGES, README, ROOT, Block, as_dag_file, blocks, first_payload
+from tests.support.documents import PAGES, README, ROOT, Block, as_dag_file, blocks, first_payload
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 TOKEN = "YOUR_API_TOKEN"

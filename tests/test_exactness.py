@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
+from airflow_provider_make.api.transport import Answer, Request
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.transport import Answer, Request
-from tests.test_rounds import Server, servers
+from tests.paging.test_exact_reader import Server, servers
 
 DROPPED = MakeConnectionError("dropped")
 FAULTS: list[Answer | MakeApiError] = [

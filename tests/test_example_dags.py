@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
+from tests.support.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

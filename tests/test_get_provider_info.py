@@ -14,7 +14,7 @@ import pytest
 import wtforms
 
 from airflow_provider_make import __version__
-from airflow_provider_make.connection import MakeConnection
+from airflow_provider_make.connection.settings import MakeConnection
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.get_provider_info import AUTH_SCHEMES, ZONES, get_provider_info
 

@@ -16,10 +16,10 @@ from airflow_provider_make.exceptions import MakeServerError
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.lineage import convert_asset_to_openlineage, organization_uri, to_openlineage
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.rows import COLUMNS
+from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.airflow_versions import find
+from tests.support.airflow_versions import find
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink, MakeS
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.airflow_versions import NATIVE, VERSION, find, load_dag, run_dag
+from tests.support.airflow_versions import NATIVE, VERSION, find, load_dag, run_dag
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 

@@ -14,12 +14,12 @@ import urllib3
 from openapi_core import OpenAPI
 from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
 
-from airflow_provider_make.answer import Pagination
+from airflow_provider_make.api.query import SORT_KEYS, STATUSES
+from airflow_provider_make.api.response import Pagination
 from airflow_provider_make.hooks.make import MakeHook
-from airflow_provider_make.query import SORT_KEYS, STATUSES
-from airflow_provider_make.rows import COLUMNS, FIGURE_COLUMNS, SCENARIO_COLUMNS
+from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, SCENARIO_COLUMNS
 from airflow_provider_make.sandbox import Sandbox
-from tests.analytics_openapi import FIGURES, PAGINATION, PARAMETERS, SCENARIO, description
+from tests.support.analytics_openapi import FIGURES, PAGINATION, PARAMETERS, SCENARIO, description
 
 NOW = datetime.now(UTC)
 # A key that the sandbox of the fixture knows: the same seed gives the same scenarios.

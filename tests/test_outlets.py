@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.outlets import check_outlets, partition_of, tell_outlets
 from airflow_provider_make.sandbox import Sandbox
-from airflow_provider_make.time_frame import TimeFrame
-from tests.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
+from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAY = TimeFrame(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))

@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError, MakeRateLimitError, MakeServerError
 from airflow_provider_make.retry_policy import MakeRetryPolicy
 from airflow_provider_make.sandbox import Sandbox
-from tests.airflow_versions import HAS_RETRY_POLICIES, NATIVE, load_dag, run_dag
+from tests.support.airflow_versions import HAS_RETRY_POLICIES, NATIVE, load_dag, run_dag
 
 needs_policies = pytest.mark.skipif(not HAS_RETRY_POLICIES, reason="retry policies came with Airflow 3.3")
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -14,20 +14,20 @@ import requests
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.http.hooks.http import HttpHook
 
-from airflow_provider_make.answer import AnalyticsPage
-from airflow_provider_make.connection import AirflowConnection, MakeConnection
+from airflow_provider_make.api.client import Exchange, drive, drive_async
+from airflow_provider_make.api.error_mapping import failure
+from airflow_provider_make.api.network import Route
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, positive_integer
+from airflow_provider_make.api.response import AnalyticsPage
+from airflow_provider_make.api.retry import RetryRules
+from airflow_provider_make.api.time_frame import resolve_time_frame
+from airflow_provider_make.api.transport import USER_AGENT, AiohttpTransport, RequestsTransport, TokenAuth
+from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
+from airflow_provider_make.connection.settings import AirflowConnection, MakeConnection
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.exchange import Exchange, drive, drive_async
-from airflow_provider_make.failures import failure
-from airflow_provider_make.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.lineage import organization_uri, report_reading
-from airflow_provider_make.paging import Round
-from airflow_provider_make.query import AnalyticsQuery, PageRequest, positive_integer
-from airflow_provider_make.retry import RetryRules
-from airflow_provider_make.rounds import Ask
-from airflow_provider_make.route import Route
-from airflow_provider_make.time_frame import resolve_time_frame
-from airflow_provider_make.transport import USER_AGENT, AiohttpTransport, RequestsTransport, TokenAuth
+from airflow_provider_make.paging.exact_reader import Ask
+from airflow_provider_make.paging.page_plan import Round
 
 
 class MakeHook(HttpHook):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_make.api.query import positive_integer
+from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink
-from airflow_provider_make.query import positive_integer
-from airflow_provider_make.time_frame import resolve_time_frame
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -152,9 +152,9 @@ class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
         :param context: Airflow's context; its data interval may give the time frame.
         :return: The summary, as of the class.
         """
-        from airflow_provider_make.destination import open_destination
         from airflow_provider_make.lineage import organization_uri
         from airflow_provider_make.outlets import check_outlets, tell_outlets
+        from airflow_provider_make.output.destination import open_destination
         from airflow_provider_make.pull import pull
 
         max_concurrency = positive_integer("max_concurrency", self.max_concurrency)

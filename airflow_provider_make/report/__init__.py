@@ -27,12 +27,12 @@ def write_report(
     :raises MakeInputError: An argument is wrong, the file is not one that the operator wrote, or a library is missing.
     """
     # Here, so that a Dag file may import this function.
-    from airflow_provider_make.location import find_object, read_location
-    from airflow_provider_make.publishing import publish_file
-    from airflow_provider_make.query import positive_integer
-    from airflow_provider_make.report.figures import find_figures
+    from airflow_provider_make.api.query import positive_integer
+    from airflow_provider_make.output.atomic_write import publish_file
+    from airflow_provider_make.output.object_path import find_object, read_location
+    from airflow_provider_make.report.content import find_figures
     from airflow_provider_make.report.page import write_page
-    from airflow_provider_make.report.reading import EXPECTED, read_pull
+    from airflow_provider_make.report.source import EXPECTED, read_pull
 
     missing = [name for name in ("jinja2", "matplotlib", "pyarrow") if find_spec(name) is None]
     if missing:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.report.charts import Bar, draw_bars
-from airflow_provider_make.report.figures import Report, Totals
-from airflow_provider_make.report.wording import (
+from airflow_provider_make.report.content import Report, Totals
+from airflow_provider_make.report.formatting import (
     change,
     credits,
     moment,
@@ -20,7 +21,6 @@ from airflow_provider_make.report.wording import (
     team_name,
     whole,
 )
-from airflow_provider_make.time_frame import iso
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -17,11 +17,11 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-from airflow_provider_make.sandbox.answers import EncodedAnswers, encode
 from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, answer_with, refuse
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
 from airflow_provider_make.sandbox.refusals import Refusal
+from airflow_provider_make.sandbox.responses import EncodedAnswers, encode
 
 _ANALYTICS_PATH = re.compile(r"/api/v2/analytics/([^/]+)")
 _USER_PATH = "/api/v2/users/me"

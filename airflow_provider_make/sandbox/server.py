@@ -14,11 +14,11 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from airflow_provider_make.sandbox.answers import Entry, entry, total
 from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
 from airflow_provider_make.sandbox.organization import Organization, Result
 from airflow_provider_make.sandbox.query import parse_query
+from airflow_provider_make.sandbox.responses import Entry, entry, total
 
 
 class Filters(TypedDict, total=False):

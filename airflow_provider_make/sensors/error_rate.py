@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_make.hooks.make import MakeHook
-    from airflow_provider_make.watching import Watch
+    from airflow_provider_make.thresholds.check import Watch
 
 # Past the trigger's own deadline: Airflow's is for a triggerer that is gone, and does not tell what was waited for.
 GRACE = timedelta(minutes=5)
@@ -118,7 +118,7 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
     @cached_property
     def watch(self) -> Watch:
         """What is watched, checked."""
-        from airflow_provider_make.watching import Watch
+        from airflow_provider_make.thresholds.check import Watch
 
         return Watch.read(self._arguments())
 
@@ -161,9 +161,9 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
         :param context: Airflow's context.
         :return: Whether the threshold is crossed, with the result.
         """
-        from airflow_provider_make.event_loop import run
+        from airflow_provider_make.api.error_mapping import may_mend
+        from airflow_provider_make.api.event_loop import run
         from airflow_provider_make.exceptions import MakeApiError
-        from airflow_provider_make.failures import may_mend
 
         try:
             finding = self.watch.rule.judge(run(self._look()))
@@ -191,7 +191,7 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
         :param organization_id: The organization that was watched, likewise.
         :return: The result, as of the class.
         """
-        from airflow_provider_make.events import read_event
+        from airflow_provider_make.thresholds.event_payload import read_event
 
         if zone is not None and organization_id is not None:
             self._tell(context, zone, organization_id)

@@ -11,13 +11,13 @@ from typing import Any
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_make.error_rate import Crossings, Reading
-from airflow_provider_make.events import failed, fired, timed_out
+from airflow_provider_make.api.error_mapping import may_mend
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.failures import may_mend
-from airflow_provider_make.polling import Cadence, polls
-from airflow_provider_make.remembering import Memory
-from airflow_provider_make.watching import Watch
+from airflow_provider_make.thresholds.check import Watch
+from airflow_provider_make.thresholds.event_payload import failed, fired, timed_out
+from airflow_provider_make.thresholds.poll_loop import Cadence, polls
+from airflow_provider_make.thresholds.rule import Crossings, Reading
+from airflow_provider_make.thresholds.watcher_state import Memory
 
 _PATH = "airflow_provider_make.triggers.error_rate"
 # What organization-wide watchers need not have in common to share one poll: the figures are the same.

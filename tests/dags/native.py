@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import DAG, Asset, task
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.retry_policy import MakeRetryPolicy
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES
+from tests.support.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = "{{ var.value.make_analytics_root }}"

@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk import Connection
 from playwright.sync_api import Browser, expect
 
-from airflow_provider_make.connection import MakeConnection
+from airflow_provider_make.connection.settings import MakeConnection
 from airflow_provider_make.get_provider_info import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest

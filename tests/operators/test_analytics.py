@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputError, MakeServerError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.rows import COLUMNS
+from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

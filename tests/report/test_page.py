@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
-from airflow_provider_make.report.figures import Report, Scenario, Team
+from airflow_provider_make.report.content import Report, Scenario, Team
 from airflow_provider_make.report.page import write_page
-from tests.entries import texts
-from tests.report.parsed import Page
-from tests.report.pulls import EXTRACTED, FROM, TO, summary
+from tests.support.entries import texts
+from tests.support.parsed_report import Page
+from tests.support.pulled_files import EXTRACTED, FROM, TO, summary
 
 HOSTILE = "<script src='//x.example/a.js'>alert(1)</script> & \"</td>\" {{ 7 * 7 }} $x$"
 FAILING = Scenario(7, "Sync orders", "invalid", 1, "Sales", 1000, 25000, 1234567, 250, 25.0)

@@ -19,9 +19,9 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.report import write_report
 from airflow_provider_make.report.__main__ import main
 from airflow_provider_make.sandbox import Sandbox
-from tests.entries import entry
-from tests.report.parsed import Page
-from tests.report.pulls import write_pull
+from tests.support.entries import entry
+from tests.support.parsed_report import Page
+from tests.support.pulled_files import write_pull
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 FRAME: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}

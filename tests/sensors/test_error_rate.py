@@ -23,7 +23,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_make.exceptions import MakeAccessDeniedError, MakeAuthenticationError, MakeInputError
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.airflow_versions import HAS_WATCHERS, VERSION, AirflowRescheduleException
+from tests.support.airflow_versions import HAS_WATCHERS, VERSION, AirflowRescheduleException
 
 Wait = Callable[..., dict[str, Any]]
 

@@ -7,7 +7,7 @@ import socket
 import threading
 from typing import Literal
 
-from tests.loopback import Server, reset
+from tests.support.loopback import Server, reset
 
 
 class Gate(Server):

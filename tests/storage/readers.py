@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_make.formats import parquet_schema
-from airflow_provider_make.rows import COLUMNS
+from airflow_provider_make.output.formats import parquet_schema
+from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage.stores import Place
 

@@ -1,0 +1,228 @@
+"""What an Airflow connection of type ``make`` says: where, with which token, and how to get there."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from airflow_provider_make.api.query import positive_integer
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.get_provider_info import AUTH_SCHEMES, CONNECTION_FIELDS, ZONES
+
+API_PATH = "/api/v2"
+DEFAULT_TIMEOUT = 60.0
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+_NOT_JSON = object()
+
+
+class AirflowConnection(Protocol):
+    """The fields of an Airflow connection that are read here, alike on Airflow 2 and 3."""
+
+    host: str | None
+    schema: str | None
+    port: int | None
+    password: str | None
+    extra: str | None
+
+
+@dataclass(frozen=True)
+class MakeConnection:
+    """
+    A connection of type ``make``, checked and with its defaults filled in.
+
+    :param base_url: Where the API is; ends in ``/api/v2``.
+    :param token: The API token; never part of the repr.
+    :param auth_scheme: The word before the token in the Authorization header.
+    :param organization_id: The organization used unless a task names another.
+    :param requests_per_minute: Client-side limit; None for none.
+    :param verify: True, False, or the path of a CA bundle.
+    :param proxies: Proxy URL by scheme; may hold credentials and is not part of the repr.
+    :param cert: Client certificate: a path, or the paths of certificate and key.
+    :param timeout: Seconds to wait for a connection, and for each piece of an answer.
+    :param trust_env: Whether proxies and CA bundles of the environment are used.
+    :param unknown: Extra keys that mean nothing here; they are ignored and never sent.
+    """
+
+    base_url: str
+    token: str = field(repr=False)
+    auth_scheme: str = "Token"
+    organization_id: int | None = None
+    requests_per_minute: float | None = None
+    verify: bool | str = True
+    proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cert: str | tuple[str, str] | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    trust_env: bool = True
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def zone(self) -> str:
+        """The host that answers, with its port if it has one: ``eu1.make.com``."""
+        return urlsplit(self.base_url).netloc
+
+    @property
+    def authorization(self) -> str:
+        """The value of the Authorization header. Secret."""
+        return f"{self.auth_scheme} {self.token}"
+
+    @classmethod
+    def read(cls, connection: AirflowConnection) -> MakeConnection:
+        """
+        Read an Airflow connection; null and empty fields are absent ones.
+
+        :param connection: The connection as Airflow hands it out, from whatever backend.
+        :return: The checked settings.
+        :raises MakeInputError: A field is wrong, or zone or token are missing.
+        """
+        extra = _read_extra(connection.extra)
+        return cls(
+            base_url=_base_url(connection, extra.get("zone")),
+            token=_token(connection.password),
+            auth_scheme=_auth_scheme(extra.get("auth_scheme", "Token")),
+            organization_id=_organization_id(extra.get("organization_id")),
+            requests_per_minute=_positive(extra, "requests_per_minute", None),
+            verify=_verify(extra.get("verify", True)),
+            proxies=_proxies(extra.get("proxies", {})),
+            cert=_cert(extra.get("cert")),
+            timeout=_positive(extra, "timeout", DEFAULT_TIMEOUT) or DEFAULT_TIMEOUT,
+            trust_env=_boolean("trust_env", extra.get("trust_env", True)),
+            unknown=tuple(key for key in extra if key not in CONNECTION_FIELDS),
+        )
+
+
+def _read_extra(extra: str | None) -> dict[str, Any]:
+    # Parsed here and not by extra_dejson: on an event loop that may call Airflow's supervisor and block.
+    values = _from_json(extra) if extra else {}
+    if not isinstance(values, dict):
+        raise MakeInputError("The connection's extra is not valid: expected a JSON object.")
+    return {key: value for key, value in values.items() if value is not None and value != ""}
+
+
+def _from_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
+
+
+def _base_url(connection: AirflowConnection, zone: Any) -> str:
+    host = (connection.host or "").strip()
+    if not host:
+        if zone not in ZONES:
+            problem = f"zone={zone!r} is not valid" if zone else "The connection names no zone and no host"
+            raise MakeInputError(f"{problem}: expected one of the zones {', '.join(ZONES)}, or a host.")
+        if connection.port and connection.port != _DEFAULT_PORTS["https"]:
+            raise MakeInputError.expected("port", connection.port, "443, or nothing, where the host is empty")
+        return f"https://{zone}{API_PATH}"
+    # The part behind the host of a connection URI arrives as the schema: make://:TOKEN@eu1.make.com/api/v2
+    schema = (connection.schema or "").strip("/")
+    if schema not in ("", "http", "https", API_PATH.strip("/")):
+        raise MakeInputError.expected("schema", connection.schema, "https, or nothing")
+    scheme = schema if schema in ("http", "https") else "https"
+    expectation = f"a host or base URL such as {ZONES[0]} or https://{ZONES[0]}{API_PATH}"
+    if "@" in host or "?" in host or "#" in host:
+        # Not shown: what stands there may be a secret.
+        raise MakeInputError(
+            f"The connection's host holds more than a host, such as credentials: expected {expectation}."
+        )
+    try:
+        url = urlsplit(host if "://" in host else f"{scheme}://{host}")
+        hostname, port = url.hostname, url.port
+    except ValueError:
+        raise MakeInputError.expected("host", host, expectation) from None
+    if url.scheme not in ("http", "https") or not hostname or " " in host or url.netloc.endswith(":"):
+        raise MakeInputError.expected("host", host, expectation)
+    if connection.port and port and connection.port != port:
+        raise MakeInputError.expected("port", connection.port, f"the host's own port {port}, or nothing")
+    if url.scheme == "http" and not _is_loopback(hostname):
+        raise MakeInputError.expected("host", host, "https: plain http would show the token to the network")
+    port = port or connection.port
+    netloc = f"[{hostname}]" if ":" in hostname else hostname
+    if port and port != _DEFAULT_PORTS[url.scheme]:
+        netloc += f":{port}"
+    path = url.path.rstrip("/").removesuffix(API_PATH)
+    return f"{url.scheme}://{netloc}{path}{API_PATH}"
+
+
+def _is_loopback(hostname: str) -> bool:
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return hostname == "localhost"
+
+
+def _token(password: str | None) -> str:
+    if not password:
+        raise MakeInputError("The connection has no token: expected Make's API token in its password.")
+    # Checked here because HTTP libraries put the value of a malformed header into their error.
+    if not password.isascii() or not password.isprintable() or " " in password:
+        raise MakeInputError(
+            "The connection's password is not valid: expected an API token of printable ASCII characters "
+            "without spaces or line breaks around or inside it."
+        )
+    return password
+
+
+def _auth_scheme(value: Any) -> str:
+    if value not in AUTH_SCHEMES:
+        raise MakeInputError.expected("auth_scheme", value, " or ".join(AUTH_SCHEMES))
+    return str(value)
+
+
+def _organization_id(value: Any) -> int | None:
+    return None if value is None else positive_integer("organization_id", value)
+
+
+def _positive(extra: Mapping[str, Any], key: str, default: float | None) -> float | None:
+    value = extra.get(key, default)
+    if value is None:
+        return None
+    try:
+        number = float("nan") if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = float("nan")
+    if not 0 < number < float("inf"):
+        raise MakeInputError.expected(key, value, "a number above zero, or nothing")
+    return number
+
+
+def _boolean(key: str, value: Any) -> bool:
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise MakeInputError.expected(key, value, "true or false")
+    return value
+
+
+def _verify(value: Any) -> bool | str:
+    if isinstance(value, str) and value.lower() not in ("true", "false"):
+        return value
+    try:
+        return _boolean("verify", value)
+    except MakeInputError:
+        raise MakeInputError.expected("verify", value, "true, false, or the path of a CA bundle") from None
+
+
+def _proxies(value: Any) -> Mapping[str, str]:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = _from_json(value)
+    if isinstance(value, str):
+        return {"http": value, "https": value}
+    if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
+        raise MakeInputError('proxies is not valid: expected a JSON object such as {"https": "http://proxy:3128"}.')
+    return value
+
+
+def _cert(value: Any) -> str | tuple[str, str] | None:
+    if value is None:
+        return None
+    paths = _from_json(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    if isinstance(paths, str):
+        return paths
+    if isinstance(paths, list) and len(paths) == 2 and all(isinstance(path, str) for path in paths):
+        return paths[0], paths[1]
+    raise MakeInputError.expected("cert", value, "a path, or a list of two: certificate and key")

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from airflow_provider_make.api.query import SORT_KEYS, AnalyticsQuery, PageRequest
+from airflow_provider_make.api.time_frame import TimeFrame
+from airflow_provider_make.exceptions import MakeInputError
+
+DEFAULTS: dict[str, Any] = {"organization_id": 42, "sort_by": "name", "sort_dir": "asc"}
+BAD_NUMBERS: tuple[Any, ...] = (0, -1, True, False, 4.0, float("nan"), "x", "", "4.0", "-4", "1e3", "٤", {"id": 4})
+# What Make documents for pg[sortBy], and our columns of the same meaning.
+DOCUMENTED_KEYS = {
+    "name": "name",
+    "team_name": "teamName",
+    "status": "status",
+    "operations": "operations",
+    "executions": "executions",
+    "errors": "errors",
+    "error_rate": "errorRate",
+    "executions_change": "executionsChange",
+    "operations_change": "operationsChange",
+    "errors_change": "errorsChange",
+    "error_rate_change": "errorRateChange",
+}
+
+
+def query(**values: Any) -> AnalyticsQuery:
+    return AnalyticsQuery.read(**{**DEFAULTS, **values})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("organization_id", value) for value in (None, [42], *BAD_NUMBERS)),
+        *((name, value) for name in ("team_id", "folder_id") for value in BAD_NUMBERS),
+        *((name, [7, value]) for name in ("team_id", "folder_id") for value in (*BAD_NUMBERS, None, [7])),
+        *((name, ()) for name in ("team_id", "folder_id", "status")),
+        *((name, []) for name in ("team_id", "folder_id", "status")),
+        ("team_id", "7,8"),
+        ("team_id", "[7, 8]"),
+        *(("status", value) for value in ("paused", "Active", "", 1, True, ["active", "paused"], ["active", None])),
+        *(("sort_by", value) for value in ("centicredits", "centicreditsChange", "id", "", "Name", "name\n", None, 5)),
+        *(("sort_by", value) for value in ("error", "names", "name|status", ["name"])),
+        *(("sort_dir", value) for value in ("ASC", "descending", "", None, 1)),
+    ],
+)
+def test_bad_value_is_named(name: str, value: Any) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        query(**{name: value})
+    assert str(caught.value).startswith(f"{name}={value!r} is not valid: expected ")
+
+
+def test_sort_keys_that_make_lacks_are_told_apart() -> None:
+    with pytest.raises(MakeInputError) as caught:
+        query(sort_by="centicredits")
+    assert [key for key in DOCUMENTED_KEYS if key not in str(caught.value)] == []
+
+
+def test_missing_argument_is_an_input_error() -> None:
+    with pytest.raises(MakeInputError, match="sort_by=None"):
+        AnalyticsQuery.read(organization_id=42, sort_dir="asc")
+
+
+@pytest.mark.parametrize("value", [7, "7", " 7 ", "007", [7], ["7"], (7,), {7}, frozenset({"7"})])
+def test_numbers_may_be_text_and_single(value: Any) -> None:
+    read = query(organization_id="42", team_id=value, folder_id=value)
+    assert (read.organization_id, read.team_id, read.folder_id) == (42, (7,), (7,))
+
+
+def test_absent_filters_are_not_sent() -> None:
+    sent = query(team_id=None, folder_id=None, status=None).parameters(PageRequest())
+    assert sent == [("pg[sortBy]", "name"), ("pg[sortDir]", "asc")]
+
+
+@pytest.mark.parametrize(("column", "key"), DOCUMENTED_KEYS.items())
+def test_sort_key_by_our_name_and_by_makes(column: str, key: str) -> None:
+    assert query(sort_by=column) == query(sort_by=key)
+    assert ("pg[sortBy]", key) in query(sort_by=column).parameters(PageRequest())
+
+
+def test_sort_keys_are_those_documented() -> None:
+    assert SORT_KEYS == DOCUMENTED_KEYS
+
+
+def test_all_parameters_on_the_wire() -> None:
+    asked = query(
+        team_id=[1, "2"],
+        folder_id=[3, 4],
+        status=["active", "invalid", "inactive"],
+        time_frame=TimeFrame(datetime(2026, 1, 31, 6, tzinfo=UTC), datetime(2026, 2, 1, 6, 0, 0, 250, tzinfo=UTC)),
+        sort_by="error_rate",
+        sort_dir="desc",
+    )
+    assert asked.path == "analytics/42"
+    assert sorted(asked.parameters(PageRequest(offset=0, limit=100, return_total_count=True))) == [
+        ("folderId", "3"),
+        ("folderId", "4"),
+        ("pg[limit]", "100"),
+        ("pg[offset]", "0"),
+        ("pg[returnTotalCount]", "true"),
+        ("pg[sortBy]", "errorRate"),
+        ("pg[sortDir]", "desc"),
+        ("status", "active"),
+        ("status", "inactive"),
+        ("status", "invalid"),
+        ("teamId", "1"),
+        ("teamId", "2"),
+        ("timeframe[dateFrom]", "2026-01-31T06:00:00Z"),
+        ("timeframe[dateTo]", "2026-02-01T06:00:00.000250Z"),
+    ]
+
+
+def test_last_on_the_wire() -> None:
+    sent = query().parameters(PageRequest(last=17))
+    assert ("pg[last]", "17") in sent
+    assert not {"pg[offset]", "pg[limit]", "pg[returnTotalCount]"} & {name for name, _ in sent}
+
+
+def test_query_is_immutable_and_comparable() -> None:
+    assert query(team_id=7) == query(team_id=["7"])
+    with pytest.raises(ValueError, match="frozen"):
+        query().organization_id = 1  # type: ignore[misc]
+
+
+def page(**values: Any) -> PageRequest:
+    return PageRequest.read(**{"offset": None, "last": None, "limit": None, "return_total_count": False, **values})
+
+
+@pytest.mark.parametrize(
+    ("values", "read"),
+    [
+        ({}, PageRequest()),
+        ({"offset": 0}, PageRequest(offset=0)),
+        ({"offset": "5", "limit": "100"}, PageRequest(offset=5, limit=100)),
+        ({"last": 0}, PageRequest(last=0)),
+        ({"last": " 17 ", "limit": 1}, PageRequest(last=17, limit=1)),
+        ({"return_total_count": True}, PageRequest(return_total_count=True)),
+    ],
+)
+def test_page_request_is_read(values: dict[str, Any], read: PageRequest) -> None:
+    assert page(**values) == read
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in ("offset", "last") for value in BAD_NUMBERS if value != 0 or value is False),
+        *(("limit", value) for value in BAD_NUMBERS),
+        *((name, "9" * 5000) for name in ("offset", "last", "limit")),
+        ("return_total_count", "false"),
+    ],
+)
+def test_bad_page_request_is_named(name: str, value: Any) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        page(**{name: value})
+    assert f"{name}={value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("last", [0, 17])
+def test_offset_and_last_exclude_each_other(last: int) -> None:
+    with pytest.raises(MakeInputError, match=f"last={last} is not valid.*offset=0"):
+        page(offset=0, last=last)

@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pendulum
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_make.api.time_frame import TimeFrame, a_year_before, iso, read_time, resolve_time_frame
+from airflow_provider_make.exceptions import MakeInputError
+
+NOW = datetime(2026, 6, 15, 12, 30, tzinfo=UTC)
+START, END = datetime(2026, 6, 13, tzinfo=UTC), datetime(2026, 6, 14, tzinfo=UTC)
+RUN = {"data_interval_start": START, "data_interval_end": END}
+MAY, JUNE = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+CENTRAL, PRAGUE = timezone(timedelta(hours=2)), pendulum.timezone("Europe/Prague")
+
+
+@pytest.mark.parametrize(
+    ("given_values", "date_from", "date_to"),
+    [
+        ({}, None, None),
+        (RUN, START, END),
+        ({"data_interval_start": START}, None, None),
+        ({"data_interval_end": END}, None, None),
+        # A cron schedule's interval on Airflow 3 has no length.
+        ({"data_interval_start": END, "data_interval_end": END}, None, None),
+        ({"lookback": DAY}, NOW - DAY, NOW),
+        ({"lookback": DAY, **RUN}, END - DAY, END),
+        ({"lookback": DAY, "data_interval_start": END, "data_interval_end": END}, END - DAY, END),
+        ({"lookback": DAY, "date_to": JUNE, **RUN}, JUNE - DAY, JUNE),
+        ({"lookback": DAY, "date_from": MAY, "date_to": JUNE, **RUN}, MAY, JUNE),
+        ({"lookback": DAY, "date_from": MAY, **RUN}, MAY, None),
+        ({"date_from": MAY, **RUN}, MAY, None),
+        ({"date_to": JUNE, **RUN}, None, JUNE),
+        ({"date_from": MAY, "date_to": JUNE, **RUN}, MAY, JUNE),
+    ],
+)
+def test_precedence(given_values: dict[str, Any], date_from: datetime | None, date_to: datetime | None) -> None:
+    assert resolve_time_frame(now=NOW, **given_values) == TimeFrame(date_from, date_to)
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (None, None),
+        (date(2026, 5, 1), MAY),
+        (datetime(2026, 5, 1), MAY),
+        (datetime(2026, 5, 1, 2, tzinfo=CENTRAL), MAY),
+        (pendulum.datetime(2026, 5, 1, 2, tz="Europe/Prague"), MAY),
+        (pendulum.naive(2026, 5, 1), MAY),
+        (pendulum.date(2026, 5, 1), MAY),
+        ("2026-05-01", MAY),
+        ("2026-05-01T00:00:00", MAY),
+        ("2026-05-01 00:00", MAY),
+        ("2026-05-01T00:00:00Z", MAY),
+        ("2026-05-01T02:00:00+02:00", MAY),
+        (" 2026-05-01T00:00:00.000250+00:00\n", MAY + timedelta(microseconds=250)),
+        # Summer time ends: the first and the second 02:30 of that night.
+        (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE), datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
+        (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE, fold=1), datetime(2025, 10, 26, 1, 30, tzinfo=UTC)),
+    ],
+)
+def test_times_are_read_into_plain_utc(value: Any, moment: datetime | None) -> None:
+    read = read_time("date_from", value)
+    assert read == moment
+    assert read is None or (type(read), read.tzinfo) == (datetime, UTC)
+
+
+def test_interval_of_pendulum_times_becomes_plain_utc() -> None:
+    start, end = pendulum.datetime(2026, 6, 13, 2, tz="Europe/Prague"), pendulum.datetime(2026, 6, 14)
+    frame = resolve_time_frame(now=NOW, data_interval_start=start, data_interval_end=end)
+    assert frame == TimeFrame(START, END)
+    assert (type(frame.date_from), iso(frame.date_from)) == (datetime, "2026-06-13T00:00:00Z")
+
+
+@pytest.mark.parametrize("name", ["date_from", "date_to"])
+@pytest.mark.parametrize(
+    "value", ["", "None", 5, 5.0, True, "yesterday", "2026", "2026-02-30", "1780272000", b"2026-05-01", [MAY], DAY]
+)
+def test_unreadable_time_is_named_with_its_value(name: str, value: Any) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        resolve_time_frame(now=NOW, **{name: value})
+    assert f"{name}={value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize("open_frame", [{"date_to": "2000-01-01"}, {"date_from": NOW}, {"date_from": "2030-01-01"}])
+def test_frames_that_makes_defaults_leave_empty_are_refused(open_frame: dict[str, Any]) -> None:
+    with pytest.raises(MakeInputError, match="empty"):
+        resolve_time_frame(now=NOW, **open_frame)
+
+
+@pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_time_beyond_the_calendar_is_an_input_error(value: str) -> None:
+    with pytest.raises(MakeInputError, match="date_from"):
+        resolve_time_frame(now=NOW, date_from=value)
+
+
+@pytest.mark.parametrize(("date_from", "date_to"), [(JUNE, JUNE), (JUNE, MAY), ("2026-06-01", "2026-06-01T01+01:00")])
+def test_empty_and_reversed_frames_are_refused(date_from: Any, date_to: Any) -> None:
+    with pytest.raises(MakeInputError, match="date_from=2026-06-01T00:00:00Z to be before date_to="):
+        resolve_time_frame(now=NOW, date_from=date_from, date_to=date_to)
+
+
+@pytest.mark.parametrize(
+    ("moment", "before"),
+    [
+        (NOW, datetime(2025, 6, 15, 12, 30, tzinfo=UTC)),
+        (datetime(2028, 2, 29, 6, tzinfo=UTC), datetime(2027, 2, 28, 6, tzinfo=UTC)),
+        (datetime(2029, 2, 28, 6, tzinfo=UTC), datetime(2028, 2, 28, 6, tzinfo=UTC)),
+        (datetime(2028, 3, 1, tzinfo=UTC), datetime(2027, 3, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_year_ago_is_the_oldest_begin(moment: datetime, before: datetime) -> None:
+    assert a_year_before(moment) == before
+    assert resolve_time_frame(now=moment, date_from=before).date_from == before
+    with pytest.raises(MakeInputError, match="more than a year ago"):
+        resolve_time_frame(now=moment, date_from=before - timedelta(microseconds=1))
+
+
+@pytest.mark.parametrize(
+    "too_old",
+    [
+        {"lookback": timedelta(days=366)},
+        {"data_interval_start": datetime(2024, 1, 1, tzinfo=UTC), "data_interval_end": END},
+        {"date_from": "2024-01-01", "date_to": "2024-02-01"},
+    ],
+)
+def test_begin_of_any_origin_is_held_to_one_year(too_old: dict[str, Any]) -> None:
+    with pytest.raises(MakeInputError, match="expected 2025-06-15T12:30:00Z or later"):
+        resolve_time_frame(now=NOW, **too_old)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "length"),
+    [
+        (timedelta(hours=1), timedelta(hours=1)),
+        (timedelta(microseconds=1), timedelta(microseconds=1)),
+        (timedelta(days=365), timedelta(days=365)),
+        (pendulum.duration(days=2), timedelta(days=2)),
+        ("P1D", DAY),
+        ("PT90M", timedelta(minutes=90)),
+        ("P1DT6H", timedelta(hours=30)),
+    ],
+)
+def test_lookback(lookback: Any, length: timedelta) -> None:
+    assert resolve_time_frame(now=NOW, lookback=lookback) == TimeFrame(NOW - length, NOW)
+
+
+@pytest.mark.parametrize(
+    "lookback",
+    [timedelta(0), -DAY, timedelta.max, 3600, 1.5, True, "", "None", "P", "PT0S", "-P1D", "3600", "P999999999D", [DAY]],
+)
+def test_bad_lookback_is_named_with_its_value(lookback: Any) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        resolve_time_frame(now=NOW, lookback=lookback)
+    assert f"lookback={lookback!r}" in str(caught.value)
+
+
+def test_iso() -> None:
+    assert (iso(None), iso(MAY)) == (None, "2026-05-01T00:00:00Z")
+
+
+# Two days from either end of the calendar, as no zone is further from UTC.
+@given(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones()))
+def test_any_aware_time_survives_the_wire(moment: datetime) -> None:
+    read = read_time("date_from", moment)
+    text = iso(read)
+    assert text is not None
+    assert text.endswith("Z")
+    assert read_time("date_from", text) == read == moment.astimezone(UTC)

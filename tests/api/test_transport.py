@@ -1,0 +1,477 @@
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from airflow_provider_make import __version__
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
+from airflow_provider_make.api.response import AnalyticsPage, ScenarioFigures
+from airflow_provider_make.exceptions import (
+    MakeApiError,
+    MakeConnectionError,
+    MakeInputError,
+    MakeRequestError,
+    MakeResponseError,
+)
+from airflow_provider_make.hooks.make import MakeHook
+from airflow_provider_make.sandbox import Sandbox
+from tests.support.loopback import (
+    PAGE,
+    Proxy,
+    Relay,
+    Script,
+    Silent,
+    Trust,
+    answer,
+    drip,
+    reset,
+    says,
+    stall,
+    stall_amid_the_body,
+)
+
+QUERY = AnalyticsQuery.read(organization_id=1, sort_by="name", sort_dir="asc")
+ONE = PageRequest(limit=1)
+
+
+def by_requests(hook: MakeHook, times: int) -> list[AnalyticsPage]:
+    with hook:
+        return [hook.get_analytics_page(limit=1) for _ in range(times)]
+
+
+def by_aiohttp(hook: MakeHook, times: int) -> list[AnalyticsPage]:
+    async def one_after_another() -> list[AnalyticsPage]:
+        async with hook.connect() as ask:
+            return [await ask(QUERY, ONE) for _ in range(times)]
+
+    return asyncio.run(one_after_another())
+
+
+def connect(host: str, monkeypatch: pytest.MonkeyPatch, tries: int = 1, **extra: Any) -> MakeHook:
+    connection = {"conn_type": "make", "host": host, "password": "sandbox-token"}
+    extra = {"organization_id": 1, "timeout": 5, **extra}
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection | {"extra": extra}))
+    return MakeHook("make_default", tries, 0.0)
+
+
+# verify is false where certificates are not the matter.
+pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+
+
+class Ask:
+    """One way to ask a host: once, or several times over one session; by a connection with these extras."""
+
+    def __init__(self, way: Callable[[MakeHook, int], list[AnalyticsPage]], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._way = way
+        self._monkeypatch = monkeypatch
+
+    def __call__(self, host: str, times: int = 1, **options: Any) -> list[AnalyticsPage]:
+        self.hook = connect(host, self._monkeypatch, **options)
+        pages = self._way(self.hook, times)
+        assert len(pages) == times
+        return pages
+
+
+@pytest.fixture(params=[by_requests, by_aiohttp], ids=["requests", "aiohttp"])
+def ask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
+    return Ask(request.param, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture(scope="module")
+def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    return Trust(tmp_path_factory.mktemp("trust"))
+
+
+@pytest.fixture
+def https(make_sandbox: Sandbox, trust: Trust) -> Iterator[Relay]:
+    with Relay(port(make_sandbox), trust.server()) as relay:
+        yield relay
+
+
+@pytest.fixture(params=["http", "https"])
+def target(request: pytest.FixtureRequest, make_sandbox: Sandbox, https: Relay) -> str:
+    return make_sandbox.host if request.param == "http" else https.url
+
+
+def port(sandbox: Sandbox) -> int:
+    return urlsplit(sandbox.host).port or 0
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_verify_names_what_to_trust(form: str, ask: Ask, https: Relay, trust: Trust) -> None:
+    ask(https.url, verify=getattr(trust, form))
+    with pytest.raises(MakeConnectionError, match=r"could not be reached: .*certificate verify failed"):
+        ask(https.url, verify=trust.other)
+
+
+def test_the_default_bundle_refuses_a_private_authority(ask: Ask, https: Relay, make_sandbox: Sandbox) -> None:
+    with pytest.raises(MakeConnectionError, match=r"could not be reached: .*certificate verify failed"):
+        ask(https.url)
+    assert make_sandbox.requests == []
+
+
+def test_another_hosts_certificate_needs_verify_false(ask: Ask, make_sandbox: Sandbox, trust: Trust) -> None:
+    with Relay(port(make_sandbox), trust.server("eu1.example.org")) as relay:
+        with pytest.raises(MakeConnectionError, match=r"certificate.*127\.0\.0\.1"):
+            ask(relay.url, verify=trust.file)
+        assert make_sandbox.requests == []
+        ask(relay.url, verify=False)
+
+
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("environment", "extra", "works"),
+    [
+        ("file", {}, True),
+        ("file", {"verify": True}, True),
+        ("file", {"trust_env": False}, False),
+        ("file", {"verify": "other"}, False),
+        ("other", {}, False),
+        ("other", {"verify": "file"}, True),
+        ("other", {"verify": False}, True),
+    ],
+)
+def test_the_environments_bundle_counts_where_trusted_and_verify_names_none(
+    name: str,
+    environment: str,
+    extra: dict[str, Any],
+    works: bool,
+    ask: Ask,
+    https: Relay,
+    trust: Trust,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, getattr(trust, environment))
+    extra = {key: getattr(trust, str(value), value) for key, value in extra.items()}
+    if works:
+        ask(https.url, **extra)
+    else:
+        with pytest.raises(MakeConnectionError, match="certificate verify failed"):
+            ask(https.url, **extra)
+
+
+def test_client_certificates(ask: Ask, make_sandbox: Sandbox, trust: Trust, tmp_path: Path) -> None:
+    client = trust.authority.issue_cert("worker@example.org")
+    both, cert, key = (str(tmp_path / name) for name in ("both.pem", "cert.pem", "key.pem"))
+    client.private_key_and_cert_chain_pem.write_to_path(both)
+    client.cert_chain_pems[0].write_to_path(cert)
+    client.private_key_pem.write_to_path(key)
+    with Relay(port(make_sandbox), trust.server(strict=True)) as relay:
+        with pytest.raises(MakeConnectionError, match="certificate.required"):
+            ask(relay.url, verify=trust.file)
+        assert make_sandbox.requests == []
+        ask(relay.url, verify=trust.file, cert=both)
+        ask(relay.url, verify=trust.file, cert=[cert, key])
+
+
+@pytest.mark.parametrize(
+    ("extra", "environment", "named"),
+    [
+        ({"verify": "/nowhere/ca.pem"}, {}, "verify='/nowhere/ca.pem'"),
+        ({}, {"REQUESTS_CA_BUNDLE": "/nowhere/env.pem"}, "verify='/nowhere/env.pem'"),
+        ({"cert": "/nowhere/both.pem"}, {}, "cert='/nowhere/both.pem'"),
+        ({"cert": [__file__, "/nowhere/key.pem"]}, {}, "cert=.*'/nowhere/key.pem'"),
+        ({"verify": __file__}, {}, "verify="),
+        ({"cert": __file__}, {}, "cert="),
+        ({"cert": str(Path(__file__).parent)}, {}, "cert="),
+        ({"proxies": "http://"}, {}, "proxy"),
+        ({"proxies": "http://proxy.example.com:port"}, {}, "proxy"),
+        ({"proxies": "socks5://127.0.0.1:1"}, {}, "proxy"),
+        ({}, {"ALL_PROXY": "socks5://127.0.0.1:1"}, "proxy"),
+    ],
+)
+def test_a_way_that_is_none_is_told_before_any_request(
+    extra: dict[str, Any],
+    environment: dict[str, str],
+    named: str,
+    ask: Ask,
+    https: Relay,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(MakeInputError, match=named):
+        ask(https.url, **extra)
+    assert https.connections == 0
+
+
+@pytest.mark.parametrize("credentials", [None, "worker:p@ss word"])
+@pytest.mark.parametrize("form", ["by scheme", "one for all"])
+def test_proxies_of_the_connection(
+    form: str, credentials: str | None, target: str, ask: Ask, make_sandbox: Sandbox
+) -> None:
+    there = urlsplit(target)
+    with Proxy(credentials) as proxy:
+        url = f"http://{'worker:p%40ss%20word@' if credentials else ''}{proxy.netloc}"
+        ask(target, 2, proxies=url if form == "one for all" else {there.scheme: url}, verify=False)
+    if there.scheme == "https":
+        assert proxy.lines == [f"CONNECT {there.netloc}"]
+        assert not [name for name in dict(make_sandbox.requests[0].headers) if name.startswith("Proxy-")]
+    else:
+        assert [line.partition("?")[0] for line in proxy.lines] == [f"GET {target}/api/v2/analytics/1"] * 2
+    assert proxy.connections == make_sandbox.connections == 1
+
+
+def test_a_proxy_that_is_reached_by_tls(target: str, ask: Ask, trust: Trust) -> None:
+    with Proxy(context=trust.server()) as proxy:
+        ask(target, proxies=proxy.url, verify=trust.file)
+        assert len(proxy.lines) == 1
+
+
+BOTH = {"HTTP_PROXY": "first", "HTTPS_PROXY": "first"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "extra", "used"),
+    [
+        (BOTH, {}, ["first"]),
+        ({"http_proxy": "first", "https_proxy": "first"}, {}, ["first"]),
+        ({"ALL_PROXY": "first"}, {}, ["first"]),
+        (BOTH, {"trust_env": False}, []),
+        (BOTH | {"NO_PROXY": "127.0.0.1"}, {}, []),
+        (BOTH | {"NO_PROXY": "127.0.0.0/8"}, {}, []),
+        (BOTH | {"NO_PROXY": "example.org"}, {}, ["first"]),
+        (BOTH, {"proxies": "second"}, ["second"]),
+        ({"NO_PROXY": "*"}, {"proxies": "second"}, ["second"]),
+        ({}, {"proxies": "second", "trust_env": False}, ["second"]),
+    ],
+)
+def test_the_proxy_is_the_connections_or_else_the_environments_where_trusted(
+    environment: dict[str, str],
+    extra: dict[str, Any],
+    used: list[str],
+    target: str,
+    ask: Ask,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Proxy() as first, Proxy() as second:
+        urls = {"first": first.url, "second": second.url}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, urls.get(value, value))
+        ask(target, verify=False, **{key: urls.get(value, value) for key, value in extra.items()})
+        assert [name for name, proxy in (("first", first), ("second", second)) if proxy.connections] == used
+
+
+def test_a_proxy_that_is_down_is_told_without_its_credentials(
+    target: str, ask: Ask, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(MakeConnectionError, match="could not be reached") as raised:
+        ask(target, tries=2, proxies="http://worker:s3cret@127.0.0.1:1", verify=False)
+    logged = caplog.text + "".join(capfd.readouterr())
+    assert "Try 1 of 2 failed" in logged
+    for secret in ("s3cret", "d29ya2VyOnMzY3JldA"):
+        assert secret not in logged + str(raised.value)
+
+
+def test_a_proxy_that_refuses_is_told_without_its_credentials(
+    target: str,
+    ask: Ask,
+    make_sandbox: Sandbox,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    kind = MakeConnectionError if target.startswith("https") else MakeRequestError
+    with Proxy("worker:another") as proxy, pytest.raises(kind, match="407") as raised:
+        ask(target, proxies=f"http://worker:s3cret@{proxy.netloc}", tries=2, verify=False)
+    for secret in ("s3cret", "d29ya2VyOnMzY3JldA"):
+        assert secret not in caplog.text + "".join(capfd.readouterr()) + str(raised.value)
+    assert make_sandbox.requests == []
+
+
+@pytest.mark.parametrize("send", [stall, stall_amid_the_body])
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_that_stalls(
+    tls: bool, send: Callable[[Script, socket.socket], None], ask: Ask, trust: Trust
+) -> None:
+    with Script(send, trust.server() if tls else None) as script:
+        late(ask, script.url, verify=False)
+
+
+def test_an_answer_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_ANSWER", 2)
+    chunks = [b"1\r\n \r\n"] * 99
+    with Script(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks)) as script:
+        late(ask, script.url)
+
+
+def test_headers_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_ANSWER", 2)
+    with Script(drip(b"HTTP/1.1 200 OK\r\nX-Much: ", *[b"a"] * 99)) as script:
+        late(ask, script.url)
+
+
+def late(ask: Ask, host: str, **extra: Any) -> None:
+    began = time.monotonic()
+    with pytest.raises(MakeConnectionError, match=r"no answer from 127.* within 0\.2 s"):
+        ask(host, timeout=0.2, **extra)
+    assert time.monotonic() - began < 1.6  # the limit for a whole answer is 2 s
+
+
+def test_a_server_that_does_not_shake_hands(ask: Ask) -> None:
+    with Silent() as silent, Proxy() as proxy:
+        late(ask, f"https://{silent.netloc}")
+        late(ask, f"https://{silent.netloc}", proxies=proxy.url)
+        assert proxy.connections == 1
+
+
+def test_a_proxy_that_says_nothing(ask: Ask, make_sandbox: Sandbox) -> None:
+    with Silent() as silent:
+        late(ask, make_sandbox.host, proxies=silent.url)
+
+
+def test_a_slow_answer_in_time_is_read(ask: Ask) -> None:
+    with Script(drip(answer()[:-6], *(bytes([byte]) for byte in answer()[-6:]))) as script:
+        assert ask(script.url, timeout=0.25)[0].analytics == [ScenarioFigures(scenario_id=1)]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "said"),
+    [
+        (b"", MakeConnectionError, "could not be reached"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", MakeConnectionError, "could not be reached"),
+        (answer()[:4], MakeConnectionError, "could not be reached"),
+        (answer()[:-5], MakeResponseError, "the answer was cut off"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", MakeResponseError, "the answer was cut off"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", MakeResponseError, "was cut off"),
+        (answer("Content-Encoding: gzip"), MakeResponseError, "the answer was cut off"),
+        (
+            answer("Content-Encoding: gzip", body=gzip.compress(PAGE, mtime=0)[:-12]),
+            MakeResponseError,
+            "is no JSON",
+        ),
+    ],
+)
+@pytest.mark.parametrize("end", [socket.socket.close, reset])
+def test_an_answer_that_ends_early(
+    end: Callable[[socket.socket], None], data: bytes, kind: type[MakeApiError], said: str, ask: Ask
+) -> None:
+    def send(script: Script, client: socket.socket) -> None:
+        client.sendall(data)
+        time.sleep(0.02)
+        end(client)
+
+    with Script(send) as script, pytest.raises(kind, match=said):
+        ask(script.url)
+    assert len(script.heads) == 1
+
+
+@pytest.mark.parametrize("fault", ["reset", "truncate", "503"])
+def test_no_library_sends_again_by_itself(fault: str, ask: Ask, make_sandbox: Sandbox) -> None:
+    make_sandbox.fail(None, fault, fault, None, fault)
+    ask(make_sandbox.host, 3, tries=3)
+    assert len(make_sandbox.requests) == ask.hook.requests_sent == 6
+
+
+def test_requests_share_one_connection(target: str, ask: Ask, make_sandbox: Sandbox, https: Relay) -> None:
+    ask(target, 4, verify=False)
+    assert (len(make_sandbox.requests), make_sandbox.connections) == (4, 1)
+    assert https.connections == target.startswith("https")
+
+
+def test_no_more_connections_than_asked_for(
+    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox_factory(latency=0.05)
+    hook = connect(sandbox.host, monkeypatch)
+
+    async def many_at_once() -> None:
+        async with hook.connect(3) as ask:
+            await asyncio.gather(*(ask(QUERY, ONE) for _ in range(12)))
+
+    asyncio.run(many_at_once())
+    assert (len(sandbox.requests), sandbox.connections) == (12, 3)
+
+
+# The names don't hold the bodies: gzip's tells the time, and tests have to be named alike in all processes.
+@pytest.mark.parametrize(
+    ("encoding", "body"), [("gzip", gzip.compress(PAGE)), ("deflate", zlib.compress(PAGE))], ids=["gzip", "deflate"]
+)
+def test_compressed_answers(encoding: str, body: bytes, ask: Ask) -> None:
+    with says(answer(f"Content-Encoding: {encoding}", body=body)) as script:
+        assert ask(script.url)[0].analytics == [ScenarioFigures(scenario_id=1)]
+    assert encoding in script.heads[0].partition("Accept-Encoding: ")[2].partition("\r\n")[0]
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+def test_redirects_are_not_followed(status: str, ask: Ask) -> None:
+    with says(answer()) as other, says(answer(f"Location: {other.url}/", status=status)) as script:
+        with pytest.raises(MakeResponseError, match=f"redirect to {other.url}"):
+            ask(script.url, tries=3)
+        assert (len(script.heads), other.connections) == (1, 0)
+
+
+def test_headers_are_these_and_no_others(ask: Ask) -> None:
+    with says(answer()) as script:
+        extra: dict[str, Any] = {"auth_scheme": "Bearer", "X-Team": "data", "headers": {"X-Other": "1"}}
+        ask(script.url, **extra)
+    line, *lines = script.heads[0].strip().split("\r\n")
+    assert line.startswith("GET /api/v2/analytics/1?")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert headers.pop("Accept-Encoding").startswith("gzip, deflate")
+    assert headers.pop("Connection", "keep-alive") == "keep-alive"
+    assert headers == {
+        "Host": script.netloc,
+        "User-Agent": f"airflow-provider-make/{__version__}",
+        "Accept": "application/json",
+        "Authorization": "Bearer sandbox-token",
+    }
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_ipv6(ask: Ask, make_sandbox_factory: Callable[..., Sandbox], trust: Trust) -> None:
+    sandbox = make_sandbox_factory(host="::1")
+    ask(sandbox.host)
+    with Relay(port(sandbox), trust.server("::1"), "::1") as relay:
+        ask(relay.url, verify=trust.file)
+    assert len(sandbox.requests) == 2
+
+
+@pytest.mark.parametrize("credentials", ["", "worker:secret@"])
+def test_a_proxy_does_not_see_the_token(credentials: str, ask: Ask, https: Relay) -> None:
+    with Proxy() as proxy:
+        ask(https.url, proxies=proxy.url.replace("http://", f"http://{credentials}"), verify=False)
+    assert proxy.heads
+    assert "sandbox-token" not in "".join(proxy.heads)
+
+
+def test_the_connections_proxy_for_all_beats_the_environments(
+    ask: Ask, https: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Proxy() as environments, Proxy() as connections:
+        monkeypatch.setenv("HTTPS_PROXY", environments.url)
+        ask(https.url, verify=False, proxies={"all": connections.url})
+        assert (environments.connections, connections.connections) == (0, 1)
+
+
+def test_a_proxy_that_says_nothing_to_connect(ask: Ask, https: Relay) -> None:
+    with Silent() as silent:
+        late(ask, https.url, proxies=silent.url)
+
+
+def test_a_body_that_drips_ends_in_time(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_ANSWER", 2)
+    with Script(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", *[b" "] * 99)) as script:
+        late(ask, script.url)
+
+
+def test_cookies_are_not_sent_back(ask: Ask) -> None:
+    with says(answer("Set-Cookie: session=1; Path=/")) as script:
+        ask(script.url, 2)
+    assert "cookie" not in script.heads[1].lower()

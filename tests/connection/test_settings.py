@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from airflow_provider_make.connection.settings import DEFAULT_TIMEOUT, MakeConnection
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.get_provider_info import CONNECTION_FIELDS, ZONES
+
+TOKEN = "s3cr3t-t0ken"
+ZONE = "eu1.make.com"
+
+
+@dataclass
+class Fields:
+    host: str | None = None
+    schema: str | None = None
+    port: int | None = None
+    password: str | None = TOKEN
+    extra: str | None = None
+
+
+def read(**fields: Any) -> MakeConnection:
+    return MakeConnection.read(Fields(**fields))
+
+
+def with_extra(**extra: Any) -> MakeConnection:
+    return read(extra=json.dumps({"zone": ZONE, **extra}))
+
+
+@pytest.fixture(params=["airflow.models.connection", "airflow.sdk"])
+def airflow_connection(request: pytest.FixtureRequest) -> Any:
+    """Airflow's own class, of the server's side and of the tasks'; the second reads URI and JSON from 3.1 on."""
+    kind = pytest.importorskip(request.param).Connection
+    return kind if hasattr(kind, "from_json") else pytest.skip("this Airflow reads neither here")
+
+
+@pytest.mark.parametrize(
+    ("fields", "base_url"),
+    [
+        ({"host": "eu1.make.com"}, "https://eu1.make.com/api/v2"),
+        ({"host": " EU1.make.com/ "}, "https://eu1.make.com/api/v2"),
+        ({"host": "https://eu1.make.com"}, "https://eu1.make.com/api/v2"),
+        ({"host": "https://eu1.make.com/"}, "https://eu1.make.com/api/v2"),
+        ({"host": "https://eu1.make.com/api/v2"}, "https://eu1.make.com/api/v2"),
+        ({"host": "https://eu1.make.com/api/v2/"}, "https://eu1.make.com/api/v2"),
+        ({"host": "eu1.make.com/api/v2"}, "https://eu1.make.com/api/v2"),
+        ({"host": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080/api/v2"),
+        ({"host": "http://127.8.9.1"}, "http://127.8.9.1/api/v2"),
+        ({"host": "http://localhost:8080/api/v2"}, "http://localhost:8080/api/v2"),
+        ({"host": "http://[::1]:8080"}, "http://[::1]:8080/api/v2"),
+        ({"host": "[::1]", "port": 8080, "schema": "http"}, "http://[::1]:8080/api/v2"),
+        ({"host": "https://gateway.example.com/make"}, "https://gateway.example.com/make/api/v2"),
+        ({"host": "https://gateway.example.com/make/api/v2/"}, "https://gateway.example.com/make/api/v2"),
+        ({"host": "make.example.com", "port": 8443}, "https://make.example.com:8443/api/v2"),
+        ({"host": "make.example.com:8443"}, "https://make.example.com:8443/api/v2"),
+        ({"host": "make.example.com:8443", "port": 8443}, "https://make.example.com:8443/api/v2"),
+        ({"host": "eu1.make.com", "schema": "https"}, "https://eu1.make.com/api/v2"),
+        ({"host": "127.0.0.1", "port": 80, "schema": "http"}, "http://127.0.0.1/api/v2"),
+        ({"host": "eu1.make.com", "port": 443}, "https://eu1.make.com/api/v2"),
+        ({"host": "http://127.0.0.1:443"}, "http://127.0.0.1:443/api/v2"),
+        ({"host": "eu1.make.com", "schema": "api/v2"}, "https://eu1.make.com/api/v2"),
+        ({"host": "eu1.make.com", "schema": "/api/v2/"}, "https://eu1.make.com/api/v2"),
+        # The host wins over the zone.
+        ({"host": "make.example.com", "extra": '{"zone": "us1.make.com"}'}, "https://make.example.com/api/v2"),
+    ],
+)
+def test_host_forms(fields: dict[str, Any], base_url: str) -> None:
+    assert read(**fields).base_url == base_url
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_zone_without_host(zone: str) -> None:
+    for port in (None, 0, 443):
+        connection = read(host="", port=port, extra=json.dumps({"zone": zone}))
+        assert (connection.base_url, connection.zone) == (f"https://{zone}/api/v2", zone)
+
+
+def test_zone_tells_the_port() -> None:
+    assert read(host="http://127.0.0.1:8080").zone == "127.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"host": "http://eu1.make.com"}, "https"),
+        ({"host": "eu1.make.com", "schema": "http"}, "https"),
+        ({"host": "http://127.0.0.1.example.com"}, "https"),
+        ({"host": "http://10.0.0.1"}, "https"),
+        ({"host": "ftp://eu1.make.com"}, "ftp://eu1.make.com"),
+        ({"host": "https://"}, "host="),
+        ({"host": "eu1 make.com"}, "host="),
+        ({"host": "eu1.make.com:seven"}, "host="),
+        ({"host": "eu1.make.com", "schema": "ftp"}, "schema='ftp'"),
+        ({"host": "eu1.make.com:8443", "port": 443}, "port=443"),
+        ({"port": 8443, "extra": '{"zone": "eu1.make.com"}'}, "port=8443"),
+        ({"host": ZONE, "extra": "{"}, "extra"),
+        ({"host": ZONE, "extra": "[1]"}, "extra"),
+    ],
+)
+def test_bad_address_is_named(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        read(**fields)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "https://me:hunter2@eu1.make.com",
+        "me:hunter2@eu1.make.com",
+        "hunter2@eu1.make.com",
+        "https://me:hunter2@eu1.make.com:99999",
+        "https://me:hunter2@[bad",
+        "https://eu1.make.com/api/v2?token=hunter2",
+        "https://eu1.make.com/#hunter2",
+    ],
+)
+def test_credentials_in_the_host_are_refused_unseen(host: str) -> None:
+    with pytest.raises(MakeInputError, match="credentials") as caught:
+        read(host=host)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", [None, "", "{}", '{"zone": null}', '{"zone": ""}', '{"zone": "eu9.make.com"}'])
+def test_no_zone_and_no_host_lists_all_zones(extra: str | None) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        read(extra=extra)
+    assert len(ZONES) == 6
+    assert [zone for zone in ZONES if zone not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+def test_null_and_empty_extras_are_absent(empty: str | None) -> None:
+    names = set(CONNECTION_FIELDS) - {"zone"}
+    assert with_extra(**dict.fromkeys(names, empty)) == MakeConnection(f"https://{ZONE}/api/v2", TOKEN)
+
+
+def test_defaults() -> None:
+    connection = with_extra()
+    assert (connection.authorization, connection.verify, connection.trust_env) == (f"Token {TOKEN}", True, True)
+    assert (connection.organization_id, connection.requests_per_minute) == (None, None)
+    assert (connection.timeout, connection.cert, dict(connection.proxies)) == (DEFAULT_TIMEOUT, None, {})
+
+
+@pytest.mark.parametrize("password", [None, ""])
+def test_missing_token_is_an_error(password: str | None) -> None:
+    with pytest.raises(MakeInputError, match="token"):
+        read(host=ZONE, password=password)
+
+
+@pytest.mark.parametrize("wrong", ["{}\n", " {}", "{} ", "{}\r\nX-Evil: 1", "{}\x00", "{}é", "Token {}"])
+def test_malformed_token_is_refused_unseen(wrong: str) -> None:
+    with pytest.raises(MakeInputError, match="password") as caught:
+        read(host=ZONE, password=wrong.format(TOKEN))
+    assert TOKEN not in str(caught.value)
+    assert TOKEN not in repr(caught.value.__cause__) + repr(caught.value.__context__)
+
+
+@pytest.mark.parametrize("show", [repr, str, "{}".format])
+def test_secrets_are_never_shown(show: Callable[[object], str]) -> None:
+    connection = with_extra(proxies={"https": "http://me:hunter2@proxy:3128"})
+    assert dict(connection.proxies) == {"https": "http://me:hunter2@proxy:3128"}
+    assert TOKEN not in show(connection)
+    assert "hunter2" not in show(connection)
+
+
+@pytest.mark.parametrize(
+    ("uri", "base_url"),
+    [
+        (f"make://:{TOKEN}@eu1.make.com/?organization_id=42", "https://eu1.make.com/api/v2"),
+        (f"make://:{TOKEN}@eu1.make.com/api/v2?organization_id=42", "https://eu1.make.com/api/v2"),
+        (f"make://:{TOKEN}@make.example.com:8443/?organization_id=42", "https://make.example.com:8443/api/v2"),
+        (f"make://http://:{TOKEN}@127.0.0.1:8080/?organization_id=42", "http://127.0.0.1:8080/api/v2"),
+        (f"make://:{TOKEN}@127.0.0.1:8080/http?organization_id=42", "http://127.0.0.1:8080/api/v2"),
+        (f"make://:{TOKEN}@/?zone=us2.make.com&organization_id=42", "https://us2.make.com/api/v2"),
+    ],
+)
+def test_uri_form(airflow_connection: Any, uri: str, base_url: str) -> None:
+    from_uri = getattr(airflow_connection, "from_uri", None)  # The model takes the URI as an argument.
+    parsed = from_uri(uri, conn_id="c") if from_uri else airflow_connection(uri=uri, conn_id="c")
+    connection = MakeConnection.read(parsed)
+    assert (connection.base_url, connection.token, connection.organization_id) == (base_url, TOKEN, 42)
+
+
+def test_json_form(airflow_connection: Any) -> None:
+    extra = {"zone": "us1.make.com", "organization_id": 42, "verify": False, "timeout": None}
+    text = json.dumps({"conn_type": "make", "password": TOKEN, "extra": extra})
+    connection = MakeConnection.read(airflow_connection.from_json(text, conn_id="make_default"))
+    assert (connection.base_url, connection.token) == ("https://us1.make.com/api/v2", TOKEN)
+    assert (connection.organization_id, connection.verify, connection.timeout) == (42, False, DEFAULT_TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "read_as"),
+    [
+        ("organization_id", 42, 42),
+        ("organization_id", " 42 ", 42),
+        ("auth_scheme", "Bearer", "Bearer"),
+        ("requests_per_minute", 60, 60.0),
+        ("requests_per_minute", "0.5", 0.5),
+        ("timeout", 2.5, 2.5),
+        ("timeout", "30", 30.0),
+        ("verify", False, False),
+        ("verify", "False", False),
+        ("verify", "true", True),
+        ("verify", "/etc/ca.pem", "/etc/ca.pem"),
+        ("trust_env", False, False),
+        ("trust_env", "false", False),
+        ("cert", "/etc/client.pem", "/etc/client.pem"),
+        ("cert", ["/etc/client.crt", "/etc/client.key"], ("/etc/client.crt", "/etc/client.key")),
+        ("cert", '["/etc/client.crt", "/etc/client.key"]', ("/etc/client.crt", "/etc/client.key")),
+        ("proxies", {"https": "http://proxy:3128"}, {"https": "http://proxy:3128"}),
+        ("proxies", '{"https": "http://proxy:3128"}', {"https": "http://proxy:3128"}),
+        ("proxies", "http://proxy:3128", {"http": "http://proxy:3128", "https": "http://proxy:3128"}),
+    ],
+)
+def test_extras_are_read_as_text_or_json(name: str, given: Any, read_as: Any) -> None:
+    value = getattr(with_extra(**{name: given}), name)
+    assert (value, type(value)) == (read_as, type(read_as))
+
+
+BAD_EXTRAS: dict[str, list[Any]] = {
+    "zone": ["eu9.make.com", 5, ["eu1.make.com"], "EU1.MAKE.COM"],
+    "organization_id": [0, -1, True, 4.2, 42.0, "x", "-4", [42], "٤٢"],
+    "auth_scheme": ["token", "Basic", 5, ["Token"]],
+    "requests_per_minute": [0, -1, True, "x", "nan", "inf", [60]],
+    "timeout": [0, -1, False, "x", "nan", "1e999", 10**400, {"connect": 1}],
+    "verify": [0, 1, [], {"a": 1}],
+    "trust_env": ["yes", 1, []],
+    "cert": ['["/a.crt", "/a.key"', 5, ["one"], ["a", "b", "c"], ["a", 1], {"a": "b"}],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD_EXTRAS.items() for value in values])
+def test_bad_extra_is_named_with_its_value(name: str, value: Any) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        with_extra(**{name: value})
+    assert f"{name}={value!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value", [5, ["http://me:hunter2@proxy"], {"https": 5, "http": "me:hunter2@p"}, '{"me:hunter2']
+)
+def test_bad_proxies_are_named_but_unseen(value: Any) -> None:
+    with pytest.raises(MakeInputError, match="proxies") as caught:
+        with_extra(proxies=value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_unknown_extras_are_kept_apart() -> None:
+    connection = with_extra(headers={"X-Mine": "1"}, organization_id=42, colour="red")
+    assert connection.unknown == ("headers", "colour")

@@ -1,0 +1,21 @@
+"""Paths and URLs of objects."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_make.output.object_path import object_uri
+
+
+@pytest.mark.parametrize(
+    ("location", "uri"),
+    [
+        ("/data/a.parquet", "file:///data/a.parquet"),
+        ("file:///data/a.parquet", "file:///data/a.parquet"),
+        ("/data/run?=1#2/a@b.parquet", "file:///data/run?=1#2/a@b.parquet"),
+        ("s3://bucket/make/a.parquet", "s3://bucket/make/a.parquet"),
+        ("s3://aws_default@bucket/make/date=2026-11-22/a.parquet", "s3://bucket/make/date=2026-11-22/a.parquet"),
+    ],
+)
+def test_an_object_is_named_by_what_it_is(location: str, uri: str) -> None:
+    assert object_uri(location) == uri

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_make.api.response import ScenarioFigures
+from airflow_provider_make.paging.disk_sort import Reordering
+from tests.support.entries import entries as any_entries
+from tests.support.entries import entry, texts, wire
+
+
+def reorder(
+    entries: Iterable[ScenarioFigures], column: str, sort_dir: str = "asc", absent_first: bool = False, size: int = 7
+) -> list[list[ScenarioFigures]]:
+    with Reordering(column, sort_dir, absent_first) as reordering:
+        # As pages come: several at a time, and some of them empty.
+        remaining = iter(entries)
+        reordering.add([])
+        while page := list(itertools.islice(remaining, 3)):
+            reordering.add(page)
+        return list(reordering.batches(size))
+
+
+def flat(batches: Iterable[list[ScenarioFigures]]) -> list[ScenarioFigures]:
+    return [entry for batch in batches for entry in batch]
+
+
+@pytest.mark.parametrize(
+    ("sort_dir", "absent_first", "ids"),
+    [
+        ("asc", False, [3, 1, 6, 4, 2, 5]),
+        ("desc", False, [4, 1, 6, 3, 2, 5]),
+        ("asc", True, [2, 5, 3, 1, 6, 4]),
+        ("desc", True, [2, 5, 4, 1, 6, 3]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("column", "low", "middle", "high"),
+    [
+        ("executions", 0, 9, 10),
+        ("error_rate", -0.5, 0, 1e300),
+        ("name", "Z", "a", "é"),
+        ("name", "", "\uffff", "\U0001f600"),
+    ],
+)
+def test_the_order(
+    column: str, low: Any, middle: Any, high: Any, sort_dir: str, absent_first: bool, ids: list[int]
+) -> None:
+    entries = [
+        entry(1, **{wire(column): middle}),
+        entry(2),
+        entry(3, **{wire(column): low}),
+        entry(4, **{wire(column): high}),
+        entry(5, **{wire(column): None}),
+        entry(6, **{wire(column): middle}),
+    ]
+    assert [entry.scenario_id for entry in flat(reorder(entries, column, sort_dir, absent_first))] == ids
+
+
+@given(
+    st.tuples(st.just("error_rate"), st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False)))
+    | st.tuples(st.just("errors"), st.lists(st.none() | st.integers(0, 3) | st.integers(0, 2**63 - 1)))
+    | st.tuples(st.just("name"), st.lists(st.none() | st.sampled_from(["a", "B", "é", ""]) | texts)),
+    st.sampled_from(["asc", "desc"]),
+    st.booleans(),
+)
+def test_equal_keys_stay_in_the_order_they_came_in(drawn: tuple[str, list[Any]], sort_dir: str, absent: bool) -> None:
+    column, keys = drawn
+    entries = [entry(index, **{wire(column): key}) for index, key in enumerate(keys)]
+    result = [(getattr(found, column), found.scenario_id) for found in flat(reorder(entries, column, sort_dir, absent))]
+    assert sorted(number for _, number in result) == list(range(len(keys)))
+    for (key, number), (next_key, next_number) in itertools.pairwise(result):
+        if key == next_key:
+            assert number < next_number
+        elif None in (key, next_key):
+            assert (key is None) == absent
+        else:
+            assert (key < next_key) == (sort_dir == "asc")
+
+
+@given(st.lists(any_entries, max_size=5))
+def test_entries_come_back_exactly(some: list[ScenarioFigures]) -> None:
+    # 0.0 and -0.0 are equal, but written otherwise.
+    by_id = sorted(some, key=lambda entry: entry.scenario_id)
+    assert repr(flat(reorder(some, "scenario_id"))) == repr(by_id)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "sizes"),
+    [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (8, 3, [3, 3, 2]), (9, 3, [3, 3, 3]), (4, 1, [1] * 4), (4, 1000, [4])],
+)
+def test_the_sizes_of_batches(count: int, size: int, sizes: list[int]) -> None:
+    batches = reorder((entry(number) for number in range(count)), "scenario_id", size=size)
+    assert [len(batch) for batch in batches] == sizes
+    assert [entry.scenario_id for entry in flat(batches)] == list(range(count))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def open_files() -> int:
+        links = (Path("/proc/self/fd") / name for name in os.listdir("/proc/self/fd"))
+        return sum(os.path.islink(link) and os.readlink(link).startswith(str(tmp_path)) for link in links)
+
+    try:
+        with Reordering("scenario_id", "asc", False) as reordering:
+            reordering.add([entry(1), entry(2)])
+            assert open_files() == 1
+            next(reordering.batches(1))
+            if fails:
+                raise KeyError
+    except KeyError:
+        assert fails
+    assert (open_files(), list(tmp_path.iterdir())) == (0, [])
+
+
+def test_memory_for_each_entry() -> None:
+    count = 100_000
+
+    def entries() -> Iterator[ScenarioFigures]:
+        for number in range(count):
+            yield entry(number, executions=10**6 + number * 7919 % count, name="n" * 1000)
+
+    tracemalloc.start()
+    try:
+        begun, _ = tracemalloc.get_traced_memory()
+        with Reordering("executions", "desc", False) as reordering:
+            reordering.add(entries())
+            assert sum(len(batch) for batch in reordering.batches(100)) == count
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (peak - begun) / count <= 150

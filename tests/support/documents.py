@@ -1,0 +1,97 @@
+"""The documents, as Markdown has them: code blocks, tables, links, anchors; and what running their code takes."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import re
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+_parse = MarkdownIt("commonmark").enable("table").parse
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block: its language, empty where it names none, its text, and the line of the page where it begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """All code blocks of a page, indented ones included."""
+    found = [token for token in _tokens(page) if token.type in ("fence", "code_block")]
+    return [Block(token.info.strip(), token.content, token.map[0] + 1 if token.map else 0) for token in found]
+
+
+def links(page: Path) -> list[str]:
+    """Targets of all links and images of a page."""
+    found = [token.attrs.get("href") or token.attrs.get("src") for token in _tokens(page)]
+    return [str(target) for target in found if target]
+
+
+def tables(page: Path) -> list[list[list[str]]]:
+    """All tables of a page: rows of cells, as they are written."""
+    found: list[list[list[str]]] = []
+    cell = False
+    for token in _tokens(page):
+        if token.type == "table_open":
+            found.append([])
+        elif token.type == "tr_open":
+            found[-1].append([])
+        elif cell:
+            found[-1][-1].append(token.content)
+        cell = token.type in ("th_open", "td_open")
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = [text.content for token, text in pairwise(_tokens(page)) if token.type == "heading_open"]
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def as_dag_file(text: str, dag_id: str) -> str:
+    """Write operators that stand outside any Dag into one of this id."""
+    values = [node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)]
+    kinds = [value.func.id for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]
+    if not any(kind.endswith(("Operator", "Sensor")) for kind in kinds):
+        return text
+    return (
+        "import datetime as _datetime\n"
+        "from airflow.providers.common.compat.sdk import DAG as _DAG\n"
+        f'with _DAG("{dag_id}", schedule=None, start_date=_datetime.datetime(2026, 1, 1)) as _dag:\n'
+        f"{textwrap.indent(text, '    ')}"
+    )
+
+
+def first_payload(trigger: Any) -> dict[str, Any]:
+    """What a trigger tells first."""
+
+    async def first() -> Any:
+        events = trigger.run()
+        try:
+            return await asyncio.wait_for(anext(events), 30)
+        finally:
+            await events.aclose()
+
+    payload: dict[str, Any] = asyncio.run(first()).payload
+    return payload
+
+
+def _tokens(page: Path) -> Iterator[Token]:
+    for token in _parse(page.read_text()):
+        yield token
+        yield from token.children or ()
