@@ -1,4 +1,4 @@
-"""A pull as a report: one page of HTML with figures and charts, which needs no network."""
+"""Write a report of a pull: one HTML page with figures and charts, which loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ def write_report(
     source: Any, target: Any = None, *, min_executions: int | str = 20, storage_conn_id: str | None = None
 ) -> str:
     """
-    Write a report of what the operator pulled into a Parquet file; needs the extra ``report``.
+    Write a report of a Parquet file that the operator wrote. Needs the extra ``report``.
 
-    Of the rows only the columns and the batch in use are in memory. The same file makes the same report.
+    Only the needed columns of one batch of rows are in memory. The same file always results in the same report.
 
-    :param source: Path or URL of the Parquet file, as ``ObjectStoragePath`` reads it: the ``path`` of the operator's
+    :param source: Path or URL of the Parquet file, as ``ObjectStoragePath`` accepts it: the ``path`` of the operator's
         result.
-    :param target: Path or URL of the report, which ends in ``.html``. It appears whole or not at all, over what was
-        there. None for one beside the source.
-    :param min_executions: The fewest executions for a scenario's error rate to be among the worst; one or more.
+    :param target: Path or URL of the report, which ends in ``.html``; None for the source's name with ``.html``. An
+        existing object is replaced as a whole, or not at all.
+    :param min_executions: Scenarios with fewer executions are not among the worst by error rate; one or more.
     :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
     :return: Path or URL of the report.
-    :raises MakeInputError: An argument is wrong, the file is not one that the operator wrote, or a library is missing.
+    :raises MakeInputError: An argument is not valid, the operator did not write the file, or a library is missing.
     """
-    # Here, so that a Dag file may import this function.
-    from airflow_provider_make.api.query import positive_integer
-    from airflow_provider_make.output.atomic_write import publish_file
-    from airflow_provider_make.output.object_path import find_object, read_location
-    from airflow_provider_make.report.content import find_figures
-    from airflow_provider_make.report.page import write_page
-    from airflow_provider_make.report.source import EXPECTED, read_pull
+    # Imported here, so that a Dag file can import this function without loading heavy libraries.
+    from airflow_provider_make.arguments import parse_positive_integer
+    from airflow_provider_make.output.atomic_write import write_atomically
+    from airflow_provider_make.output.object_path import parse_object_path, resolve_object
+    from airflow_provider_make.report.content import summarize
+    from airflow_provider_make.report.page import render_page
+    from airflow_provider_make.report.source import EXPECTED, open_pull
 
     missing = [name for name in ("jinja2", "matplotlib", "pyarrow") if find_spec(name) is None]
     if missing:
         needs = f"A report needs {' and '.join(missing)}"
         raise MakeInputError(f"{needs}, expected: pip install 'airflow-provider-make[report]'.")
-    least = positive_integer("min_executions", min_executions)
-    pulled = read_location("source", source, f"the path or URL of {EXPECTED}")
-    ending = "a path or URL that ends in .html, or None for one beside the source"
-    beside = f"{pulled.removesuffix('.parquet')}.html"
-    wanted = read_location("target", beside if target is None else target, ending)
-    if not wanted.endswith(".html"):
-        raise MakeInputError.expected("target", target, ending)
-    # Before the source is read, which may take a while.
-    written = find_object("target", wanted, storage_conn_id)
-    found = find_object("source", pulled, storage_conn_id)
+    minimum = parse_positive_integer("min_executions", min_executions)
+    source_path = parse_object_path("source", source, f"the path or URL of {EXPECTED}")
+    default = f"{source_path.removesuffix('.parquet')}.html"
+    expectation = "a path or URL that ends in .html, or None for the source's name with .html"
+    target_path = parse_object_path("target", default if target is None else target, expectation)
+    if not target_path.endswith(".html"):
+        raise MakeInputError.expected("target", target, expectation)
+    # Resolved before the source is read, which may take a while.
+    target_object = resolve_object("target", target_path, storage_conn_id)
+    source_object = resolve_object("source", source_path, storage_conn_id)
     # Airflow's open has no types.
-    with found.open("rb") as file, read_pull(file, pulled) as (summary, rows):  # type: ignore[no-untyped-call]
-        page = write_page(find_figures(summary, rows, least))
+    with source_object.open("rb") as file, open_pull(file, source_path) as pull:  # type: ignore[no-untyped-call]
+        page = render_page(summarize(*pull, minimum))
     with tempfile.TemporaryFile(prefix="make-report-") as spool:
         spool.write(page.encode())
-        publish_file(spool, written.fs, written.path)
-    return str(written)
+        write_atomically(spool, target_object.fs, target_object.path)
+    return str(target_object)

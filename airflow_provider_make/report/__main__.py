@@ -1,4 +1,4 @@
-"""The command ``python -m airflow_provider_make.report``: a report of a Parquet file."""
+"""The command ``python -m airflow_provider_make.report``: write a report of a Parquet file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the command.
 
-    :param arguments: Its arguments; None (default) for those of the process.
-    :return: The exit code: 0, or 1 if there is no report.
+    :param arguments: The command-line arguments; None (default) for those of the process.
+    :return: The exit code: 0, or 1 if no report was written.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -35,17 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_make.report",
-        description="Write a report of what MakeAnalyticsOperator pulled into a Parquet file: one page of HTML.",
+        description="Write a report, one HTML page, of a Parquet file that MakeAnalyticsOperator wrote.",
     )
     parser.add_argument("source", metavar="FILE.parquet", help="path or URL of the file")
     parser.add_argument(
-        "-o", "--output", metavar="FILE.html", help="path or URL of the report (default: beside the file)"
+        "-o", "--output", metavar="FILE.html", help="path or URL of the report (default: the file's name with .html)"
     )
     parser.add_argument(
         "--min-executions",
         default=20,
         metavar="NUMBER",
-        help="fewest executions for an error rate to be among the worst (default: %(default)s)",
+        help="scenarios with fewer executions are not among the worst by error rate (default: %(default)s)",
     )
     parser.add_argument(
         "--storage-conn-id", metavar="ID", help="Airflow connection of the storage (default: the storage's own)"

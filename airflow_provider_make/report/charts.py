@@ -1,4 +1,4 @@
-"""Bars as SVG for a page: drawn by matplotlib, with the page's fonts and colors."""
+"""Draw bar charts with matplotlib, as SVG with the page's fonts and colors."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
-# In pixels of a phone of 360 pixels, less the page's margins: so that text has its size there.
+# The width of a phone of 360 pixels without the page's margins, so that text is not scaled there.
 WIDTH = 328
 _NAME, _LABEL, _BAR = 13.0, 12.0, 12.0
 _ROW = 40.0
-# matplotlib's colors, and the page's that take their place: those change in the dark.
+# matplotlib's colors, and the page's variables that replace them: those change in dark mode.
 _COLORS = {"#6d00cc": "var(--accent)", "#9aa0a6": "var(--other)", "#202124": "currentColor", "#5f6368": "var(--faint)"}
 _COLOR, _SIZE = re.compile("fill: (#[0-9a-f]{6})"), re.compile("[0-9.]+px")
-_NARROW, _BROAD = frozenset(" !'(),-./:;I[]fijlrt|"), frozenset("%@MWmw")
+_NARROW, _WIDE = frozenset(" !'(),-./:;I[]fijlrt|"), frozenset("%@MWmw")
 _ACCENT, _OTHER, _INK, _FAINT = _COLORS
 
 
@@ -27,16 +27,16 @@ class Bar:
     """
     A bar of a chart.
 
-    :param name: What stands above it; cut where it is too long.
-    :param size: How long it is, zero or more, compared with the others.
-    :param label: What stands behind it.
-    :param aside: Whether it is not one of the things compared, such as the sum of all further ones.
+    :param name: Text above the bar; truncated if it is too long.
+    :param size: Length relative to the other bars, zero or more.
+    :param label: Text after the bar.
+    :param muted: Whether it is grey, because it is not one of the things compared, such as the sum of all others.
     """
 
     name: str
     size: float
     label: str
-    aside: bool = False
+    muted: bool = False
 
 
 def draw_bars(bars: Sequence[Bar]) -> str:
@@ -44,16 +44,16 @@ def draw_bars(bars: Sequence[Bar]) -> str:
     Draw horizontal bars.
 
     :param bars: At least one, from top to bottom.
-    :return: An ``svg`` element to be set into HTML. The same bars give the same text.
+    :return: An ``svg`` element to embed in HTML. The same bars always result in the same text.
     """
     import matplotlib.style
     from matplotlib.figure import Figure
 
     height = _ROW * len(bars)
     largest = max(bar.size for bar in bars) or 1
-    # Digits are not wider than 0.6 em.
+    # Digits are at most 0.6 em wide.
     longest = WIDTH - 6 - max(len(bar.label) for bar in bars) * 0.6 * _LABEL
-    # Whatever the user's own settings are.
+    # Independent of the user's own settings.
     with matplotlib.style.context({"svg.fonttype": "none"}, after_reset=True):
         figure = Figure(figsize=(WIDTH / 72, height / 72), frameon=False)
         axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
@@ -62,22 +62,22 @@ def draw_bars(bars: Sequence[Bar]) -> str:
             top = number * _ROW
             middle = top + 25
             length = max(1.0, longest * (bar.size / largest))
-            axes.barh(middle, length, height=_BAR, color=_OTHER if bar.aside else _ACCENT, clip_on=False)
-            # Names have no formulas.
+            axes.barh(middle, length, height=_BAR, color=_OTHER if bar.muted else _ACCENT, clip_on=False)
+            # A $ in a name does not begin a formula.
             text: dict[str, Any] = {"parse_math": False, "va": "baseline"}
-            axes.text(0, top + 14, cut(bar.name, WIDTH / _NAME), fontsize=_NAME, color=_INK, **text)
+            axes.text(0, top + 14, truncate(bar.name, WIDTH / _NAME), fontsize=_NAME, color=_INK, **text)
             axes.text(length + 6, middle + 4.3, bar.label, fontsize=_LABEL, color=_FAINT, **text)
         out = io.StringIO()
         with warnings.catch_warnings():
-            # The browser's fonts have the characters that matplotlib's lacks.
+            # Browsers have fonts with the characters that matplotlib's font lacks.
             warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
             figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return _inline(out.getvalue())
+    return _embeddable(out.getvalue())
 
 
-def cut(text: str, width: float) -> str:
+def truncate(text: str, width: float) -> str:
     """
-    Cut what is too long for a line, whichever font the reader has.
+    Truncate text that is too long for a line, whichever font the reader has.
 
     :param text: Any text.
     :param width: The length of the line, in em.
@@ -94,28 +94,28 @@ def cut(text: str, width: float) -> str:
 
 
 def _em(character: str) -> float:
-    # As wide as in the wider ones of common fonts.
+    # The width in the wider ones of common fonts.
     if unicodedata.category(character) in ("Mn", "Me", "Cf"):
         return 0.0
     if unicodedata.east_asian_width(character) in ("W", "F"):
         return 1.1
     if character in _NARROW:
         return 0.36
-    return 0.95 if character in _BROAD else 0.75 if character.isupper() else 0.58
+    return 0.95 if character in _WIDE else 0.75 if character.isupper() else 0.58
 
 
-def _inline(drawn: str) -> str:
-    svg = ElementTree.fromstring(drawn)
+def _embeddable(document: str) -> str:
+    svg = ElementTree.fromstring(document)
     for definitions in svg.findall("{*}defs"):
-        # It would be style of the whole page.
+        # Their styles would apply to the whole page.
         svg.remove(definitions)
     for element in svg.iter():
         element.tag = element.tag.partition("}")[2]
         for attribute in ("id", "width", "height", "version", "transform"):
-            # Ids would be there once for each chart of the page.
+            # An id would be repeated in each chart of the page.
             element.attrib.pop(attribute, None)
         if style := element.attrib.pop("style", ""):
-            # Without its font: the page's takes its place.
+            # Without the font, so that the page's applies.
             parts = [f"fill: {_COLORS[color]}" for color in _COLOR.findall(style)]
             parts += [f"font-size: {size}" for size in _SIZE.findall(style)]
             element.set("style", "; ".join(parts))

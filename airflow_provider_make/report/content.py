@@ -1,4 +1,4 @@
-"""What a report says: the figures that it takes from the rows of a pull, and from its summary."""
+"""The content of a report: figures from the rows of a pull, and its summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 if TYPE_CHECKING:
     import pyarrow
 
-# The columns that a report reads.
+# The columns that a report uses.
 COLUMNS = (
     "scenario_id",
     "name",
@@ -28,14 +28,14 @@ COLUMNS = (
     "error_rate",
     "extracted_at",
 )
-# Scenarios, or teams, of a chart.
-MOST = 10
+# Maximum scenarios, or teams, in a chart.
+MAX_BARS = 10
 _BY_ERROR_RATE = (("error_rate", "descending"), ("errors", "descending"), ("scenario_id", "ascending"))
 _BY_ERRORS = (("errors", "descending"), ("error_rate", "descending"), ("scenario_id", "ascending"))
 
 
 class Totals(Struct, frozen=True):
-    """The organization's figures, as a pull's summary has them; None where absent or not calculable."""
+    """The organization's figures in a pull's summary; None if absent or not calculable."""
 
     executions: int | None = None
     operations: int | None = None
@@ -50,7 +50,7 @@ class Totals(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
-    """What a Parquet file keeps of its pull's summary, as far as a report tells it."""
+    """The part of a pull's summary, in the Parquet file's metadata, that a report uses."""
 
     organization_id: int
     zone: str
@@ -62,7 +62,7 @@ class Summary(Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario and its figures, as its row has them."""
+    """A scenario's row, with the columns that a report shows."""
 
     scenario_id: int
     name: str | None
@@ -78,7 +78,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Team:
-    """What a team's scenarios took."""
+    """A team, and the credits that its scenarios used."""
 
     team_id: int | None
     name: str | None
@@ -86,19 +86,19 @@ class Team:
 
 
 @dataclass(frozen=True)
-class Report:
+class Content:
     """
-    What a report says.
+    The content of a report.
 
     :param summary: The pull's summary.
-    :param extracted_at: When the pull began; None where it found no scenario.
-    :param min_executions: The fewest executions for an error rate to be among the worst.
-    :param statuses: Number of scenarios by status, the most first; None is a status that is absent.
-    :param by_error_rate: At most ``MOST`` scenarios with errors and enough executions, the worst rate first.
-    :param by_errors: At most ``MOST`` scenarios with errors, the most errors first.
-    :param teams: At most ``MOST`` teams, the most credits first.
-    :param further_teams: How many teams there are beside.
-    :param further_centicredits: What the further teams took together.
+    :param extracted_at: When the pull began; None if it found no scenario.
+    :param min_executions: Scenarios with fewer executions are not in ``by_error_rate``.
+    :param statuses: Number of scenarios by status, the most frequent first; None is an absent status.
+    :param by_error_rate: At most ``MAX_BARS`` scenarios with errors and enough executions, the worst rate first.
+    :param by_errors: At most ``MAX_BARS`` scenarios with errors, the most errors first.
+    :param teams: At most ``MAX_BARS`` teams, the most credits first.
+    :param other_teams: The number of teams not in ``teams``.
+    :param other_centicredits: The sum of the other teams.
     """
 
     summary: Summary
@@ -108,25 +108,25 @@ class Report:
     by_error_rate: tuple[Scenario, ...]
     by_errors: tuple[Scenario, ...]
     teams: tuple[Team, ...]
-    further_teams: int
-    further_centicredits: int
+    other_teams: int
+    other_centicredits: int
 
 
-def find_figures(summary: Summary, batches: Iterable[pyarrow.RecordBatch], min_executions: int) -> Report:
+def summarize(summary: Summary, batches: Iterable[pyarrow.RecordBatch], min_executions: int) -> Content:
     """
-    Go once through the rows of a pull.
+    Calculate a report's content in one pass over the rows of a pull.
 
     :param summary: The pull's summary.
-    :param batches: The rows, with ``COLUMNS``; one batch at a time is held in memory.
-    :param min_executions: The fewest executions for an error rate to be among the worst.
-    :return: What is to be said about them.
+    :param batches: The rows, with ``COLUMNS``; one batch at a time is in memory.
+    :param min_executions: Scenarios with fewer executions are not among the worst by error rate.
+    :return: The content.
     """
     import pyarrow
     import pyarrow.compute as pc
 
-    failed = pc.field("errors") > 0
-    failed_often = (pc.field("error_rate") > 0) & (pc.field("executions") >= min_executions)
-    # Of the batches so far.
+    has_errors = pc.field("errors") > 0
+    has_error_rate = (pc.field("error_rate") > 0) & (pc.field("executions") >= min_executions)
+    # Results of the batches so far: a table each, or none.
     by_error_rate: list[pyarrow.Table] = []
     by_errors: list[pyarrow.Table] = []
     teams: list[pyarrow.Table] = []
@@ -134,60 +134,58 @@ def find_figures(summary: Summary, batches: Iterable[pyarrow.RecordBatch], min_e
     extracted_at: datetime | None = None
     for batch in batches:
         rows = pyarrow.Table.from_batches([batch])
-        by_error_rate = [_first(pyarrow.concat_tables([*by_error_rate, rows.filter(failed_often)]), _BY_ERROR_RATE)]
-        by_errors = [_first(pyarrow.concat_tables([*by_errors, rows.filter(failed)]), _BY_ERRORS)]
-        teams = [_add_up(pyarrow.concat_tables([*teams, _credits(rows)]))]
-        for found in pc.value_counts(batch["status"]).to_pylist():
-            statuses[found["values"]] += found["counts"]
+        by_error_rate = [_top(pyarrow.concat_tables([*by_error_rate, rows.filter(has_error_rate)]), _BY_ERROR_RATE)]
+        by_errors = [_top(pyarrow.concat_tables([*by_errors, rows.filter(has_errors)]), _BY_ERRORS)]
+        teams = [_sum_by_team(pyarrow.concat_tables([*teams, _credits(rows)]))]
+        for status in pc.value_counts(batch["status"]).to_pylist():
+            statuses[status["values"]] += status["counts"]
         if extracted_at is None and len(batch):
             extracted_at = batch["extracted_at"][0].as_py()
-    in_order = _teams(teams)
-    return Report(
+    sorted_teams = _to_teams(teams)
+    return Content(
         summary=summary,
         extracted_at=extracted_at,
         min_executions=min_executions,
         statuses=tuple(sorted(statuses.items(), key=lambda item: (-item[1], item[0] or ""))),
-        by_error_rate=_scenarios(by_error_rate),
-        by_errors=_scenarios(by_errors),
-        teams=tuple(in_order[:MOST]),
-        further_teams=len(in_order[MOST:]),
-        further_centicredits=sum(team.centicredits for team in in_order[MOST:]),
+        by_error_rate=_to_scenarios(by_error_rate),
+        by_errors=_to_scenarios(by_errors),
+        teams=tuple(sorted_teams[:MAX_BARS]),
+        other_teams=len(sorted_teams[MAX_BARS:]),
+        other_centicredits=sum(team.centicredits for team in sorted_teams[MAX_BARS:]),
     )
 
 
-def _first(rows: pyarrow.Table, order: Sequence[tuple[str, str]]) -> pyarrow.Table:
+def _top(rows: pyarrow.Table, order: Sequence[tuple[str, str]]) -> pyarrow.Table:
     import pyarrow.compute as pc
 
-    # The ids in the order leave no ties. And it is a copy, where a slice would keep the whole batch in memory.
-    return rows.take(pc.select_k_unstable(rows, k=MOST, sort_keys=order))
+    # An unstable sort is enough, as ids break ties. take() copies; a slice would keep the whole batch in memory.
+    return rows.take(pc.select_k_unstable(rows, k=MAX_BARS, sort_keys=order))
 
 
 def _credits(rows: pyarrow.Table) -> pyarrow.Table:
     import pyarrow
 
-    # Sums of a decimal128 may overflow, and nobody is told.
+    # Sums of a decimal128 may overflow without an error.
     wide = rows["centicredits"].cast(pyarrow.decimal256(76, 0))
     return pyarrow.table({"team_id": rows["team_id"], "team_name": rows["team_name"], "centicredits": wide})
 
 
-def _add_up(credits: pyarrow.Table) -> pyarrow.Table:
-    import pyarrow
-
-    sums = credits.group_by(["team_id", "team_name"]).aggregate([("centicredits", "sum")])
-    names = {"team_id": "team_id", "team_name": "team_name", "centicredits": "centicredits_sum"}
-    return pyarrow.table({name: sums[found] for name, found in names.items()})
+def _sum_by_team(credits: pyarrow.Table) -> pyarrow.Table:
+    team = ["team_id", "team_name"]
+    sums = credits.group_by(team).aggregate([("centicredits", "sum")])
+    return sums.select([*team, "centicredits_sum"]).rename_columns([*team, "centicredits"])
 
 
-def _teams(sums: Iterable[pyarrow.Table]) -> list[Team]:
-    found = [row for table in sums for row in table.to_pylist() if row["centicredits"] is not None]
-    teams = [Team(row["team_id"], row["team_name"], int(row["centicredits"])) for row in found]
+def _to_teams(sums: Iterable[pyarrow.Table]) -> list[Team]:
+    rows = [row for table in sums for row in table.to_pylist() if row["centicredits"] is not None]
+    teams = [Team(row["team_id"], row["team_name"], int(row["centicredits"])) for row in rows]
     return sorted(teams, key=lambda team: (-team.centicredits, team.name or "", team.team_id or 0))
 
 
-def _scenarios(rows: Iterable[pyarrow.Table]) -> tuple[Scenario, ...]:
-    found = [row for table in rows for row in table.drop_columns(["extracted_at"]).to_pylist()]
-    return tuple(Scenario(**{**row, "centicredits": _whole(row["centicredits"])}) for row in found)
+def _to_scenarios(tables: Iterable[pyarrow.Table]) -> tuple[Scenario, ...]:
+    rows = [row for table in tables for row in table.drop_columns(["extracted_at"]).to_pylist()]
+    return tuple(Scenario(**{**row, "centicredits": _to_int(row["centicredits"])}) for row in rows)
 
 
-def _whole(value: Decimal | None) -> int | None:
+def _to_int(value: Decimal | None) -> int | None:
     return None if value is None else int(value)

@@ -1,4 +1,4 @@
-"""How numbers, times and names are written in a report."""
+"""Format numbers, times and names for a report."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from decimal import Decimal
 
 from airflow_provider_make.report.content import Scenario
 
-ABSENT = "–"
+_ABSENT = "–"
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-# What HTML does not allow, not even escaped, beside spaces.
+# Characters, other than spaces, that HTML does not allow, not even escaped.
 _NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def whole(value: int | None) -> str:
     """
-    Write a count.
+    Format a count.
 
     :param value: The count, or None.
     :return: Digits in groups of three.
     """
-    return ABSENT if value is None else f"{value:,}"
+    return _ABSENT if value is None else f"{value:,}"
 
 
 def credits(centicredits: int | None) -> str:
     """
-    Write credits, every digit of them.
+    Format credits with every digit.
 
     :param centicredits: Hundredths of credits, zero or more, or None.
     :return: Digits in groups of three, and two decimals.
     """
-    return ABSENT if centicredits is None else f"{centicredits // 100:,}.{centicredits % 100:02}"
+    return _ABSENT if centicredits is None else f"{centicredits // 100:,}.{centicredits % 100:02}"
 
 
 def short_credits(centicredits: int) -> str:
     """
-    Write credits so that they fit beside a bar.
+    Format credits so that they fit next to a bar.
 
     :param centicredits: Hundredths of credits, zero or more.
-    :return: As ``credits`` does; from a million billions on as a power of ten.
+    :return: The same as ``credits``; from 10¹⁵ credits on a power of ten.
     """
     if centicredits < 10**17:
         return credits(centicredits)
@@ -49,13 +49,13 @@ def short_credits(centicredits: int) -> str:
 
 def percent(rate: float | None) -> str:
     """
-    Write a rate.
+    Format a rate.
 
     :param rate: A percentage, or None.
-    :return: Two decimals; what would be rounded to nothing is said to be less than the least.
+    :return: Two decimals; "< 0.01 %" for a rate above zero that would be rounded to zero.
     """
     if rate is None:
-        return ABSENT
+        return _ABSENT
     if 0 < rate < 0.005:
         return "< 0.01 %"
     return f"{rate:,.2f} %" if abs(rate) < 1e9 else f"{rate:.2e} %"
@@ -63,10 +63,10 @@ def percent(rate: float | None) -> str:
 
 def change(rate: float | None) -> str:
     """
-    Write by how much a figure changed.
+    Format the change of a figure.
 
     :param rate: A percentage, or None.
-    :return: With its sign.
+    :return: The percentage with its sign, or words.
     """
     if rate is None:
         return "no earlier figures"
@@ -77,7 +77,7 @@ def change(rate: float | None) -> str:
 
 def moment(time: datetime) -> str:
     """
-    Write a time for people.
+    Format a time for people.
 
     :param time: An aware time.
     :return: Date and time of day in UTC, to the minute.
@@ -85,42 +85,42 @@ def moment(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def plain(text: str) -> str:
+def single_line(text: str) -> str:
     """
-    Make text of any content a line that HTML and SVG may have.
+    Convert text to one line that is valid in HTML and SVG.
 
     :param text: Any text.
-    :return: It, with single spaces, and a replacement character for each control character.
+    :return: The text with single spaces, and with a replacement character for each control character.
     """
     return _NOT_IN_HTML.sub("\ufffd", " ".join(text.split()))
 
 
 def scenario_name(scenario: Scenario) -> str:
     """
-    Name a scenario.
+    Return the name of a scenario.
 
     :param scenario: The scenario.
-    :return: Its name, as a line; by its id where it has none.
+    :return: Its name, in one line; if it has none, its id.
     """
-    return plain(scenario.name or "") or f"Scenario {scenario.scenario_id}"
+    return single_line(scenario.name or "") or f"Scenario {scenario.scenario_id}"
 
 
 def team_name(team_id: int | None, name: str | None) -> str:
     """
-    Name a team.
+    Return the name of a team.
 
     :param team_id: Its id, or None.
     :param name: Its name, or None.
-    :return: Its name, as a line; by its id where it has none.
+    :return: Its name, in one line; if it has none, its id.
     """
-    return plain(name or "") or ("no team" if team_id is None else f"Team {team_id}")
+    return single_line(name or "") or ("no team" if team_id is None else f"Team {team_id}")
 
 
 def status_name(status: str | None) -> str:
     """
-    Name a status.
+    Return the name of a status.
 
     :param status: The status, or None.
-    :return: It, as a line.
+    :return: The status, in one line.
     """
-    return plain(status or "") or "without a status"
+    return single_line(status or "") or "without a status"

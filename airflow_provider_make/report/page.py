@@ -1,4 +1,4 @@
-"""The report as a page of HTML that needs nothing else."""
+"""Render a report as a self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.report.charts import Bar, draw_bars
-from airflow_provider_make.report.content import Report, Totals
+from airflow_provider_make.report.content import Content, Totals
 from airflow_provider_make.report.formatting import (
     change,
     credits,
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def write_page(report: Report) -> str:
+def render_page(content: Content) -> str:
     """
-    Write the page.
+    Render the page.
 
-    :param report: What it says.
-    :return: HTML without scripts and without references; the same report gives the same text.
+    :param content: The content of the report.
+    :return: HTML without scripts and without links; the same content always results in the same text.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -47,14 +47,14 @@ def write_page(report: Report) -> str:
         whole=whole, credits=credits, percent=percent, moment=moment, iso=iso, status=status_name
     )
     environment.globals.update(scenario_name=scenario_name, team_name=team_name)
-    scenarios = {scenario.scenario_id: scenario for scenario in (*report.by_error_rate, *report.by_errors)}
+    scenarios = {scenario.scenario_id: scenario for scenario in (*content.by_error_rate, *content.by_errors)}
     return environment.get_template("page.html").render(
-        report=report,
-        summary=report.summary,
-        totals=_totals(report.summary.total),
-        charts=_charts(report),
+        content=content,
+        summary=content.summary,
+        totals=_totals(content.summary.total),
+        charts=_charts(content),
         scenarios=sorted(scenarios.values(), key=lambda one: (-(one.errors or 0), -(one.error_rate or 0))),
-        statuses=[status for status, _ in report.statuses],
+        statuses=[status for status, _ in content.statuses],
     )
 
 
@@ -63,8 +63,8 @@ class _Total:
     label: str
     value: str
     change: str
-    # Of the change: worse, better or neither.
-    judgement: str
+    # The CSS class of the change: worse, better or empty.
+    trend: str
 
 
 def _totals(total: Totals) -> list[_Total]:
@@ -79,9 +79,9 @@ def _totals(total: Totals) -> list[_Total]:
 
 
 def _total(label: str, value: str, rate: float | None, more_is_worse: bool = False) -> _Total:
-    told = change(rate)
-    judgement = {"+": "worse", "−": "better"}.get(told[0], "") if more_is_worse else ""
-    return _Total(label, value, told, judgement)
+    text = change(rate)
+    trend = {"+": "worse", "−": "better"}.get(text[0], "") if more_is_worse else ""
+    return _Total(label, value, text, trend)
 
 
 @dataclass(frozen=True)
@@ -89,41 +89,31 @@ class _Chart:
     title: str
     note: str
     svg: Markup | None
-    # What is said where there is nothing to draw.
-    without: str
+    # The text if there is nothing to draw.
+    placeholder: str
 
 
-def _charts(report: Report) -> list[_Chart]:
-    rates = [Bar(scenario_name(one), one.error_rate or 0.0, percent(one.error_rate)) for one in report.by_error_rate]
-    errors = [Bar(scenario_name(one), one.errors or 0, whole(one.errors)) for one in report.by_errors]
-    least = "1 execution" if report.min_executions == 1 else f"{report.min_executions:,} executions"
-    teams = "The largest, and all others together." if report.further_teams else "Of all teams."
+def _charts(content: Content) -> list[_Chart]:
+    rates = [Bar(scenario_name(one), one.error_rate or 0.0, percent(one.error_rate)) for one in content.by_error_rate]
+    errors = [Bar(scenario_name(one), one.errors or 0, whole(one.errors)) for one in content.by_errors]
+    minimum = "1 execution" if content.min_executions == 1 else f"{content.min_executions:,} executions"
+    teams = "The largest, and all others together." if content.other_teams else "Of all teams."
+    without = "None of them had errors."
     return [
-        _Chart(
-            "Worst scenarios by error rate",
-            f"Of those with at least {least}.",
-            _draw(rates),
-            "None of them had errors.",
-        ),
-        _Chart(
-            "Worst scenarios by errors",
-            "Of all scenarios.",
-            _draw(errors),
-            "None of them had errors.",
-        ),
-        _Chart("Credits by team", teams, _draw(_team_bars(report)), "No team took any."),
+        _Chart("Worst scenarios by error rate", f"Of those with at least {minimum}.", _draw(rates), without),
+        _Chart("Worst scenarios by errors", "Of all scenarios.", _draw(errors), without),
+        _Chart("Credits by team", teams, _draw(_team_bars(content)), "No team used any credits."),
     ]
 
 
-def _team_bars(report: Report) -> list[Bar]:
+def _team_bars(content: Content) -> list[Bar]:
     bars = [
         Bar(team_name(team.team_id, team.name), team.centicredits, short_credits(team.centicredits))
-        for team in report.teams
+        for team in content.teams
     ]
-    if report.further_teams:
-        name = "1 other team" if report.further_teams == 1 else f"{report.further_teams:,} other teams"
-        together = report.further_centicredits
-        bars.append(Bar(name, together, short_credits(together), aside=True))
+    if content.other_teams:
+        name = "1 other team" if content.other_teams == 1 else f"{content.other_teams:,} other teams"
+        bars.append(Bar(name, content.other_centicredits, short_credits(content.other_centicredits), muted=True))
     return bars
 
 

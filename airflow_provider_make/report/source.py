@@ -1,4 +1,4 @@
-"""What a report is made of: a Parquet file that the operator wrote."""
+"""Open the source of a report: a Parquet file that the operator wrote."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 EXPECTED = "a Parquet file that MakeAnalyticsOperator wrote"
-# Rows in memory; with fewer it takes longer.
-BATCH = 16_384
+# Rows in memory at a time; smaller batches are slower.
+BATCH_SIZE = 16_384
 
 
 @contextmanager
-def read_pull(file: IO[bytes], source: str) -> Iterator[tuple[Summary, Iterator[pyarrow.RecordBatch]]]:
+def open_pull(file: IO[bytes], source: str) -> Iterator[tuple[Summary, Iterator[pyarrow.RecordBatch]]]:
     """
-    Read the Parquet file of a pull.
+    Open the Parquet file of a pull.
 
-    :param file: The file, to be read at any place.
+    :param file: The file, seekable.
     :param source: Its URL or path, for errors.
-    :return: A context manager that gives the summary, and the rows in batches of ``COLUMNS``, read when asked for.
-    :raises MakeInputError: The file is not one that the operator wrote.
+    :return: A context manager for the summary, and for an iterator that reads the rows in batches of ``COLUMNS``.
+    :raises MakeInputError: The operator did not write the file.
     """
     import pyarrow
     from pyarrow.parquet import ParquetFile
@@ -37,32 +37,32 @@ def read_pull(file: IO[bytes], source: str) -> Iterator[tuple[Summary, Iterator[
     try:
         parquet = ParquetFile(file)
     except pyarrow.ArrowInvalid as error:
-        raise _wrong(source, f"it is no Parquet file ({error})") from None
+        raise _not_a_pull(source, f"this is not a Parquet file ({error})") from None
     with parquet:
         _check_columns(parquet, source)
-        # Threads would be no faster, and take more memory.
-        yield _summary(parquet, source), parquet.iter_batches(BATCH, columns=list(COLUMNS), use_threads=False)
+        summary = _parse_summary(parquet, source)
+        # Threads would not be faster, and would use more memory.
+        yield summary, parquet.iter_batches(BATCH_SIZE, columns=list(COLUMNS), use_threads=False)
 
 
 def _check_columns(parquet: ParquetFile, source: str) -> None:
-    promised, found = parquet_schema(), parquet.schema_arrow
+    expected, actual = parquet_schema(), parquet.schema_arrow
     for column in COLUMNS:
-        if found.names.count(column) != 1:
-            raise _wrong(source, f"it has no column {column}")
-        if found.field(column).type != promised.field(column).type:
-            kinds = f"{found.field(column).type}, not {promised.field(column).type}"
-            raise _wrong(source, f"its column {column} is {kinds}")
+        if actual.names.count(column) != 1:
+            raise _not_a_pull(source, f"this file has no column {column}")
+        if (actual_type := actual.field(column).type) != (expected_type := expected.field(column).type):
+            raise _not_a_pull(source, f"its column {column} is {actual_type}, not {expected_type}")
 
 
-def _summary(parquet: ParquetFile, source: str) -> Summary:
-    kept = (parquet.metadata.metadata or {}).get(b"make_analytics")
-    if kept is None:
-        raise _wrong(source, "its metadata has no make_analytics")
+def _parse_summary(parquet: ParquetFile, source: str) -> Summary:
+    summary = (parquet.metadata.metadata or {}).get(b"make_analytics")
+    if summary is None:
+        raise _not_a_pull(source, "its metadata has no make_analytics")
     try:
-        return msgspec.json.decode(kept, type=Summary)
+        return msgspec.json.decode(summary, type=Summary)
     except msgspec.MsgspecError as error:
-        raise _wrong(source, f"its metadata under make_analytics is another ({error})") from None
+        raise _not_a_pull(source, f"its metadata make_analytics is not valid ({error})") from None
 
 
-def _wrong(source: str, problem: str) -> MakeInputError:
+def _not_a_pull(source: str, problem: str) -> MakeInputError:
     return MakeInputError.expected("source", source, f"{EXPECTED}, but {problem}")

@@ -1,4 +1,4 @@
-"""A stand-in for Make's analytics endpoint, for users without an account at hand and for tests of Dags."""
+"""A local HTTP server that imitates Make's analytics endpoint, for tests of Dags and for users without an account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command ``python -m airflow_provider_make.sandbox``: a sandbox in the foreground."""
+"""The command ``python -m airflow_provider_make.sandbox``: run a sandbox in the foreground."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     Run the command.
 
-    :param arguments: Its arguments; ``None`` (default) for those of the process.
-    :return: The exit code: 0 after SIGINT or SIGTERM, 1 if it can't listen.
+    :param arguments: The command-line arguments; ``None`` (default) for those of the process.
+    :return: The exit code: 0 after SIGINT or SIGTERM, 1 if the sandbox can't listen.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
-    first, *further = options.organization or [1]
+    first, *others = options.organization or [1]
     try:
         sandbox = Sandbox(
             organization_id=first,
             scenarios=options.scenarios,
-            organizations=dict.fromkeys(further, options.scenarios),
+            organizations=dict.fromkeys(others, options.scenarios),
             seed=options.seed,
             token=options.token,
             latency=options.latency,
@@ -57,19 +57,19 @@ def _serve(sandbox: Sandbox) -> None:
     def stop(number: int, frame: FrameType | None) -> None:
         stopped.set()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with sandbox:
-            _announce(sandbox)
-            # Without a timeout a signal would not end the wait on Windows.
+            _print_usage(sandbox)
+            # Without a timeout, a signal would not end the wait on Windows.
             while not stopped.wait(0.5):
                 pass
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _announce(sandbox: Sandbox) -> None:
+def _print_usage(sandbox: Sandbox) -> None:
     organization = sandbox.organization()
     url = f"{sandbox.base_url}/analytics/{organization.organization_id}?pg[limit]=2"
     print(
@@ -81,7 +81,7 @@ def _announce(sandbox: Sandbox) -> None:
     )
 
 
-def _fault(text: str) -> Fault:
+def _parse_fault(text: str) -> Fault:
     try:
         return Fault.parse(text)
     except ValueError as error:
@@ -91,61 +91,58 @@ def _fault(text: str) -> Fault:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_make.sandbox",
-        description="A stand-in for Make's analytics endpoint. Stops on Ctrl-C.",
+        description="Run a local server that imitates Make's analytics endpoint. Ctrl-C stops it.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=8080, help="port to listen on, 0 picks a free one (default: %(default)s)"
+        "--port", type=int, default=8080, help="port to listen on; 0 picks a free one (default: %(default)s)"
     )
     parser.add_argument(
         "--organization",
         type=int,
         action="append",
         metavar="ID",
-        help="id of an organization; may be given several times (default: 1)",
+        help="id of an organization; repeat the option for several (default: 1)",
     )
     parser.add_argument(
-        "--scenarios", type=int, default=250, help="scenarios of each organization (default: %(default)s)"
+        "--scenarios", type=int, default=250, help="number of scenarios per organization (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="any integer; the same gives the same data (default: %(default)s)"
+        "--seed", type=int, default=0, help="any integer; the same seed generates the same data (default: %(default)s)"
     )
-    parser.add_argument("--token", default="sandbox-token", help="API token it takes (default: %(default)s)")
+    parser.add_argument("--token", default="sandbox-token", help="accepted API token (default: %(default)s)")
     parser.add_argument(
-        "--latency",
-        type=float,
-        default=0.0,
-        help="seconds before each answer (default: %(default)s)",
+        "--latency", type=float, default=0.0, help="seconds before each response (default: %(default)s)"
     )
-    parser.add_argument("--page-cap", type=int, help="longest page it gives, in entries (default: no cap)")
+    parser.add_argument("--page-cap", type=int, help="maximum entries per page (default: no cap)")
     parser.add_argument(
         "--shuffle-ties",
         action="store_true",
-        help="give entries with equal sort keys in a new order at each request (default: by id)",
+        help="return entries with equal sort keys in a new order at each request (default: by id)",
     )
     parser.add_argument(
         "--absent-first",
         action="store_true",
-        help="give entries without a value for the sort key first (default: last)",
+        help="return entries without a value for the sort key first (default: last)",
     )
     parser.add_argument(
         "--requests-per-minute",
         type=int,
-        help="requests an organization may make in 60 seconds; one more gets a 429 (default: no limit)",
+        help="requests allowed per organization in 60 seconds; any more get a 429 (default: no limit)",
     )
     parser.add_argument(
         "--fault-rate",
         type=float,
         default=0.0,
-        help="share of requests with a random fault a client can get over, 0 to 1 (default: %(default)s)",
+        help="share of requests with a random fault that a retry can fix, 0 to 1 (default: %(default)s)",
     )
     parser.add_argument(
         "--fault",
-        type=_fault,
+        type=_parse_fault,
         action="append",
         default=[],
         metavar="FAULT",
-        help="fault for the first request, given again for the second, and so on: 429, 429:2 (Retry-After), "
+        help="fault for the first request; repeat the option for the second, and so on: 429, 429:2 (Retry-After), "
         "500 to 599, 503:2, stall:5 (seconds), 401, 403, reset, truncate, html, empty, shape, redirect",
     )
     return parser

@@ -1,4 +1,4 @@
-"""Deterministic scenarios of an organization, and their figures in any time frame."""
+"""Generate an organization's scenarios, and their statistics in any time frame, the same on every machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 from math import cos, floor, pi, sin
 from typing import NamedTuple
 
-# More than two years, the oldest frame a client may ask for and its preceding one, before any present.
+# More than two years ago: early enough for the oldest frame that a client may request, and for the one before it.
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
 _ACTIVITIES = (
@@ -39,15 +39,15 @@ class Scenario:
     A scenario of an organization, and how it runs.
 
     :param id: Unique in the organization, positive.
-    :param imt_id: The ``imtId`` of an answer.
-    :param name: Unique in the organization; some hold quotes, commas or characters beyond ASCII.
+    :param imt_id: The ``imtId`` in responses.
+    :param name: Unique in the organization; some contain quotes, commas or non-ASCII characters.
     :param status: ``active``, ``inactive`` or ``invalid``.
     :param team_id: The team it belongs to.
     :param team_name: The name of that team.
-    :param folder_id: The folder it lies in, ``None`` outside any folder. An answer does not show it.
-    :param executions_per_hour: Mean number of executions an hour, 0.0 for a scenario that never runs.
-    :param operations_per_execution: Mean number of operations of an execution, at least 1.25.
-    :param centicredits_per_execution: Mean number of centicredits of an execution.
+    :param folder_id: The folder it is in, ``None`` for no folder. Responses do not contain it.
+    :param executions_per_hour: Mean number of executions per hour, 0.0 for a scenario that never runs.
+    :param operations_per_execution: Mean number of operations per execution, at least 1.25.
+    :param centicredits_per_execution: Mean number of centicredits per execution.
     :param error_share: Mean share of executions that fail, 0.0 to 0.75.
     :param busiest_hour: Hour of the day (UTC, 0 to 23) with the most executions.
     """
@@ -67,7 +67,7 @@ class Scenario:
 
 
 class Counts(NamedTuple):
-    """What scenarios did in a time frame."""
+    """Counts of a scenario, or of several, in a time frame."""
 
     executions: int
     operations: int
@@ -75,11 +75,11 @@ class Counts(NamedTuple):
     errors: int
 
 
-NOTHING = Counts(0, 0, 0, 0)
+ZERO_COUNTS = Counts(0, 0, 0, 0)
 
 
-class Figures(NamedTuple):
-    """Counts with the rates and changes made of them, in percent; ``None`` where not calculable."""
+class Statistics(NamedTuple):
+    """Counts, and the rates and changes calculated from them, in percent; ``None`` if not calculable."""
 
     executions: int
     operations: int
@@ -95,15 +95,15 @@ class Figures(NamedTuple):
 
 def generate_scenarios(organization_id: int, seed: int) -> Iterator[Scenario]:
     """
-    Yield the scenarios of an organization without end, so that a larger organization begins like a smaller.
+    Yield an organization's scenarios without end, so that a larger organization begins with those of a smaller one.
 
-    :param organization_id: The organization; each has scenarios of its own.
-    :param seed: Any integer; the same one gives the same scenarios on every machine.
+    :param organization_id: The organization; each has different scenarios.
+    :param seed: Any integer; the same seed yields the same scenarios on every machine.
     :return: Scenarios in the order of their ids.
     """
     choice = random.Random(f"scenarios/{organization_id}/{seed}")
     uniform = choice.random
-    # A weighted choice() for each scenario would take half of the time to generate 100,000 of them.
+    # A weighted choice() for each scenario would double the time to generate 100,000 of them.
     activities = choice.choices(_ACTIVITIES, _ACTIVITY_WEIGHTS, k=1009)
     teams = choice.choices(range(len(_TEAMS)), _TEAM_WEIGHTS, k=1013)
     statuses = choice.choices(_STATUSES, _STATUS_WEIGHTS, k=1019)
@@ -115,7 +115,7 @@ def generate_scenarios(organization_id: int, seed: int) -> Iterator[Scenario]:
         team_id = organization_id * 100 + team + 1
         folder = floor(uniform() * (_FOLDERS_PER_TEAM + 1))
         status = statuses[position % len(statuses)]
-        # Rare kinds stand at fixed positions: so a sandbox of forty scenarios has one of each.
+        # At fixed positions, so that a sandbox of forty scenarios has an idle and a huge one.
         idle = position % 33 == 7
         huge = position % 100 == 11
         operations = 1.25 + 25 * uniform() ** 3
@@ -130,7 +130,7 @@ def generate_scenarios(organization_id: int, seed: int) -> Iterator[Scenario]:
             folder_id=team_id * 10 + folder if folder else None,
             executions_per_hour=0.0 if idle else 10 ** (-1.7 + 3.4 * uniform()),
             operations_per_execution=operations,
-            # Beyond 64 bits from the second execution on, and still far from 38 digits after a year.
+            # More than 64 bits from the second execution on, and still far from 38 digits after a year.
             centicredits_per_execution=10**19 + scenario_id if huge else floor(operations * 100),
             error_share=0.0 if error_share < 0.0005 else error_share,
             busiest_hour=floor(uniform() * 24),
@@ -138,46 +138,46 @@ def generate_scenarios(organization_id: int, seed: int) -> Iterator[Scenario]:
         position += 1
 
 
-def hours_until(moment: datetime) -> float:
+def hours_since_2020(moment: datetime) -> float:
     """
-    Give a moment as hours since the beginning of 2020.
+    Convert a time to hours since the beginning of 2020.
 
-    :param moment: Any moment, with a zone.
-    :return: The hours, 0.0 for earlier moments.
+    :param moment: An aware time.
+    :return: The hours, 0.0 for earlier times.
     """
     return max(0.0, (moment - _BEGINNING) / timedelta(hours=1))
 
 
-def count_runs(scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
+def count_in_frame(scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
     """
-    Count what a scenario did in a time frame and in the preceding frame of equal length.
+    Count a scenario's executions, operations, centicredits and errors in a time frame, and in the frame before it.
 
-    A frame holds exactly what its parts hold, and operations >= executions >= errors in each. Nothing
-    happened before 2020. The future counts like the past, so the same frame has the same counts always.
+    The counts of a frame are the sums of the counts of its parts, and operations >= executions >= errors in each.
+    Counts are zero before 2020. They do not depend on the present time, so the same frame always has the same counts.
 
     :param scenario: The scenario.
-    :param start: Beginning of the frame, in hours as :func:`hours_until` gives them.
+    :param start: Start of the frame, in hours since 2020.
     :param end: End of the frame, later than ``start``.
-    :return: The counts of the frame, and those of the preceding frame.
+    :return: The counts of the frame, and those of the preceding frame of equal length.
     """
     if not scenario.executions_per_hour:
-        return NOTHING, NOTHING
+        return ZERO_COUNTS, ZERO_COUNTS
     at_end = _count_until(scenario, end)
     at_start = _count_until(scenario, start)
     before = _count_until(scenario, max(0.0, start - (end - start)))
     return _between(at_start, at_end), _between(before, at_start)
 
 
-def compare(counts: Counts, preceding: Counts) -> Figures:
+def compare(counts: Counts, preceding: Counts) -> Statistics:
     """
-    Make the figures of an answer from the counts of a frame and of the preceding frame.
+    Calculate the statistics of a frame from its counts and those of the preceding frame.
 
     :param counts: The counts of the frame.
     :param preceding: The counts of the preceding frame of equal length.
-    :return: The figures; changes are rounded to two decimals.
+    :return: The statistics; changes are rounded to two decimals.
     """
     error_rate = _error_rate(counts)
-    return Figures(
+    return Statistics(
         *counts,
         error_rate,
         _change(counts.executions, preceding.executions),
@@ -188,16 +188,16 @@ def compare(counts: Counts, preceding: Counts) -> Figures:
     )
 
 
-def figures(scenario: Scenario, date_from: datetime, date_to: datetime) -> Figures:
+def statistics(scenario: Scenario, date_from: datetime, date_to: datetime) -> Statistics:
     """
-    Give the figures of a scenario in a time frame.
+    Calculate the statistics of a scenario in a time frame.
 
     :param scenario: The scenario.
-    :param date_from: First moment of the frame, with a zone.
-    :param date_to: First moment after the frame, with a zone, later than ``date_from``.
-    :return: The figures, the same ones for the same frame.
+    :param date_from: Start of the frame, an aware time.
+    :param date_to: End of the frame (exclusive), an aware time later than ``date_from``.
+    :return: The statistics, always the same for the same frame.
     """
-    return compare(*count_runs(scenario, hours_until(date_from), hours_until(date_to)))
+    return compare(*count_in_frame(scenario, hours_since_2020(date_from), hours_since_2020(date_to)))
 
 
 def _between(early: Counts, late: Counts) -> Counts:
@@ -206,8 +206,8 @@ def _between(early: Counts, late: Counts) -> Counts:
 
 @lru_cache(maxsize=4096)
 def _busy_hours(busiest_hour: int, hours: float) -> float:
-    # The integral of 1 + 0.5 cos(day) + 0.3 cos(week) + 0.15 cos(15,000 hours), which never falls: so
-    # hours, days and years all differ from the preceding ones.
+    # The integral of 1 + 0.5 cos(day) + 0.3 cos(week) + 0.15 sin(15,000 hours), which never falls. So each hour, day
+    # and year differs from the preceding one.
     return (
         hours
         + 0.5 * 24 / (2 * pi) * sin(2 * pi * (hours - busiest_hour) / 24)
@@ -219,8 +219,8 @@ def _busy_hours(busiest_hour: int, hours: float) -> float:
 def _count_until(scenario: Scenario, hours: float) -> Counts:
     rate = scenario.executions_per_hour
     executions = floor(rate * _busy_hours(scenario.busiest_hour, hours))
-    # Over ten weeks an execution takes now more and now fewer operations, credits and errors than its mean.
-    # Were they proportional, all changes would be alike, and a client that mixes them up would pass.
+    # Operations, credits and errors per execution vary around their means, with a period of ten weeks. If they were
+    # proportional, all changes would be equal, and a client that confuses them would pass.
     period = rate * 1680
     swing = period / (2 * pi) * sin(2 * pi * executions / period)
     return Counts(

@@ -1,4 +1,4 @@
-"""The endpoint: from a request to its answer, with faults, limits and a record of what arrived."""
+"""Handle the sandbox's HTTP requests: record them, apply faults and the rate limit, and respond."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from weakref import WeakSet
 
 from aiohttp import web
 
-from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, answer_with, refuse
+from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, fault_response, refusal_response
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
 from airflow_provider_make.sandbox.refusals import Refusal
-from airflow_provider_make.sandbox.responses import EncodedAnswers, encode
+from airflow_provider_make.sandbox.responses import PageCache, encode
 
 _ANALYTICS_PATH = re.compile(r"/api/v2/analytics/([^/]+)")
 _USER_PATH = "/api/v2/users/me"
@@ -31,14 +31,14 @@ _FAULTS_PATH = "/sandbox/faults"
 @dataclass(frozen=True)
 class RecordedRequest:
     """
-    A request the sandbox received.
+    A request that the sandbox received.
 
     :param method: HTTP method.
     :param path: Decoded path.
-    :param query: Decoded names and values of the query in their order.
-    :param headers: Headers, whose names may be looked up in any case.
+    :param query: Decoded names and values of the query, in order.
+    :param headers: Headers; names are not case-sensitive.
     :param arrived_at: :func:`time.monotonic` at its arrival, in seconds.
-    :param peer_port: The client's port: requests over one connection have it in common.
+    :param peer_port: The client's port: the same for all requests over one connection.
     """
 
     method: str
@@ -51,10 +51,9 @@ class RecordedRequest:
 
 class Endpoint:
     """
-    Answers requests, one event loop at a time. The other methods may be called from any thread.
+    Handle requests, in one event loop at a time. The other methods are thread-safe.
 
     :param organizations: The organizations by id.
-    :param seed: For the faults and the shuffles.
 
     The other parameters are those of :class:`~airflow_provider_make.sandbox.Sandbox`.
     """
@@ -71,11 +70,10 @@ class Endpoint:
         requests_per_minute: int | None,
         fault_rate: float,
     ) -> None:
-        """Refuse arguments out of their range."""
         if not token:
             raise ValueError("token must not be empty")
         if not 0 <= latency < math.inf:
-            raise ValueError(f"latency must not be negative or infinite, not {latency}")
+            raise ValueError(f"latency must be finite and not negative, not {latency}")
         if page_cap is not None and page_cap < 1:
             raise ValueError(f"page_cap must be at least 1, not {page_cap}")
         if requests_per_minute is not None and requests_per_minute < 1:
@@ -86,12 +84,13 @@ class Endpoint:
         self._authorizations = (f"Token {token}", f"Bearer {token}")
         self._latency = latency
         shuffle = random.Random(f"ties/{seed}") if shuffle_ties else None
-        self._answers = EncodedAnswers(page_cap=page_cap, shuffle=shuffle)
+        self._pages = PageCache(page_cap=page_cap, shuffle=shuffle)
         self._requests_per_minute = requests_per_minute
-        self._answered_at: dict[int, deque[float]] = {id_: deque() for id_ in organizations}
+        # Times of the requests within the limit, in the last minute.
+        self._counted_at: dict[int, deque[float]] = {id_: deque() for id_ in organizations}
         self._fault_rate = fault_rate
         self._fault_choice = random.Random(f"faults/{seed}")
-        # Held for moments only, and never while an action runs, which may call any method.
+        # Never held while an action runs: an action may call any method.
         self._lock = threading.Lock()
         self._faults: deque[Fault | None] = deque()
         self._actions: dict[int, list[Callable[[], object]]] = {}
@@ -102,13 +101,13 @@ class Endpoint:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests received so far, in the order of their arrival."""
+        """The requests received so far, in order of arrival."""
         with self._lock:
             return list(self._requests)
 
     @property
     def connections(self) -> int:
-        """How many TCP connections these requests came over."""
+        """The number of TCP connections that these requests used."""
         with self._lock:
             return self._connections
 
@@ -117,7 +116,7 @@ class Endpoint:
         Queue faults for the next requests.
 
         :param faults: One for each request; ``None`` for a request without a fault.
-        :raises ValueError: If there is no such fault; none is queued then.
+        :raises ValueError: If a fault is unknown; none is queued then.
         """
         parsed = [Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults]
         with self._lock:
@@ -125,10 +124,10 @@ class Endpoint:
 
     def at_request(self, number: int, action: Callable[[], object]) -> None:
         """
-        Do something just before a request is answered.
+        Run an action just before the response to a request is built.
 
-        :param number: Which request: 1 is the first.
-        :param action: What to do.
+        :param number: The request: 1 is the first.
+        :param action: The function to call.
         :raises ValueError: If the request has been received already.
         """
         with self._lock:
@@ -136,9 +135,9 @@ class Endpoint:
                 raise ValueError(f"request {number} has been received already")
             self._actions.setdefault(number, []).append(action)
 
-    def take_action_error(self) -> Exception | None:
+    def pop_action_error(self) -> Exception | None:
         """
-        Give what an action raised, once.
+        Return the first error that an action raised, and forget it.
 
         :return: The first error since the last call; ``None`` if there was none.
         """
@@ -147,22 +146,22 @@ class Endpoint:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """
-        Answer a request.
+        Handle a request.
 
         :param request: The request.
-        :return: The answer, right or faulty.
+        :return: The response, correct or faulty.
         """
         try:
             if request.path == _FAULTS_PATH:
                 return await self._receive_faults(request)
             fault = self._record(request)
             await asyncio.sleep(self._latency)
-            response = await answer_with(fault, request) if fault is not None else None
+            response = await fault_response(fault, request) if fault is not None else None
             if response is None:
                 response = web.Response(body=self._body(request), content_type="application/json", charset="utf-8")
             return response
         except Refusal as refusal:
-            return refuse(refusal)
+            return refusal_response(refusal)
 
     def _record(self, request: web.BaseRequest) -> Fault | None:
         transport = request.transport
@@ -190,7 +189,7 @@ class Endpoint:
             try:
                 action()
             except Exception as error:
-                # A 500 instead might be tried again by the client, and the mistake in a test go unseen.
+                # A client might retry a 500, which would hide a test's mistake.
                 self._action_error = self._action_error or error
         return fault
 
@@ -205,23 +204,23 @@ class Endpoint:
         if match is None:
             return encode({"authUser": {"id": 1, "name": "Sandbox"}})
         if not re.fullmatch(r"[0-9]{1,18}", match[1]):
-            raise Refusal(400, [f"Invalid value {match[1]!r} of 'organizationId': an integer is needed."])
+            raise Refusal(400, [f"Invalid value {match[1]!r} of 'organizationId': expected an integer."])
         organization = self._organizations.get(int(match[1]))
         if organization is None:
             raise Refusal(403)
         self._count_against_limit(organization.organization_id)
-        return self._answers.give(organization, parse_query(request.query.items(), datetime.now(UTC)))
+        return self._pages.get(organization, parse_query(request.query.items(), datetime.now(UTC)))
 
     def _count_against_limit(self, organization_id: int) -> None:
         if self._requests_per_minute is None:
             return
-        answered_at = self._answered_at[organization_id]
+        counted_at = self._counted_at[organization_id]
         now = time.monotonic()
-        while answered_at and answered_at[0] <= now - 60:
-            answered_at.popleft()
-        if len(answered_at) >= self._requests_per_minute:
-            raise Refusal(429, retry_after=math.ceil(answered_at[0] + 60 - now))
-        answered_at.append(now)
+        while counted_at and counted_at[0] <= now - 60:
+            counted_at.popleft()
+        if len(counted_at) >= self._requests_per_minute:
+            raise Refusal(429, retry_after=math.ceil(counted_at[0] + 60 - now))
+        counted_at.append(now)
 
     async def _receive_faults(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":
@@ -229,10 +228,10 @@ class Endpoint:
         try:
             body = json.loads(await request.text())
         except ValueError:
-            raise Refusal(400, ["The body is no JSON."]) from None
+            raise Refusal(400, ["The body is not JSON."]) from None
         faults = body.get("faults") if isinstance(body, dict) else None
         if not isinstance(faults, list) or not all(isinstance(fault, str | None) for fault in faults):
-            raise Refusal(400, ['The body is not of the shape {"faults": ["429:1", null, "reset"]}.'])
+            raise Refusal(400, ['The body does not have the shape {"faults": ["429:1", null, "reset"]}.'])
         try:
             self.fail(*faults)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Faults on request: what goes wrong between Make and a client, and how each is written."""
+"""Faults that the sandbox injects: errors, broken connections and wrong responses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from airflow_provider_make.sandbox.refusals import Refusal
 
-_PLAIN_KINDS = ("401", "403", "reset", "truncate", "html", "empty", "shape", "redirect")
+_KINDS_WITHOUT_SECONDS = ("401", "403", "reset", "truncate", "html", "empty", "shape", "redirect")
 _SERVER_ERROR = re.compile(r"5[0-9][0-9]")
 _HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
 
@@ -20,47 +20,46 @@ _HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1><
 @dataclass(frozen=True)
 class Fault:
     """
-    One thing that goes wrong with one request.
+    A fault of one request.
 
-    :param kind: ``429``, ``401`` and ``403`` (errors in Make's shape), ``500`` to ``599`` (with HTML),
-        ``reset`` (the connection is aborted without an answer), ``truncate`` (the body ends too early),
-        ``stall`` (the answer comes late), ``html`` (200 with HTML), ``empty`` (200 without a body), ``shape``
-        (200 with JSON of another shape) or ``redirect`` (302 to the sandbox under another host name).
-    :param seconds: For ``429`` and ``5xx`` the whole seconds of a ``Retry-After`` header, which by default is
-        absent; for ``stall`` the seconds before the answer, more than 0; for other kinds ``None``.
-    :raises ValueError: If there is no such fault.
+    :param kind: ``429``, ``401`` and ``403`` (errors in Make's shape), ``500`` to ``599`` (with HTML), ``reset`` (the
+        connection is aborted without a response), ``truncate`` (the body ends too early), ``stall`` (the response is
+        delayed), ``html`` (200 with HTML), ``empty`` (200 without a body), ``shape`` (200 with JSON of another shape)
+        or ``redirect`` (302 to the sandbox under another host name).
+    :param seconds: For ``429`` and ``5xx``: the ``Retry-After`` header, in whole seconds; ``None`` (default) sends
+        none. For ``stall``: the delay of the response, more than 0. For other kinds: ``None``.
+    :raises ValueError: If the kind is unknown, or the seconds don't fit it.
     """
 
     kind: str
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no fault."""
+        """Validate the fault."""
         if self.kind == "stall":
             if self.seconds is None or not 0 < self.seconds < float("inf"):
-                raise ValueError("stall needs its seconds, such as stall:5")
+                raise ValueError("stall needs seconds above 0, such as stall:5")
         elif self.kind == "429" or _SERVER_ERROR.fullmatch(self.kind):
             if self.seconds is not None and (self.seconds < 0 or self.seconds % 1 != 0):
-                raise ValueError(f"Retry-After is a whole number of seconds, such as {self.kind}:2")
-        elif self.kind not in _PLAIN_KINDS:
-            raise ValueError(
-                f"unknown fault {self.kind!r}; there are 429, 500 to 599, stall, {', '.join(_PLAIN_KINDS)}"
-            )
+                raise ValueError(f"Retry-After must be a whole number of seconds, such as {self.kind}:2")
+        elif self.kind not in _KINDS_WITHOUT_SECONDS:
+            known = f"429, 500 to 599, stall, {', '.join(_KINDS_WITHOUT_SECONDS)}"
+            raise ValueError(f"unknown fault {self.kind!r}; expected one of {known}")
         elif self.seconds is not None:
-            raise ValueError(f"fault {self.kind} takes no seconds")
+            raise ValueError(f"fault {self.kind} does not accept seconds")
 
     def __str__(self) -> str:
-        """Write the fault as :meth:`parse` reads it."""
+        """Return the text that :meth:`parse` accepts."""
         return self.kind if self.seconds is None else f"{self.kind}:{self.seconds:g}"
 
     @classmethod
     def parse(cls, text: str) -> Fault:
         """
-        Read a fault.
+        Parse a fault.
 
-        :param text: A kind, and after a colon the seconds if any: ``429``, ``429:2``, ``stall:0.5``.
+        :param text: A kind, and optionally a colon and the seconds: ``429``, ``429:2``, ``stall:0.5``.
         :return: The fault.
-        :raises ValueError: If there is no such fault.
+        :raises ValueError: If the kind is unknown, or the seconds don't fit it.
         """
         kind, colon, seconds = text.strip().partition(":")
         if not colon:
@@ -71,16 +70,16 @@ class Fault:
             raise ValueError(f"fault {text!r}: {error}") from None
 
 
-# Those a client should get over by asking again; what a fault rate draws from.
+# Faults that a retry can fix; a fault rate chooses among them.
 RECOVERABLE = tuple(map(Fault.parse, ("429", "429:1", "500", "503", "reset", "truncate")))
 
 
-def refuse(refusal: Refusal) -> web.Response:
+def refusal_response(refusal: Refusal) -> web.Response:
     """
-    Turn a refusal into an answer.
+    Build the response for a refusal.
 
-    :param refusal: What is wrong with the request.
-    :return: The answer.
+    :param refusal: The refusal.
+    :return: The response.
     """
     response = web.json_response(refusal.body(), status=refusal.status)
     if refusal.retry_after is not None:
@@ -88,13 +87,13 @@ def refuse(refusal: Refusal) -> web.Response:
     return response
 
 
-async def answer_with(fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
+async def fault_response(fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
     """
-    Do what a fault does to a request.
+    Apply a fault to a request.
 
     :param fault: The fault.
     :param request: The request.
-    :return: The wrong answer; ``None`` if the right one is to follow.
+    :return: The faulty response; ``None`` if the correct one should follow.
     """
     seconds = None if fault.seconds is None else int(fault.seconds)
     match fault.kind:
@@ -102,9 +101,9 @@ async def answer_with(fault: Fault, request: web.BaseRequest) -> web.StreamRespo
             await asyncio.sleep(fault.seconds or 0)
             return None
         case "429":
-            return refuse(Refusal(429, retry_after=seconds))
+            return refusal_response(Refusal(429, retry_after=seconds))
         case "401" | "403":
-            return refuse(Refusal(int(fault.kind)))
+            return refusal_response(Refusal(int(fault.kind)))
         case "reset":
             return _reset(request)
         case "truncate":
@@ -126,7 +125,7 @@ async def answer_with(fault: Fault, request: web.BaseRequest) -> web.StreamRespo
 def _reset(request: web.BaseRequest) -> web.StreamResponse:
     if request.transport is not None:
         connection = request.transport.get_extra_info("socket")
-        # Without lingering the client sees a reset; closing alone would look like an orderly end.
+        # With a linger time of zero the client sees a reset; a plain close would look like an orderly end.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         request.transport.abort()
     return web.Response()

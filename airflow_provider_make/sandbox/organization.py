@@ -1,4 +1,4 @@
-"""An organization of the sandbox: its scenarios, which come and go, and their figures in any order."""
+"""An organization of the sandbox: create and delete its scenarios, and select them with their statistics."""
 
 from __future__ import annotations
 
@@ -9,54 +9,47 @@ from itertools import islice
 from typing import NamedTuple
 
 from airflow_provider_make.sandbox.data import (
-    NOTHING,
+    ZERO_COUNTS,
     Counts,
-    Figures,
     Scenario,
+    Statistics,
     compare,
-    count_runs,
+    count_in_frame,
     generate_scenarios,
-    hours_until,
+    hours_since_2020,
 )
 from airflow_provider_make.sandbox.query import Selection
 
-_REMEMBERED_RESULTS = 8
+_CACHED_RESULTS = 8
 
 
 class Row(NamedTuple):
-    """A scenario with its figures in the time frame asked for."""
+    """A scenario and its statistics in the selection's time frame."""
 
     scenario: Scenario
-    figures: Figures
+    statistics: Statistics
 
 
 class Result(NamedTuple):
-    """What a selection finds: rows in order, their total, and the ranges of rows with equal sort keys."""
+    """The result of a selection: the sorted rows, their total, and the ranges of rows with equal sort keys."""
 
     rows: list[Row]
-    total: Figures
+    total: Statistics
     ties: list[tuple[int, int]]
 
 
 class Organization:
     """
-    An organization and its scenarios. Safe to use from several threads.
+    An organization and its scenarios. Thread-safe.
 
     :param organization_id: Its id, a positive integer.
-    :param scenarios: How many scenarios it begins with, at least 0.
-    :param seed: Any integer, 0 by default; the same one gives the same scenarios.
-    :param absent_first: Whether rows without a value for the sort key come first instead of last (default).
+    :param scenarios: The initial number of scenarios, at least 0.
+    :param seed: Any integer, 0 by default; the same seed generates the same scenarios.
+    :param absent_first: Whether rows without a value for the sort key are first instead of last (default).
+    :raises ValueError: If a number is out of range.
     """
 
-    def __init__(
-        self,
-        organization_id: int,
-        scenarios: int,
-        *,
-        seed: int = 0,
-        absent_first: bool = False,
-    ) -> None:
-        """Generate the scenarios."""
+    def __init__(self, organization_id: int, scenarios: int, *, seed: int = 0, absent_first: bool = False) -> None:
         if organization_id < 1:
             raise ValueError(f"organization_id must be positive, not {organization_id}")
         if scenarios < 0:
@@ -64,21 +57,21 @@ class Organization:
         self.organization_id = organization_id
         self._absent_first = absent_first
         self._lock = threading.RLock()
-        self._further = generate_scenarios(organization_id, seed)
-        self._scenarios = list(islice(self._further, scenarios))
-        self._set_counts: dict[int, tuple[int, int]] = {}
+        self._generator = generate_scenarios(organization_id, seed)
+        self._scenarios = list(islice(self._generator, scenarios))
+        self._fixed_counts: dict[int, tuple[int, int]] = {}
         self._results: OrderedDict[Selection, Result] = OrderedDict()
         self._revision = 0
 
     @property
     def revision(self) -> int:
-        """How often scenarios came or went: two answers to one query are alike as long as this is."""
+        """The number of changes so far. While it stays the same, a query always gets the same response."""
         with self._lock:
             return self._revision
 
     @property
     def scenarios(self) -> list[Scenario]:
-        """The scenarios of the moment in the order of their ids, as a list of the caller's own."""
+        """A copy of the list of current scenarios, in the order of their ids."""
         with self._lock:
             return list(self._scenarios)
 
@@ -87,12 +80,12 @@ class Organization:
         Create scenarios.
 
         :param count: How many, at least 0.
-        :return: The new ones; their ids are larger than all before.
+        :return: The new scenarios; their ids are larger than all previous ones.
         """
         with self._lock:
-            new = list(islice(self._further, count))
+            new = list(islice(self._generator, count))
             self._scenarios.extend(new)
-            self._changed()
+            self._invalidate()
             return new
 
     def delete_scenarios(self, ids: Iterable[int]) -> None:
@@ -100,7 +93,7 @@ class Organization:
         Delete scenarios.
 
         :param ids: Ids of the scenarios to delete.
-        :raises ValueError: If one of them does not exist; none is deleted then.
+        :raises ValueError: If an id does not exist; nothing is deleted then.
         """
         with self._lock:
             doomed = set(ids)
@@ -108,40 +101,40 @@ class Organization:
             if unknown:
                 raise ValueError(f"organization {self.organization_id} has no scenario {sorted(unknown)}")
             self._scenarios = [scenario for scenario in self._scenarios if scenario.id not in doomed]
-            self._changed()
+            self._invalidate()
 
     def set_counts(self, executions: int, errors: int, ids: Iterable[int] | None = None) -> None:
         """
-        Say how many executions and errors scenarios have from now on, in any time frame; rates follow from them.
+        Set the executions and errors of scenarios, from now on in any time frame; rates are calculated from them.
 
-        :param executions: Executions of each, at least 0; with 0 there is no error rate.
-        :param errors: Errors of each, 0 to ``executions``.
+        :param executions: Executions per scenario, at least 0; with 0 there is no error rate.
+        :param errors: Errors per scenario, 0 to ``executions``.
         :param ids: Ids of the scenarios; ``None`` (default) for all.
-        :raises ValueError: If a number is out of its range.
+        :raises ValueError: If ``errors`` is not between 0 and ``executions``.
         """
         if not 0 <= errors <= executions:
             raise ValueError(f"errors must be between 0 and executions={executions}, not {errors}")
         with self._lock:
             chosen = [scenario.id for scenario in self._scenarios] if ids is None else ids
-            self._set_counts.update(dict.fromkeys(chosen, (executions, errors)))
-            self._changed()
+            self._fixed_counts.update(dict.fromkeys(chosen, (executions, errors)))
+            self._invalidate()
 
     def select(self, selection: Selection) -> Result:
         """
-        Find the entries of a selection.
+        Filter and sort the scenarios, and calculate their statistics.
 
         :param selection: Filters, time frame and order.
-        :return: The result, shared with later callers: not to be changed.
+        :return: The result, shared with later callers: do not change it.
         """
         with self._lock:
             if selection not in self._results:
-                self._results[selection] = _select(self._scenarios, selection, self._absent_first, self._set_counts)
-                if len(self._results) > _REMEMBERED_RESULTS:
+                self._results[selection] = _select(self._scenarios, selection, self._absent_first, self._fixed_counts)
+                if len(self._results) > _CACHED_RESULTS:
                     self._results.popitem(last=False)
             self._results.move_to_end(selection)
             return self._results[selection]
 
-    def _changed(self) -> None:
+    def _invalidate(self) -> None:
         self._results.clear()
         self._revision += 1
 
@@ -150,14 +143,14 @@ _KEYS: Mapping[str, Callable[[Row], str | float | None]] = {
     "name": lambda row: row.scenario.name,
     "teamName": lambda row: row.scenario.team_name,
     "status": lambda row: row.scenario.status,
-    "operations": lambda row: row.figures.operations,
-    "executions": lambda row: row.figures.executions,
-    "errors": lambda row: row.figures.errors,
-    "errorRate": lambda row: row.figures.error_rate,
-    "executionsChange": lambda row: row.figures.executions_change,
-    "operationsChange": lambda row: row.figures.operations_change,
-    "errorsChange": lambda row: row.figures.errors_change,
-    "errorRateChange": lambda row: row.figures.error_rate_change,
+    "operations": lambda row: row.statistics.operations,
+    "executions": lambda row: row.statistics.executions,
+    "errors": lambda row: row.statistics.errors,
+    "errorRate": lambda row: row.statistics.error_rate,
+    "executionsChange": lambda row: row.statistics.executions_change,
+    "operationsChange": lambda row: row.statistics.operations_change,
+    "errorsChange": lambda row: row.statistics.errors_change,
+    "errorRateChange": lambda row: row.statistics.error_rate_change,
 }
 
 
@@ -165,9 +158,9 @@ def _select(
     scenarios: Iterable[Scenario],
     selection: Selection,
     absent_first: bool,
-    set_counts: Mapping[int, tuple[int, int]],
+    fixed_counts: Mapping[int, tuple[int, int]],
 ) -> Result:
-    start, end = hours_until(selection.date_from), hours_until(selection.date_to)
+    start, end = hours_since_2020(selection.date_from), hours_since_2020(selection.date_to)
     rows: list[Row] = []
     counts: list[Counts] = []
     preceding: list[Counts] = []
@@ -178,9 +171,9 @@ def _select(
             or (selection.statuses and scenario.status not in selection.statuses)
         ):
             continue
-        frame, frame_before = count_runs(scenario, start, end)
-        if scenario.id in set_counts:
-            executions, errors = set_counts[scenario.id]
+        frame, frame_before = count_in_frame(scenario, start, end)
+        if scenario.id in fixed_counts:
+            executions, errors = fixed_counts[scenario.id]
             frame = frame._replace(executions=executions, errors=errors)
         counts.append(frame)
         preceding.append(frame_before)
@@ -193,7 +186,7 @@ def _sort(rows: list[Row], selection: Selection, absent_first: bool) -> list[Row
     key = _KEYS[selection.sort_by]
     absent = [row for row in rows if key(row) is None]
     present = [row for row in rows if key(row) is not None] if absent else rows
-    # Scenarios come in the order of their ids, and sorting is stable in both directions: ids break ties.
+    # The rows are in the order of their ids, and the sort is stable in both directions: ids break ties.
     present.sort(key=key, reverse=selection.sort_dir == "desc")  # type: ignore[arg-type]
     return absent + present if absent_first else present + absent
 
@@ -206,4 +199,4 @@ def _ties(rows: list[Row], key: Callable[[Row], str | float | None]) -> list[tup
 
 
 def _sum(counts: list[Counts]) -> Counts:
-    return Counts(*map(sum, zip(*counts, strict=True))) if counts else NOTHING
+    return Counts(*map(sum, zip(*counts, strict=True))) if counts else ZERO_COUNTS

@@ -1,4 +1,4 @@
-"""Strict reading of a request's query parameters."""
+"""Parse a request's query parameters, and reject all that Make does not document."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SORT_KEYS = (
     "errorRateChange",
 )
 SORT_DIRECTIONS = ("asc", "desc")
-# Make does not document its default; a client that counts on one large enough finds out here.
+# Make does not document its default. 100 exposes clients that rely on a large one.
 DEFAULT_LIMIT = 100
 
 _ARRAYS = ("teamId", "folderId", "status")
@@ -39,7 +39,7 @@ _SINGLES = (
     "pg[sortDir]",
     "pg[returnTotalCount]",
 )
-# A client's clock may run behind, and its request took a moment to arrive.
+# For a client's clock that is slow, and for the time that a request needs to arrive.
 _LEEWAY = timedelta(minutes=1)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
@@ -50,13 +50,13 @@ _Value = TypeVar("_Value")
 @dataclass(frozen=True)
 class Selection:
     """
-    Which scenarios are asked for, in which time frame and order.
+    The filters, the time frame and the order of a query.
 
-    :param date_from: First moment of the frame.
-    :param date_to: First moment after the frame.
-    :param team_ids: Only scenarios of these teams; of all if empty (default).
-    :param folder_ids: Only scenarios in these folders; in all and none if empty (default).
-    :param statuses: Only scenarios with these statuses; with any if empty (default).
+    :param date_from: Start of the frame.
+    :param date_to: End of the frame (exclusive).
+    :param team_ids: Only scenarios of these teams; all teams if empty (default).
+    :param folder_ids: Only scenarios in these folders; if empty (default), in any folder or none.
+    :param statuses: Only scenarios with these statuses; any status if empty (default).
     :param sort_by: One of the eleven sort keys, ``operations`` by default.
     :param sort_dir: ``asc`` (default) or ``desc``.
     """
@@ -73,13 +73,13 @@ class Selection:
 @dataclass(frozen=True)
 class Query:
     """
-    A request for one page of a selection.
+    A query for one page of a selection.
 
-    :param selection: What is asked for.
+    :param selection: Filters, time frame and order.
     :param offset: Number of entries before the page, 0 by default.
-    :param last: Id of the entry just before the page; ``None`` (default) where the offset counts.
-    :param limit: Longest page the client wants, at least 1; 100 by default.
-    :param return_total_count: Whether the answer says how many entries the selection has, no by default.
+    :param last: Id of the entry just before the page; ``None`` (default) to use the offset.
+    :param limit: Maximum entries of the page, at least 1; 100 by default.
+    :param return_total_count: Whether the response contains the number of entries of the selection, no by default.
     """
 
     selection: Selection
@@ -91,9 +91,9 @@ class Query:
 
 def year_before(moment: datetime) -> datetime:
     """
-    Go back one calendar year.
+    Subtract one calendar year.
 
-    :param moment: Any moment.
+    :param moment: Any time.
     :return: The same day and time a year earlier; 28 February for 29 February.
     """
     try:
@@ -104,103 +104,103 @@ def year_before(moment: datetime) -> datetime:
 
 def parse_query(parameters: Iterable[tuple[str, str]], now: datetime) -> Query:
     """
-    Read the parameters of a request for analytics.
+    Parse the parameters of an analytics request.
 
-    Without dates the frame is today (UTC, the whole day) and the year before it, so that answers stay alike
-    for a day.
+    Without dates the frame is today (UTC, the whole day) and the year before it, so that responses stay the same for
+    a day.
 
     :param parameters: Decoded names and values in the order of the request, repeated names repeated.
-    :param now: The present, with a zone.
+    :param now: The present time, aware.
     :return: The query.
-    :raises Refusal: A 400 with every problem found among its suberrors.
+    :raises Refusal: A 400 with a suberror for every problem.
     """
     problems: list[str] = []
-    given: dict[str, list[str]] = {}
+    received: dict[str, list[str]] = {}
     for name, value in parameters:
-        given.setdefault(name, []).append(value)
-    for name, values in given.items():
+        received.setdefault(name, []).append(value)
+    for name, values in received.items():
         if name not in _ARRAYS and name not in _SINGLES:
             problems.append(f"Unknown parameter '{name}'.")
         elif name not in _ARRAYS and len(values) > 1:
-            problems.append(f"Parameter '{name}' is given {len(values)} times.")
+            problems.append(f"Parameter '{name}' is repeated {len(values)} times.")
 
-    def several(name: str, read: Callable[[str], _Value]) -> list[_Value]:
-        found = []
-        for text in given.get(name, []):
+    def parse_all(name: str, parse: Callable[[str], _Value]) -> list[_Value]:
+        parsed = []
+        for text in received.get(name, []):
             try:
-                found.append(read(text))
+                parsed.append(parse(text))
             except ValueError as error:
                 problems.append(f"Invalid value {text!r} of parameter '{name}': {error}.")
-        return found
+        return parsed
 
-    def single(name: str, read: Callable[[str], _Value], default: _Value) -> _Value:
-        return next(iter(several(name, read)), default)
+    def parse_single(name: str, parse: Callable[[str], _Value], default: _Value) -> _Value:
+        return next(iter(parse_all(name, parse)), default)
 
-    def recent_date(text: str) -> datetime:
-        moment = _date(text)
+    def parse_recent_date(text: str) -> datetime:
+        moment = _parse_date(text)
         if moment < year_before(now) - _LEEWAY:
-            raise ValueError("it is older than one year")
+            raise ValueError("older than one year")
         return moment
 
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    date_from = single("timeframe[dateFrom]", recent_date, year_before(today))
-    date_to = single("timeframe[dateTo]", _date, today + timedelta(days=1))
+    date_from = parse_single("timeframe[dateFrom]", parse_recent_date, year_before(today))
+    date_to = parse_single("timeframe[dateTo]", _parse_date, today + timedelta(days=1))
     if date_from >= date_to:
         problems.append("Parameter 'timeframe[dateFrom]' is not earlier than 'timeframe[dateTo]'.")
-    if "pg[offset]" in given and "pg[last]" in given:
+    if "pg[offset]" in received and "pg[last]" in received:
         problems.append("Parameters 'pg[offset]' and 'pg[last]' exclude each other.")
     query = Query(
         Selection(
             date_from=date_from,
             date_to=date_to,
-            team_ids=frozenset(several("teamId", _integer)),
-            folder_ids=frozenset(several("folderId", _integer)),
-            statuses=frozenset(several("status", _one_of(STATUSES))),
-            sort_by=single("pg[sortBy]", _one_of(SORT_KEYS), "operations"),
-            sort_dir=single("pg[sortDir]", _one_of(SORT_DIRECTIONS), "asc"),
+            team_ids=frozenset(parse_all("teamId", _parse_integer)),
+            folder_ids=frozenset(parse_all("folderId", _parse_integer)),
+            statuses=frozenset(parse_all("status", _one_of(STATUSES))),
+            sort_by=parse_single("pg[sortBy]", _one_of(SORT_KEYS), "operations"),
+            sort_dir=parse_single("pg[sortDir]", _one_of(SORT_DIRECTIONS), "asc"),
         ),
-        offset=single("pg[offset]", _at_least(0), 0),
-        last=single("pg[last]", _integer, None),
-        limit=single("pg[limit]", _at_least(1), DEFAULT_LIMIT),
-        return_total_count=single("pg[returnTotalCount]", _one_of(("true", "false")), "false") == "true",
+        offset=parse_single("pg[offset]", _at_least(0), 0),
+        last=parse_single("pg[last]", _parse_integer, None),
+        limit=parse_single("pg[limit]", _at_least(1), DEFAULT_LIMIT),
+        return_total_count=parse_single("pg[returnTotalCount]", _one_of(("true", "false")), "false") == "true",
     )
     if problems:
         raise Refusal(400, problems)
     return query
 
 
-def _integer(text: str) -> int:
+def _parse_integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
-        raise ValueError("an integer is needed")
+        raise ValueError("expected an integer")
     return int(text)
 
 
 def _at_least(minimum: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        number = _integer(text)
+    def parse(text: str) -> int:
+        number = _parse_integer(text)
         if number < minimum:
-            raise ValueError(f"{minimum} is the least")
+            raise ValueError(f"expected at least {minimum}")
         return number
 
-    return read
+    return parse
 
 
 def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def read(text: str) -> str:
+    def parse(text: str) -> str:
         if text not in choices:
-            raise ValueError(f"one of {', '.join(choices)} is needed")
+            raise ValueError(f"expected one of {', '.join(choices)}")
         return text
 
-    return read
+    return parse
 
 
-def _date(text: str) -> datetime:
+def _parse_date(text: str) -> datetime:
     match = _DATE.fullmatch(text)
     if match is None:
-        raise ValueError("an ISO 8601 date and time is needed, such as 2024-05-31T00:00:00Z")
+        raise ValueError("expected an ISO 8601 date and time, such as 2024-05-31T00:00:00Z")
     if match[2] is None:
-        raise ValueError("the zone is missing, such as Z or +02:00")
+        raise ValueError("the time zone is missing, such as Z or +02:00")
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except OverflowError:
-        raise ValueError("there is no such time in UTC") from None
+        raise ValueError("out of range in UTC") from None

@@ -1,4 +1,4 @@
-"""The errors Make answers with, in the shape of its API."""
+"""Error responses in the shape of Make's API."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ _MESSAGES = {
     401: ("Unauthorized", "Access denied."),
     403: ("Permission denied", "Access denied."),
     404: ("Not found", "There is nothing at this path."),
-    405: ("Method not allowed", "This path does not know the method."),
+    405: ("Method not allowed", "This path does not support the method."),
     429: ("Requests limit for organization exceeded, please try again later.", "Too many requests."),
 }
 
 
 class Refusal(Exception):
     """
-    A request that gets an error for an answer.
+    A request is refused with an error response.
 
     :param status: HTTP status: 400, 401, 403, 404, 405 or 429.
-    :param suberrors: Messages of the single problems; without any the body has no ``suberrors``.
-    :param retry_after: Seconds for a ``Retry-After`` header; ``None`` (default) sends none.
+    :param suberrors: A message for each problem; if empty (default), the body has no ``suberrors``.
+    :param retry_after: The ``Retry-After`` header, in seconds; ``None`` (default) sends none.
     """
 
     def __init__(self, status: int, suberrors: Sequence[str] = (), *, retry_after: int | None = None) -> None:
-        """Find the texts that belong to the status."""
         self.status = status
         self.code = f"SC{status}"
         self.message, self.detail = _MESSAGES[status]
@@ -34,9 +33,9 @@ class Refusal(Exception):
 
     def body(self) -> dict[str, object]:
         """
-        Give the body of the answer.
+        Return the body of the response.
 
-        :return: An object ready for JSON.
+        :return: An object to be encoded as JSON.
         """
         body: dict[str, object] = {"detail": self.detail, "message": self.message, "code": self.code}
         if self.suberrors:

@@ -1,4 +1,4 @@
-"""The bodies of answers: one page of an organization's analytics, in the shape of Make's API."""
+"""Response bodies: a page of an organization's analytics, in the shape of Make's API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_make.sandbox.data import Figures
+from airflow_provider_make.sandbox.data import Statistics
 from airflow_provider_make.sandbox.organization import Organization, Result, Row
 from airflow_provider_make.sandbox.query import Query
 from airflow_provider_make.sandbox.refusals import Refusal
@@ -16,79 +16,75 @@ from airflow_provider_make.sandbox.refusals import Refusal
 Entry = dict[str, Any]
 
 # Two hundred pages of a thousand entries: a pull of 100,000 scenarios in two orders.
-_REMEMBERED_BYTES = 80_000_000
+_CACHED_BYTES = 80_000_000
 
 
 def encode(body: object) -> bytes:
     """
-    Write a body as JSON.
+    Encode a body as JSON.
 
-    :param body: An object ready for JSON.
-    :return: Its bytes.
+    :param body: An object to be encoded.
+    :return: JSON in UTF-8.
     """
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-class EncodedAnswers:
+class PageCache:
     """
-    Answers as bytes, the recent ones remembered. Not safe to use from several threads.
+    Build encoded pages, and cache recent ones: a fast client reads a long page faster than it is built.
 
-    To make a long page takes longer than a fast client needs to read it.
+    Not thread-safe.
 
-    :param page_cap: As for :func:`answer`.
-    :param shuffle: As for :func:`answer`; with it nothing is remembered.
+    :param page_cap: As for :func:`page_body`.
+    :param shuffle: As for :func:`page_body`; disables the cache.
     """
 
     def __init__(self, *, page_cap: int | None = None, shuffle: random.Random | None = None) -> None:
         self._page_cap = page_cap
         self._shuffle = shuffle
-        self._remembered: OrderedDict[tuple[int, int, Query], bytes] = OrderedDict()
+        self._cached: OrderedDict[tuple[int, int, Query], bytes] = OrderedDict()
         self._bytes = 0
 
-    def give(self, organization: Organization, query: Query) -> bytes:
+    def get(self, organization: Organization, query: Query) -> bytes:
         """
-        Answer a query with a page, as the organization is at this moment.
+        Return the page of a query, in the current state of the organization.
 
-        :param organization: The organization asked for.
-        :param query: What is asked for.
-        :return: The body.
-        :raises Refusal: As :func:`answer` does.
+        :param organization: The requested organization.
+        :param query: The query.
+        :return: The encoded body.
+        :raises Refusal: As :func:`page_body` does.
         """
-        # The revision is read first: should another thread change the organization from here on, the newer
-        # answer is remembered for a revision that nobody will ask for again.
+        # The revision is read first: if another thread changes the organization after that, the newer page is cached
+        # under an old revision, which is never requested again.
         key = (organization.organization_id, organization.revision, query)
-        body = self._remembered.get(key)
+        body = self._cached.get(key)
         if body is None:
-            body = encode(answer(organization, query, page_cap=self._page_cap, shuffle=self._shuffle))
+            body = encode(page_body(organization, query, page_cap=self._page_cap, shuffle=self._shuffle))
             if self._shuffle is None:
-                self._remember(key, body)
+                self._add(key, body)
         else:
-            self._remembered.move_to_end(key)
+            self._cached.move_to_end(key)
         return body
 
-    def _remember(self, key: tuple[int, int, Query], body: bytes) -> None:
-        self._remembered[key] = body
+    def _add(self, key: tuple[int, int, Query], body: bytes) -> None:
+        self._cached[key] = body
         self._bytes += len(body)
-        while self._bytes > _REMEMBERED_BYTES:
-            self._bytes -= len(self._remembered.popitem(last=False)[1])
+        while self._bytes > _CACHED_BYTES:
+            self._bytes -= len(self._cached.popitem(last=False)[1])
 
 
-def answer(
-    organization: Organization,
-    query: Query,
-    *,
-    page_cap: int | None = None,
-    shuffle: random.Random | None = None,
+def page_body(
+    organization: Organization, query: Query, *, page_cap: int | None = None, shuffle: random.Random | None = None
 ) -> dict[str, object]:
     """
-    Answer a query with a page.
+    Build the page of a query.
 
-    :param organization: The organization asked for.
-    :param query: What is asked for.
-    :param page_cap: Longest page given, however many entries the client wants; ``None`` (default) for no cap.
-    :param shuffle: Puts entries with equal sort keys into a new order; ``None`` (default) orders them by id.
-    :return: The body, an object ready for JSON.
-    :raises Refusal: A 400 if ``pg[last]`` is not the id of an entry that the query finds.
+    :param organization: The requested organization.
+    :param query: The query.
+    :param page_cap: Maximum entries of a page, whatever limit is requested; ``None`` (default) for no cap.
+    :param shuffle: Shuffles entries with equal sort keys; ``None`` (default) orders them by id.
+    :return: The body, an object to be encoded as JSON.
+    :raises Refusal: A 400 if ``pg[last]`` is not the id of an entry of the query.
     """
     result = organization.select(query.selection)
     rows = result.rows if shuffle is None else _shuffle_ties(result, shuffle)
@@ -112,14 +108,14 @@ def answer(
 
 def entry(row: Row) -> Entry:
     """
-    Give the entry of a scenario.
+    Build the entry of a scenario.
 
-    :param row: The scenario and its figures.
+    :param row: The scenario and its statistics.
     :return: The entry; rates and changes that can't be calculated are absent.
     """
     scenario = row.scenario
     return {
-        **total(row.figures),
+        **total(row.statistics),
         "imtId": scenario.imt_id,
         "id": scenario.id,
         "name": scenario.name,
@@ -129,30 +125,26 @@ def entry(row: Row) -> Entry:
     }
 
 
-def total(figures: Figures) -> Entry:
+def total(statistics: Statistics) -> Entry:
     """
-    Give figures under the names of the API.
+    Convert statistics to the names and types of the API.
 
-    :param figures: The figures of a scenario or an organization.
-    :return: The figures; rates and changes that can't be calculated are absent.
+    :param statistics: The statistics of a scenario or an organization.
+    :return: The values by name; rates and changes that can't be calculated are absent.
     """
-    named: Entry = {
-        "executions": figures.executions,
-        "operations": figures.operations,
-        "centicredits": str(figures.centicredits),
-        "errors": figures.errors,
+    values = {
+        "executions": statistics.executions,
+        "operations": statistics.operations,
+        "centicredits": str(statistics.centicredits),
+        "errors": statistics.errors,
+        "errorRate": statistics.error_rate,
+        "executionsChange": statistics.executions_change,
+        "operationsChange": statistics.operations_change,
+        "centicreditsChange": statistics.centicredits_change,
+        "errorsChange": statistics.errors_change,
+        "errorRateChange": statistics.error_rate_change,
     }
-    for name, value in (
-        ("errorRate", figures.error_rate),
-        ("executionsChange", figures.executions_change),
-        ("operationsChange", figures.operations_change),
-        ("centicreditsChange", figures.centicredits_change),
-        ("errorsChange", figures.errors_change),
-        ("errorRateChange", figures.error_rate_change),
-    ):
-        if value is not None:
-            named[name] = value
-    return named
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _shuffle_ties(result: Result, shuffle: random.Random) -> list[Row]:
@@ -168,5 +160,5 @@ def _position_after(rows: Sequence[Row], scenario_id: int) -> int:
     for position, row in enumerate(rows):
         if row.scenario.id == scenario_id:
             return position + 1
-    # An empty page instead would look like the end of the result.
+    # An empty page would look like the end of the result.
     raise Refusal(400, [f"Invalid value '{scenario_id}' of parameter 'pg[last]': no entry has this id."])

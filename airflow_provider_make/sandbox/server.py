@@ -1,4 +1,4 @@
-"""The sandbox: its organizations and its endpoint, served from a thread of its own."""
+"""The sandbox: an HTTP server in a background thread, with organizations and their analytics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from airflow_provider_make.sandbox.responses import Entry, entry, total
 
 
 class Filters(TypedDict, total=False):
-    """What :meth:`Sandbox.truth` takes: each as the parameter of the API means it, none needed."""
+    """The filters of :meth:`Sandbox.truth`, all optional; each means the same as the parameter of the API."""
 
     team_id: int | Sequence[int]
     folder_id: int | Sequence[int]
@@ -46,29 +46,27 @@ _PARAMETERS = {
 
 class Sandbox:
     """
-    A stand-in for Make's analytics endpoint.
+    A local HTTP server that imitates Make's analytics endpoint.
 
-    Used as a context manager it serves until the block ends. Stopped and started again it keeps its port,
-    its scenarios and what it recorded. All methods may be called from any thread.
+    As a context manager it serves until the block ends. A sandbox that is stopped and started again keeps its port,
+    its scenarios and its recorded requests. All methods are thread-safe.
 
     :param organization_id: The organization, 1 by default.
     :param scenarios: Number of scenarios of the organization, 250 by default.
-    :param organizations: Further organizations: number of scenarios by id; none by default.
-    :param seed: Any integer, 0 by default; the same one gives the same scenarios, faults and shuffles.
-    :param token: The API token it accepts, ``sandbox-token`` by default.
-    :param latency: Seconds before each answer, 0 by default.
-    :param page_cap: Longest page it gives, at least 1; ``None`` (default) for no cap.
-    :param shuffle_ties: Whether entries with equal sort keys come in a new order at each request; by default
-        they come in the order of their ids.
-    :param absent_first: Whether entries without a value for the sort key come first; by default they come
-        last.
-    :param requests_per_minute: Requests answered in any 60 seconds for an organization, at least 1; a request
-        past them gets a 429 with a ``Retry-After``. ``None`` (default) for no limit.
-    :param fault_rate: Share of requests, 0.0 (default) to 1.0, that meet a random fault a client should get
-        over.
+    :param organizations: More organizations: number of scenarios by id; none by default.
+    :param seed: Any integer, 0 by default; the same seed generates the same scenarios, faults and shuffles.
+    :param token: The accepted API token, ``sandbox-token`` by default.
+    :param latency: Seconds before each response, 0 by default.
+    :param page_cap: Maximum entries per page, at least 1; ``None`` (default) for no cap.
+    :param shuffle_ties: Whether entries with equal sort keys are in a new order at each request; by default they are
+        in the order of their ids.
+    :param absent_first: Whether entries without a value for the sort key are first; by default they are last.
+    :param requests_per_minute: Requests allowed per organization in any 60 seconds, at least 1; any more get a 429
+        with a ``Retry-After``. ``None`` (default) for no limit.
+    :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
-    :raises ValueError: If an argument is out of its range.
+    :raises ValueError: If an argument is out of range.
     """
 
     def __init__(
@@ -88,7 +86,6 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        """Generate the scenarios; nothing listens before :meth:`start`."""
         if not 0 <= port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {port}")
         if organization_id in (organizations or {}):
@@ -121,22 +118,22 @@ class Sandbox:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Stop serving."""
         self.stop()
 
     def start(self) -> None:
         """
-        Serve from a background thread until :meth:`stop`.
+        Serve in a background thread until :meth:`stop`.
 
-        :raises RuntimeError: If it serves already.
-        :raises OSError: If the address or the port can't be had.
+        :raises RuntimeError: If the sandbox is running already.
+        :raises OSError: If the address or the port is not available.
         """
         if self._thread is not None:
             raise RuntimeError("the sandbox is running already")
         bound: Future[int] = Future()
-        # Not the loop of the policy, which may be uvloop: an aborted connection looks different there.
+        # Not the policy's loop, which may be uvloop: an aborted connection looks different there.
         self._loop = asyncio.SelectorEventLoop()
         self._stopping = asyncio.Event()
         thread = threading.Thread(target=self._run, args=(self._loop, bound), name="sandbox", daemon=True)
@@ -150,22 +147,22 @@ class Sandbox:
 
     def stop(self) -> None:
         """
-        Stop serving, which drops requests not answered yet. Does nothing if it does not serve.
+        Stop serving, and drop requests without a response. Do nothing if the sandbox is not running.
 
-        :raises Exception: What an action of :meth:`at_request` raised, for the test that set it.
+        :raises Exception: The first error that an action of :meth:`at_request` raised.
         """
         if self._thread is None or self._loop is None:
             return
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
         self._thread = None
-        error = self._endpoint.take_action_error()
+        error = self._endpoint.pop_action_error()
         if error is not None:
             raise error
 
     @property
     def host(self) -> str:
-        """Scheme, address and port: what the ``host`` of a connection takes."""
+        """Scheme, address and port, for the ``host`` of a connection."""
         if not self._port:
             raise RuntimeError("the sandbox has no port before it has started")
         address = f"[{self._address}]" if ":" in self._address else self._address
@@ -173,7 +170,7 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """The URL that paths of the API are relative to."""
+        """The base URL of the API."""
         return f"{self.host}/api/v2"
 
     @property
@@ -191,30 +188,30 @@ class Sandbox:
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """The requests received so far in the order of their arrival, those that met a fault included."""
+        """The requests received so far in order of arrival, including those with a fault."""
         return self._endpoint.requests
 
     @property
     def connections(self) -> int:
-        """How many TCP connections these requests came over."""
+        """The number of TCP connections that these requests used."""
         return self._endpoint.connections
 
     def organization(self, organization_id: int | None = None) -> Organization:
         """
-        Give an organization, whose scenarios can be seen, added and deleted at any time.
+        Return an organization, to list, create and delete its scenarios at any time.
 
         :param organization_id: Its id; ``None`` (default) for the sandbox's first.
         :return: The organization.
-        :raises KeyError: If the sandbox has none with this id.
+        :raises KeyError: If the sandbox has no organization with this id.
         """
         return self._organizations[self.organization_id if organization_id is None else organization_id]
 
     def fail(self, *faults: Fault | str | None) -> None:
         """
-        Queue faults for the next requests, one for each, behind those queued before.
+        Queue faults for the next requests, one for each, after those queued before.
 
-        :param faults: Faults, or their text such as ``429:2``; ``None`` is a request without a fault.
-        :raises ValueError: If there is no such fault; none is queued then.
+        :param faults: Faults, or their text such as ``429:2``; ``None`` for a request without a fault.
+        :raises ValueError: If a fault is unknown; none is queued then.
         """
         self._endpoint.fail(*faults)
 
@@ -222,10 +219,10 @@ class Sandbox:
         self, number: int, action: Callable[[Organization], object], organization_id: int | None = None
     ) -> None:
         """
-        Do something just before a request is answered, such as deleting scenarios between two pages.
+        Run an action just before the response to a request is built, such as deleting scenarios between two pages.
 
-        :param number: Which request, as counted by :attr:`requests`: 1 is the first; not yet received.
-        :param action: Gets the organization; runs in the sandbox's thread.
+        :param number: The future request, as counted by :attr:`requests`: 1 is the first.
+        :param action: A function that accepts the organization; it runs in the sandbox's thread.
         :param organization_id: The organization's id; ``None`` (default) for the sandbox's first.
         :raises ValueError: If the request has been received already.
         """
@@ -234,19 +231,19 @@ class Sandbox:
 
     def truth(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> list[Entry]:
         """
-        Give all entries, as answers would carry them at this moment, to compare with.
+        Return all entries that responses would contain now, for comparisons in tests.
 
         :param organization_id: The organization's id; ``None`` (default) for the sandbox's first.
         :param filters: ``team_id``, ``folder_id``, ``status`` (one value or several), ``date_from``,
             ``date_to``, ``sort_by``, ``sort_dir``, with the values and defaults of the API's parameters.
-        :return: The entries in the order asked for, ties in the order of their ids.
+        :return: The sorted entries, ties in the order of their ids.
         :raises Refusal: If the API would refuse these values.
         """
         return [entry(row) for row in self._select(organization_id, filters).rows]
 
     def truth_total(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> Entry:
         """
-        Give the total, as answers would carry it at this moment, to compare with.
+        Return the total that responses would contain now, for comparisons in tests.
 
         :param organization_id: The organization's id; ``None`` (default) for the sandbox's first.
         :param filters: As for :meth:`truth`.
@@ -257,21 +254,21 @@ class Sandbox:
 
     def _select(self, organization_id: int | None, filters: Filters) -> Result:
         parameters: list[tuple[str, str]] = []
-        for name, given in filters.items():
-            values = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+        for name, argument in filters.items():
+            values = argument if isinstance(argument, Iterable) and not isinstance(argument, str) else [argument]
             for value in values:
                 text = value.isoformat() if isinstance(value, datetime) else str(value)
                 parameters.append((_PARAMETERS[name], text))
         return self.organization(organization_id).select(parse_query(parameters, datetime.now(UTC)).selection)
 
     def _run(self, loop: asyncio.AbstractEventLoop, bound: Future[int]) -> None:
-        # Cancels what is left at the end, such as answers that stall.
+        # Cancels what is still running at the end, such as stalled responses.
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(self._serve(bound))
 
     async def _serve(self, bound: Future[int]) -> None:
         server = web.Server(self._endpoint.handle, access_log=None)
-        # Requests that stall must not keep a test waiting at its end.
+        # Stalled requests must not delay the end of a test.
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
         await runner.setup()
         try:

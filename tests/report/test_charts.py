@@ -1,4 +1,4 @@
-"""Charts: bars of the right lengths, names as they are, and nothing that depends on where they are drawn."""
+"""Test that charts have the right bars and names, and are the same on every machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_make.report.charts import WIDTH, Bar, cut, draw_bars
+from airflow_provider_make.report.charts import WIDTH, Bar, draw_bars, truncate
 
-BARS = [Bar("Sync orders", 40, "40"), Bar("請求書を送信する 🚀", 10.0, "10"), Bar("other", 20, "20", aside=True)]
+BARS = [Bar("Sync orders", 40, "40"), Bar("請求書を送信する 🚀", 10.0, "10"), Bar("other", 20, "20", muted=True)]
 
 
 def drawn(bars: list[Bar]) -> tuple[list[str], list[float], list[str]]:
-    """The texts, the bars' lengths and their colors."""
+    """Return the texts, the bars' lengths and their colors."""
     svg = ElementTree.fromstring(draw_bars(bars))
     paths = [path.attrib for path in svg.iter("path")]
     texts = [text.text or "" for text in svg.iter("text")]
@@ -34,7 +34,7 @@ def test_bars_have_names_labels_lengths_and_colors() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 0.0, 5e-324, 1, 2**63 - 1, 10**40, 1e308])
-def test_sizes_of_any_magnitude(size: float) -> None:
+def test_bars_accept_sizes_of_any_magnitude(size: float) -> None:
     texts, (length,), _ = drawn([Bar("one", size, "label")])
     assert texts == ["one", "label"]
     assert 1 <= length < WIDTH
@@ -50,7 +50,7 @@ def test_names_are_shown_as_they_are(name: str) -> None:
     assert drawn([Bar(name, 1, name)])[0] == [name, name]
 
 
-def test_text_is_text_in_the_page_s_font_and_color() -> None:
+def test_text_has_the_font_and_color_of_the_page() -> None:
     svg = draw_bars(BARS)
     assert "font-family" not in svg
     assert "DejaVu" not in svg
@@ -58,27 +58,27 @@ def test_text_is_text_in_the_page_s_font_and_color() -> None:
     assert {element.tag for element in ElementTree.fromstring(svg).iter()} == {"svg", "g", "path", "text"}
 
 
-def test_nothing_is_there_twice_on_a_page_with_several() -> None:
+def test_charts_have_no_ids() -> None:
     assert " id=" not in draw_bars(BARS)
 
 
-def test_own_settings_and_time_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_charts_are_independent_of_user_settings_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
     once = draw_bars(BARS)
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
-    mine: Any = {"svg.fonttype": "path", "font.size": 40, "figure.dpi": 300, "savefig.bbox": "tight"}
-    with matplotlib.rc_context(mine):
+    user_settings: Any = {"svg.fonttype": "path", "font.size": 40, "figure.dpi": 300, "savefig.bbox": "tight"}
+    with matplotlib.rc_context(user_settings):
         before = dict(matplotlib.rcParams)
         assert draw_bars(BARS) == once
         assert dict(matplotlib.rcParams) == before
 
 
-def test_no_window_system_and_no_state_of_pyplot(monkeypatch: pytest.MonkeyPatch) -> None:
-    # An import is an error then.
+def test_charts_do_not_use_pyplot(monkeypatch: pytest.MonkeyPatch) -> None:
+    # With None, its import raises an ImportError.
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     draw_bars(BARS)
 
 
-def test_characters_that_matplotlib_has_no_glyph_for_are_no_warning() -> None:
+def test_missing_glyphs_cause_no_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         draw_bars(BARS)
@@ -95,20 +95,20 @@ def test_characters_that_matplotlib_has_no_glyph_for_are_no_warning() -> None:
         ("e\u0301" * 3, 2, "e\u0301e\u0301e\u0301"),
     ],
 )
-def test_long_names_are_cut(text: str, width: float, shown: str) -> None:
-    assert cut(text, width) == shown
+def test_long_names_are_truncated(text: str, width: float, shown: str) -> None:
+    assert truncate(text, width) == shown
 
 
 @given(st.text(), st.floats(1, 30))
-def test_what_is_cut_begins_as_it_did(text: str, width: float) -> None:
-    shown = cut(text, width)
+def test_truncated_text_keeps_its_beginning(text: str, width: float) -> None:
+    shown = truncate(text, width)
     assert shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
-    assert cut(shown, width) == shown
+    assert truncate(shown, width) == shown
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.floats(0, 1e300), min_size=1, max_size=11))
-def test_longer_bars_are_longer(sizes: list[float]) -> None:
+def test_bar_lengths_have_the_order_of_the_sizes(sizes: list[float]) -> None:
     lengths = drawn([Bar(str(size), size, "1") for size in sizes])[1]
     order = sorted(range(len(sizes)), key=lambda at: sizes[at])
     assert [lengths[at] for at in order] == sorted(lengths)

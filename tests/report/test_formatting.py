@@ -1,4 +1,4 @@
-"""Numbers, times and names as text."""
+"""Test how numbers, times and names are formatted."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from airflow_provider_make.report.formatting import (
     credits,
     moment,
     percent,
-    plain,
     scenario_name,
     short_credits,
+    single_line,
     status_name,
     team_name,
     whole,
@@ -27,7 +27,7 @@ from airflow_provider_make.report.formatting import (
 
 
 @pytest.mark.parametrize(
-    ("write", "value", "text"),
+    ("format_value", "value", "text"),
     [
         (whole, None, "–"),
         (whole, 0, "0"),
@@ -58,22 +58,22 @@ from airflow_provider_make.report.formatting import (
         (moment, datetime(2026, 1, 31, 1, tzinfo=timezone(timedelta(hours=2))), "2026-01-30 23:00"),
         (status_name, "active", "active"),
         (status_name, None, "without a status"),
-        (plain, " a \n\t b\u2028c ", "a b c"),
-        (plain, "a\x00\x1b[1m\x85b\ufffe", "a\ufffd\ufffd[1m b\ufffd"),
-        (plain, "👩‍👩‍👧‍👦 é", "👩‍👩‍👧‍👦 é"),
+        (single_line, " a \n\t b\u2028c ", "a b c"),
+        (single_line, "a\x00\x1b[1m\x85b\ufffe", "a\ufffd\ufffd[1m b\ufffd"),
+        (single_line, "👩‍👩‍👧‍👦 é", "👩‍👩‍👧‍👦 é"),
     ],
 )
-def test_written(write: Any, value: Any, text: str) -> None:
-    assert write(value) == text
+def test_values_are_formatted(format_value: Any, value: Any, text: str) -> None:
+    assert format_value(value) == text
 
 
 @given(st.integers(0, 10**60))
-def test_credits_lose_no_digit(centicredits: int) -> None:
+def test_credits_keep_every_digit(centicredits: int) -> None:
     assert int(re.sub("[,.]", "", credits(centicredits))) == centicredits
 
 
 @given(st.integers(0, 10**60))
-def test_short_credits_are_short_and_near(centicredits: int) -> None:
+def test_short_credits_are_short_and_close(centicredits: int) -> None:
     text = short_credits(centicredits)
     assert len(text) <= 22
     number = text.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", ",")).replace(" × 10", "e")
@@ -81,14 +81,14 @@ def test_short_credits_are_short_and_near(centicredits: int) -> None:
 
 
 @given(st.text())
-def test_plain_text_may_stand_in_html(text: str) -> None:
-    assert not re.search("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", plain(text))
+def test_single_lines_are_valid_in_html(text: str) -> None:
+    assert not re.search("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", single_line(text))
 
 
 @pytest.mark.parametrize(
     ("name", "shown"), [("Sync", "Sync"), (None, "Scenario 7"), ("", "Scenario 7"), (" ", "Scenario 7")]
 )
-def test_scenarios_are_named(name: str | None, shown: str) -> None:
+def test_scenario_names(name: str | None, shown: str) -> None:
     assert scenario_name(Scenario(7, name, None, None, None, None, None, None, None, None)) == shown
 
 
@@ -96,5 +96,5 @@ def test_scenarios_are_named(name: str | None, shown: str) -> None:
     ("team_id", "name", "shown"),
     [(7, "Sales", "Sales"), (7, None, "Team 7"), (None, None, "no team"), (None, "IT", "IT")],
 )
-def test_teams_are_named(team_id: int | None, name: str | None, shown: str) -> None:
+def test_team_names(team_id: int | None, name: str | None, shown: str) -> None:
     assert team_name(team_id, name) == shown

@@ -1,4 +1,4 @@
-"""The page: what it says, that it needs nothing else, and that no name becomes markup."""
+"""Test that the page shows its content, is self-contained, and escapes names."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from msgspec import structs
 
-from airflow_provider_make.report.content import Report, Scenario, Team
-from airflow_provider_make.report.page import write_page
+from airflow_provider_make.report.content import Content, Scenario, Team
+from airflow_provider_make.report.page import render_page
 from tests.support.entries import texts
 from tests.support.parsed_report import Page
 from tests.support.pulled_files import EXTRACTED, FROM, TO, summary
@@ -19,7 +19,7 @@ from tests.support.pulled_files import EXTRACTED, FROM, TO, summary
 HOSTILE = "<script src='//x.example/a.js'>alert(1)</script> & \"</td>\" {{ 7 * 7 }} $x$"
 FAILING = Scenario(7, "Sync orders", "invalid", 1, "Sales", 1000, 25000, 1234567, 250, 25.0)
 LESS = Scenario(8, None, None, None, None, 10**18, None, 10**38 - 1, 3, 0.001)
-REPORT = Report(
+CONTENT = Content(
     summary=summary(
         executions=286510,
         operations=1234567,
@@ -37,14 +37,14 @@ REPORT = Report(
     by_error_rate=(FAILING, LESS),
     by_errors=(FAILING, LESS),
     teams=(Team(1, "Sales", 200), Team(2, None, 50)),
-    further_teams=3,
-    further_centicredits=100,
+    other_teams=3,
+    other_centicredits=100,
 )
-EMPTY = Report(summary(), None, 1, (), (), (), (), 0, 0)
+EMPTY = Content(summary(), None, 1, (), (), (), (), 0, 0)
 
 
 def test_totals_have_their_changes() -> None:
-    assert Page(write_page(REPORT)).totals() == {
+    assert Page(render_page(CONTENT)).totals() == {
         "Executions": ("286,510", "+3.21 %"),
         "Operations": ("1,234,567", "unchanged"),
         "Credits": ("123,456,789,012,345,678,901.23", "no earlier figures"),
@@ -55,7 +55,7 @@ def test_totals_have_their_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rate", "judgement"),
+    ("name", "rate", "trend"),
     [
         ("errors", 5.0, "worse"),
         ("errors", -5.0, "better"),
@@ -69,15 +69,15 @@ def test_totals_have_their_changes() -> None:
         ("centicredits", -5.0, ""),
     ],
 )
-def test_only_more_errors_are_worse(name: str, rate: float | None, judgement: str) -> None:
+def test_only_changes_of_errors_are_marked_as_worse_or_better(name: str, rate: float | None, trend: str) -> None:
     changed: dict[str, Any] = {f"{name}_change": rate}
-    page = Page(write_page(replace(EMPTY, summary=summary(**changed))))
+    page = Page(render_page(replace(EMPTY, summary=summary(**changed))))
     classes = {str(one.attributes["class"]) for one in page.all("dd") if "class" in one.attributes}
-    assert classes - {"value"} - {""} == {judgement} - {""}
+    assert classes - {"value"} - {""} == {trend} - {""}
 
 
 def test_heading_has_organization_zone_and_time_frame() -> None:
-    page = Page(write_page(REPORT))
+    page = Page(render_page(CONTENT))
     assert [one.words for one in page.all("h1")] == ["Organization 42"]
     assert "eu1.make.com, 2026-11-16 00:00 to 2026-11-23 00:00 UTC" in page.all("header")[0].words
     times = [one.attributes["datetime"] for one in page.all("time")]
@@ -86,21 +86,21 @@ def test_heading_has_organization_zone_and_time_frame() -> None:
 
 
 @pytest.mark.parametrize(
-    ("begin", "end", "told"),
+    ("begin", "end", "text"),
     [
         (True, False, "eu1.make.com, 2026-11-16 00:00 UTC until the pull"),
         (False, True, "eu1.make.com, the year until 2026-11-23 00:00 UTC"),
         (False, False, "eu1.make.com, the year until the pull"),
     ],
 )
-def test_what_is_left_to_make_is_told(begin: bool, end: bool, told: str) -> None:
+def test_heading_with_a_default_begin_or_end(begin: bool, end: bool, text: str) -> None:
     frame = structs.replace(summary(), date_from=FROM if begin else None, date_to=TO if end else None)
-    page = Page(write_page(replace(EMPTY, summary=frame)))
-    assert page.all("header")[0].words.endswith(told)
+    page = Page(render_page(replace(EMPTY, summary=frame)))
+    assert page.all("header")[0].words.endswith(text)
 
 
 def test_charts_have_names_labels_and_lengths() -> None:
-    charts = Page(write_page(REPORT)).charts()
+    charts = Page(render_page(CONTENT)).charts()
     rates, errors, teams = charts.values()
     assert list(charts) == ["Worst scenarios by error rate", "Worst scenarios by errors", "Credits by team"]
     assert [bar[:2] for bar in rates] == [("Sync orders", "25.00 %"), ("Scenario 8", "< 0.01 %")]
@@ -109,13 +109,13 @@ def test_charts_have_names_labels_and_lengths() -> None:
     assert [bar[2] / teams[0][2] for bar in teams] == pytest.approx([1, 0.25, 0.5], rel=1e-5)
 
 
-def test_minimum_of_executions_is_told() -> None:
-    assert "at least 20 executions" in write_page(REPORT)
-    assert "at least 1 execution." in write_page(EMPTY)
+def test_page_shows_min_executions() -> None:
+    assert "at least 20 executions" in render_page(CONTENT)
+    assert "at least 1 execution." in render_page(EMPTY)
 
 
 def test_table_has_each_scenario_once() -> None:
-    assert Page(write_page(REPORT)).rows() == [
+    assert Page(render_page(CONTENT)).rows() == [
         {
             "Scenario": "Sync orders 7",
             "Team": "Sales",
@@ -140,25 +140,25 @@ def test_table_has_each_scenario_once() -> None:
 
 
 def test_table_head_names_the_columns_in_order() -> None:
-    page = Page(write_page(REPORT))
+    page = Page(render_page(CONTENT))
     assert [one.words for one in page.all("th", "thead")] == list(page.rows()[0])
 
 
-def test_empty_organization_says_so() -> None:
-    page = Page(write_page(EMPTY))
+def test_page_of_an_empty_organization() -> None:
+    page = Page(render_page(EMPTY))
     assert page.totals()["Executions"] == ("–", "no earlier figures")
     assert page.totals()["Scenarios"] == ("0", "")
     assert page.all("svg") == page.all("table") == []
     assert [figure.words.rpartition(". ")[2] for figure in page.all("figure")] == [
         "None of them had errors.",
         "None of them had errors.",
-        "No team took any.",
+        "No team used any credits.",
     ]
 
 
-@pytest.mark.parametrize("report", [REPORT, EMPTY])
-def test_page_needs_nothing_else(report: Report) -> None:
-    text = write_page(report)
+@pytest.mark.parametrize("content", [CONTENT, EMPTY])
+def test_page_is_self_contained(content: Content) -> None:
+    text = render_page(content)
     page = Page(text)
     names = {element.name for element in page.elements}
     assert names.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "image", "use", "a", "base", "form"})
@@ -170,9 +170,9 @@ def test_page_needs_nothing_else(report: Report) -> None:
     assert policy.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'"
 
 
-@pytest.mark.parametrize("report", [REPORT, EMPTY])
-def test_page_is_fit_for_readers(report: Report) -> None:
-    text = write_page(report)
+@pytest.mark.parametrize("content", [CONTENT, EMPTY])
+def test_page_is_valid_and_accessible(content: Content) -> None:
+    text = render_page(content)
     page = Page(text)
     assert text.startswith("<!DOCTYPE html>\n")
     assert page.elements[0].attributes == {"lang": "en"}
@@ -190,26 +190,28 @@ def test_names_never_become_markup() -> None:
     pages = []
     for one in (hostile, harmless):
         teams = (Team(1, one.team_name, 5),)
-        report = replace(REPORT, by_error_rate=(one,), by_errors=(one,), teams=teams, statuses=((one.status, 1),))
-        pages.append(Page(write_page(report)))
-    found, expected = [[(one.name, sorted(one.attributes)) for one in page.elements] for page in pages]
-    # Of an invalid scenario the status is marked.
-    assert found == expected
+        content = replace(CONTENT, by_error_rate=(one,), by_errors=(one,), teams=teams, statuses=((one.status, 1),))
+        pages.append(Page(render_page(content)))
+    actual, expected = [[(one.name, sorted(one.attributes)) for one in page.elements] for page in pages]
+    # The status is not "invalid", which would have a class.
+    assert actual == expected
     assert pages[0].rows()[0]["Team"] == HOSTILE
     assert pages[0].charts()["Credits by team"][0][0].startswith("<script src=")
 
 
 @settings(max_examples=30, deadline=None)
 @given(texts, texts, texts)
-def test_text_of_any_content(name: str, team: str, status: str) -> None:
+def test_page_accepts_any_text(name: str, team: str, status: str) -> None:
     one = replace(FAILING, name=name, team_name=team, status=status)
-    report = replace(REPORT, by_error_rate=(one,), by_errors=(one,), teams=(Team(1, team, 5),), statuses=((status, 1),))
-    text = write_page(report)
+    content = replace(
+        CONTENT, by_error_rate=(one,), by_errors=(one,), teams=(Team(1, team, 5),), statuses=((status, 1),)
+    )
+    text = render_page(content)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", text)
     (row,) = Page(text).rows()
     shown = re.sub("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "\ufffd", " ".join(name.split()))
     assert row["Scenario"] == f"{shown or 'Scenario 7'} 7"
 
 
-def test_same_report_same_page() -> None:
-    assert write_page(REPORT) == write_page(REPORT)
+def test_same_content_results_in_the_same_page() -> None:
+    assert render_page(CONTENT) == render_page(CONTENT)

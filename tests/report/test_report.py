@@ -1,4 +1,4 @@
-"""A report, from the operator's file to the page: its figures against the sandbox's truth, and where it is written."""
+"""Test reports of files that the operator pulled from the sandbox, their targets, and the command."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def digits(text: str) -> int:
 
 
 @pytest.mark.parametrize("scenarios", [3, 250, 2500])
-def test_figures_are_the_truth(
+def test_figures_match_the_sandbox(
     scenarios: int, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sandbox: Sandbox = make_sandbox_factory(scenarios=scenarios)
@@ -62,9 +62,9 @@ def test_figures_are_the_truth(
     assert digits(totals["Credits"][0]) == int(total["centicredits"])
 
     rates, errors, teams = page.charts().values()
-    often = [one for one in truth if one["executions"] >= 20 and one["errors"]]
-    often.sort(key=lambda one: (-one["errorRate"], -one["errors"], one["id"]))
-    assert [bar[:2] for bar in rates] == [(one["name"], f"{one['errorRate']:.2f} %") for one in often[:10]]
+    rated = [one for one in truth if one["executions"] >= 20 and one["errors"]]
+    rated.sort(key=lambda one: (-one["errorRate"], -one["errors"], one["id"]))
+    assert [bar[:2] for bar in rates] == [(one["name"], f"{one['errorRate']:.2f} %") for one in rated[:10]]
     failed = sorted((one for one in truth if one["errors"]), key=lambda one: (-one["errors"], -one["errorRate"]))
     assert [bar[:2] for bar in errors] == [(one["name"], f"{one['errors']:,}") for one in failed[:10]]
     for bars in (rates, errors):
@@ -74,11 +74,11 @@ def test_figures_are_the_truth(
         credits[one["teamName"]] = credits.get(one["teamName"], 0) + int(one["centicredits"])
     assert [bar[0] for bar in teams] == sorted(credits, key=lambda name: -credits[name])
 
-    named = {one["id"]: one for one in (*often[:10], *failed[:10])}
+    expected = {one["id"]: one for one in (*rated[:10], *failed[:10])}
     rows = page.rows()
-    assert len(rows) == len(named)
+    assert len(rows) == len(expected)
     for row in rows:
-        one = named[int(row["Scenario"].rpartition(" ")[2])]
+        one = expected[int(row["Scenario"].rpartition(" ")[2])]
         assert row["Scenario"] == f"{one['name']} {one['id']}"
         assert (row["Team"], row["Status"]) == (one["teamName"], one["status"])
         for column in ("Executions", "Errors", "Operations"):
@@ -100,7 +100,7 @@ def test_organization_without_scenarios(
     assert page.totals()["Error rate"][0] == "–"
 
 
-def test_report_lies_beside_its_source(source: Path, tmp_path: Path) -> None:
+def test_default_target_is_the_source_s_name_with_html(source: Path, tmp_path: Path) -> None:
     assert write_report(source) == str(tmp_path / "analytics.html")
     assert write_report(f"file://{source}") == f"file://{tmp_path}/analytics.html"
     source.rename(tmp_path / "rows")
@@ -108,13 +108,13 @@ def test_report_lies_beside_its_source(source: Path, tmp_path: Path) -> None:
     assert files(tmp_path) == ["analytics.html", "rows", "rows.html"]
 
 
-def test_report_goes_where_it_is_wanted(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_explicit_target(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert write_report("analytics.parquet", "new/folder/week.html") == str(tmp_path / "new" / "folder" / "week.html")
     assert files(tmp_path) == ["analytics.parquet", "new/folder/week.html"]
 
 
-def test_same_file_same_bytes(source: Path, tmp_path: Path) -> None:
+def test_same_file_results_in_the_same_bytes(source: Path, tmp_path: Path) -> None:
     once = Path(write_report(source)).read_bytes()
     again = subprocess.run(
         [sys.executable, "-m", "airflow_provider_make.report", source, "-o", tmp_path / "again.html"],
@@ -136,7 +136,7 @@ def test_rerun_replaces_the_report(source: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", [b"", b'{"organization_id": 42}\n'])
-def test_nothing_is_written_for_other_files(rows: bytes, tmp_path: Path) -> None:
+def test_other_files_leave_the_old_report(rows: bytes, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(rows)
     (tmp_path / "report.html").write_text("old")
     with pytest.raises(MakeInputError, match="rows.jsonl' is not valid: expected a Parquet file"):
@@ -159,7 +159,7 @@ def test_full_disk_leaves_the_old_report(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"source": None}, "source=None .*the path or URL of a Parquet file that MakeAnalyticsOperator wrote"),
         ({"source": ""}, "source=''"),
@@ -173,8 +173,10 @@ def test_full_disk_leaves_the_old_report(source: Path, tmp_path: Path) -> None:
         ({"min_executions": 1.5}, "min_executions=1.5"),
     ],
 )
-def test_bad_arguments_are_named(arguments: dict[str, Any], told: str, source: Path, tmp_path: Path) -> None:
-    with pytest.raises(MakeInputError, match=told):
+def test_errors_name_the_invalid_argument(
+    arguments: dict[str, Any], message: str, source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(MakeInputError, match=message):
         write_report(**{"source": source, **arguments})
     assert files(tmp_path) == ["analytics.parquet"]
 
@@ -205,7 +207,7 @@ def test_missing_library_names_the_extra(source: Path, monkeypatch: pytest.Monke
         write_report(source)
 
 
-def test_command_writes_where_it_is_told(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_writes_to_the_output(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = str(tmp_path / "b.html")
     assert main([str(source), "-o", target, "--min-executions", "1"]) == 0
     assert capsys.readouterr().out == f"{target}\n"
@@ -213,16 +215,16 @@ def test_command_writes_where_it_is_told(source: Path, tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nothing.parquet"], "nothing.parquet"),
         (["analytics.parquet", "--min-executions", "x"], "min_executions='x'"),
         (["analytics.parquet", "-o", "x.txt"], "target='x.txt'"),
     ],
 )
-def test_command_tells_errors_without_a_traceback(
+def test_command_prints_errors_without_a_traceback(
     arguments: list[str],
-    told: str,
+    message: str,
     source: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -232,11 +234,11 @@ def test_command_tells_errors_without_a_traceback(
     assert main(arguments) == 1
     out, errors = capsys.readouterr()
     assert out == ""
-    assert told in errors
+    assert message in errors
     assert errors.count("\n") == 1
 
 
-def test_a_dag_file_may_import_it() -> None:
+def test_import_loads_no_heavy_libraries() -> None:
     program = """
 import sys
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -246,11 +248,11 @@ import airflow_provider_make.sensors.error_rate, airflow_provider_make.triggers.
 heavy = ("aiohttp", "fsspec", "jinja2", "matplotlib", "numpy", "pyarrow", "requests")
 print([name for name in heavy if name in set(sys.modules) - before])
 """
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert told.splitlines()[-1] == "[]"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines()[-1] == "[]"
 
 
-# How far the peak rises from a report of 20,000 rows to one of 500,000.
+# Print how much the peak memory rises from a report of 20,000 rows to one of 500,000.
 PEAK = """
 import re, sys
 from pathlib import Path
@@ -276,7 +278,7 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
             writer.write_table(table, row_group_size=65_536)
         writer.add_key_value_metadata({"make_analytics": metadata[b"make_analytics"].decode()})
     command = [sys.executable, "-c", PEAK, str(small), str(tmp_path / "large.parquet")]
-    # Arrow's own allocator keeps what was freed, now more and now less of it.
+    # Arrow's own allocator keeps a varying amount of freed memory.
     environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert int(done.stdout.splitlines()[-1]) < 48 * 1024

@@ -1,4 +1,4 @@
-"""Files to make reports of, and files that are none."""
+"""Test which files are accepted as the source of a report."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_make import __version__
-from airflow_provider_make.api.response import Figures
+from airflow_provider_make.api.response import Metrics
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.report.content import COLUMNS, Summary, Totals
-from airflow_provider_make.report.source import BATCH, read_pull
+from airflow_provider_make.report.source import BATCH_SIZE, open_pull
 from tests.support.entries import entry
 from tests.support.pulled_files import EXTRACTED, FROM, TO, write_pull
 
-TOTAL = Figures(executions=7, centicredits=str(10**50), error_rate=0.5, errors_change=-3.0)
+TOTAL = Metrics(executions=7, centicredits=str(10**50), error_rate=0.5, errors_change=-3.0)
 
 
 def read(data: bytes) -> tuple[Summary, list[pyarrow.RecordBatch]]:
-    with read_pull(io.BytesIO(data), "s3://bucket/a.parquet") as (summary, batches):
+    with open_pull(io.BytesIO(data), "s3://bucket/a.parquet") as (summary, batches):
         return summary, list(batches)
 
 
@@ -34,12 +34,12 @@ def pulled(tmp_path: Path) -> Path:
 
 
 def rewritten(pulled: Path, table: pyarrow.Table | None = None, **metadata: Any) -> bytes:
-    """The file, with another table, or with other metadata; None is none."""
-    found = pq.read_table(pulled) if table is None else table
-    kept = pq.ParquetFile(pulled).metadata.metadata
-    told = {b"make_analytics": kept[b"make_analytics"], **{name.encode(): text for name, text in metadata.items()}}
+    """Return the file with another table, or with other metadata; None removes a key."""
+    table = pq.read_table(pulled) if table is None else table
+    original = pq.ParquetFile(pulled).metadata.metadata[b"make_analytics"]
+    changed = {b"make_analytics": original, **{name.encode(): text for name, text in metadata.items()}}
     out = io.BytesIO()
-    pq.write_table(found.replace_schema_metadata({name: text for name, text in told.items() if text}), out)
+    pq.write_table(table.replace_schema_metadata({name: text for name, text in changed.items() if text}), out)
     return out.getvalue()
 
 
@@ -63,43 +63,43 @@ def test_times_with_a_fraction(tmp_path: Path) -> None:
     assert read(write_pull(tmp_path / "a.parquet", [], date_to=moment).read_bytes())[0].date_to == moment
 
 
-def test_many_rows_come_in_batches(tmp_path: Path) -> None:
+def test_many_rows_are_read_in_batches(tmp_path: Path) -> None:
     pages = [[entry(n) for n in range(begin, begin + 1000)] for begin in range(0, 40_000, 1000)]
     batches = read(write_pull(tmp_path / "a.parquet", pages).read_bytes())[1]
     assert sum(map(len, batches)) == 40_000
-    assert max(map(len, batches)) == BATCH
+    assert max(map(len, batches)) == BATCH_SIZE
 
 
-def test_what_a_later_version_adds_does_no_harm(pulled: Path) -> None:
+def test_additions_of_later_versions_are_ignored(pulled: Path) -> None:
     table = pq.read_table(pulled).append_column("new", pyarrow.array([1, 2, 3]))
-    kept = msgspec.json.decode(pq.ParquetFile(pulled).metadata.metadata[b"make_analytics"])
-    kept |= {"new": 1, "total": {**kept["total"], "new": 2}}
-    data = rewritten(pulled, table, make_analytics=msgspec.json.encode(kept))
+    metadata = msgspec.json.decode(pq.ParquetFile(pulled).metadata.metadata[b"make_analytics"])
+    metadata |= {"new": 1, "total": {**metadata["total"], "new": 2}}
+    data = rewritten(pulled, table, make_analytics=msgspec.json.encode(metadata))
     assert read(data)[0] == read(pulled.read_bytes())[0]
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"PAR1", b'{"organization_id": 42}\n', b"organization_id,name\r\n42,a\r\n", b"x" * 9999]
 )
-def test_other_files_are_named(data: bytes) -> None:
+def test_other_files_are_rejected(data: bytes) -> None:
     with pytest.raises(
-        MakeInputError, match=r"source='s3://bucket/a.parquet'.*expected a Parquet file that .*no Parquet"
+        MakeInputError, match=r"source='s3://bucket/a.parquet'.*expected a Parquet file that .*not a Parquet"
     ):
         read(data)
 
 
-def test_file_that_is_cut_off(pulled: Path) -> None:
-    with pytest.raises(MakeInputError, match="it is no Parquet file"):
+def test_truncated_file_is_rejected(pulled: Path) -> None:
+    with pytest.raises(MakeInputError, match="this is not a Parquet file"):
         read(pulled.read_bytes()[:-5])
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_missing_columns_are_named(column: str, pulled: Path) -> None:
-    with pytest.raises(MakeInputError, match=f"source='s3://bucket/a.parquet'.*but it has no column {column}"):
+def test_missing_columns_are_rejected(column: str, pulled: Path) -> None:
+    with pytest.raises(MakeInputError, match=f"source='s3://bucket/a.parquet'.*but this file has no column {column}"):
         read(rewritten(pulled, pq.read_table(pulled).drop_columns([column])))
 
 
-def test_columns_of_another_type_are_named(pulled: Path) -> None:
+def test_columns_of_another_type_are_rejected(pulled: Path) -> None:
     table = pq.read_table(pulled)
     at = table.schema.get_field_index("centicredits")
     table = table.set_column(at, "centicredits", pyarrow.array([0.5] * 3))
@@ -108,16 +108,16 @@ def test_columns_of_another_type_are_named(pulled: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "told"),
+    ("metadata", "message"),
     [
         (None, "its metadata has no make_analytics"),
-        (b"{", "under make_analytics is another"),
-        (b"[]", "under make_analytics is another"),
-        (b'{"organization_id": 42}', "another .*missing required field `zone`"),
-        (b'{"organization_id": 1, "zone": "z", "total": {"centicredits": "x"}}', "another .*centicredits"),
-        (b'{"organization_id": "x", "zone": "z", "total": {}, "provider_version": "1"}', "another .*organization_id"),
+        (b"{", "make_analytics is not valid"),
+        (b"[]", "make_analytics is not valid"),
+        (b'{"organization_id": 42}', "not valid .*missing required field `zone`"),
+        (b'{"organization_id": 1, "zone": "z", "total": {"centicredits": "x"}}', "not valid .*centicredits"),
+        (b'{"organization_id": "x", "zone": "z", "total": {}, "provider_version": "1"}', "not valid .*organization_id"),
     ],
 )
-def test_metadata_of_others_is_told(kept: bytes | None, told: str, pulled: Path) -> None:
-    with pytest.raises(MakeInputError, match=f"source='s3://bucket/a.parquet'.*{told}"):
-        read(rewritten(pulled, make_analytics=kept))
+def test_other_metadata_is_rejected(metadata: bytes | None, message: str, pulled: Path) -> None:
+    with pytest.raises(MakeInputError, match=f"source='s3://bucket/a.parquet'.*{message}"):
+        read(rewritten(pulled, make_analytics=metadata))

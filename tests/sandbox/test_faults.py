@@ -1,4 +1,4 @@
-"""Faults: how they are written, and what each does to a client."""
+"""Test how faults are parsed, and what effect each has on a client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from airflow_provider_make.sandbox import Fault, Sandbox
 from airflow_provider_make.sandbox.faults import RECOVERABLE
 
 
-def ask(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
+def get_page(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
     return requests.get(
         f"{sandbox.base_url}/analytics/1",
         headers={"Authorization": f"Token {sandbox.token}"},
@@ -34,20 +34,20 @@ def ask(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
         ("reset", Fault("reset")),
     ],
 )
-def test_faults_are_read_and_written(text: str, fault: Fault) -> None:
+def test_faults_are_parsed_and_formatted(text: str, fault: Fault) -> None:
     assert Fault.parse(text) == fault
     assert Fault.parse(str(fault)) == fault
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("", "unknown fault"),
-        ("404", "unknown fault '404'; there are 429"),
+        ("404", "unknown fault '404'; expected one of 429"),
         ("600", "unknown fault"),
         ("5xx", "unknown fault"),
         ("Reset", "unknown fault"),
-        ("reset:1", "takes no seconds"),
+        ("reset:1", "does not accept seconds"),
         ("stall", "stall:5"),
         ("stall:0", "stall:5"),
         ("stall:inf", "stall:5"),
@@ -59,15 +59,15 @@ def test_faults_are_read_and_written(text: str, fault: Fault) -> None:
         ("429:", "429:"),
     ],
 )
-def test_what_is_no_fault_is_refused(text: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match=complaint):
+def test_invalid_faults_are_rejected(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Fault.parse(text)
 
 
 @pytest.mark.parametrize(("fault", "retry_after"), [("429", None), ("429:0", "0"), ("429:2", "2")])
-def test_too_many_requests(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
+def test_429_has_the_shape_of_make(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
     make_sandbox.fail(fault)
-    response = ask(make_sandbox)
+    response = get_page(make_sandbox)
     assert response.status_code == 429
     assert response.headers.get("Retry-After") == retry_after
     assert response.json()["code"] == "SC429"
@@ -77,7 +77,7 @@ def test_too_many_requests(make_sandbox: Sandbox, fault: str, retry_after: str |
 @pytest.mark.parametrize(("fault", "retry_after"), [("500", None), ("502", None), ("503:7", "7")])
 def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
     make_sandbox.fail(fault)
-    response = ask(make_sandbox)
+    response = get_page(make_sandbox)
     assert response.status_code == int(fault[:3])
     assert response.headers["Content-Type"].startswith("text/html")
     assert response.headers.get("Retry-After") == retry_after
@@ -85,24 +85,24 @@ def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: 
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_denials_are_in_the_shape_of_make(make_sandbox: Sandbox, status: int) -> None:
+def test_401_and_403_have_the_shape_of_make(make_sandbox: Sandbox, status: int) -> None:
     make_sandbox.fail(str(status))
-    response = ask(make_sandbox)
+    response = get_page(make_sandbox)
     assert response.status_code == status
     assert response.json()["code"] == f"SC{status}"
 
 
-def test_a_reset_is_a_reset_and_not_an_orderly_end(make_sandbox: Sandbox) -> None:
+def test_reset_aborts_the_connection(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("reset")
     address = urlsplit(make_sandbox.host)
     with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
         connection.sendall(b"GET /api/v2/analytics/1 HTTP/1.1\r\nHost: sandbox\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
-    assert ask(make_sandbox).status_code == 200
+    assert get_page(make_sandbox).status_code == 200
 
 
-def test_a_truncated_body_promises_more_than_it_holds(make_sandbox: Sandbox) -> None:
+def test_a_truncated_body_is_shorter_than_its_content_length(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("truncate")
     address = urlsplit(make_sandbox.host)
     received = b""
@@ -116,20 +116,20 @@ def test_a_truncated_body_promises_more_than_it_holds(make_sandbox: Sandbox) -> 
     assert 0 < len(body) < 700
     make_sandbox.fail("truncate")
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
-        ask(make_sandbox)
+        get_page(make_sandbox)
 
 
-def test_a_stall_delays_the_right_answer(make_sandbox: Sandbox) -> None:
+def test_stall_delays_the_correct_response(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("stall:0.2", "stall:30")
-    begun = time.monotonic()
-    assert ask(make_sandbox).json()["analytics"]
-    assert time.monotonic() - begun >= 0.2
+    started = time.monotonic()
+    assert get_page(make_sandbox).json()["analytics"]
+    assert time.monotonic() - started >= 0.2
     with pytest.raises(requests.exceptions.ReadTimeout):
-        ask(make_sandbox, timeout=0.1)
-    # The fixture stops the sandbox now: it must not wait for the rest of the stall.
+        get_page(make_sandbox, timeout=0.1)
+    # The fixture stops the sandbox now, and must not wait for the rest of the stall.
 
 
-def test_a_stall_does_not_keep_the_sandbox_from_stopping() -> None:
+def test_the_sandbox_stops_during_a_stall() -> None:
     sandbox = Sandbox(scenarios=1)
     sandbox.fail("stall:30")
     sandbox.start()
@@ -138,24 +138,24 @@ def test_a_stall_does_not_keep_the_sandbox_from_stopping() -> None:
         connection.sendall(b"GET /api/v2/analytics/1 HTTP/1.1\r\nHost: sandbox\r\n\r\n")
         while not sandbox.requests:
             time.sleep(0.01)
-        begun = time.monotonic()
+        started = time.monotonic()
         sandbox.stop()
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - started < 2
         assert connection.recv(1) == b""
 
 
-def test_right_status_with_wrong_content(make_sandbox: Sandbox) -> None:
+def test_faults_with_status_200(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("html", "empty", "shape")
-    html, empty, shape = (ask(make_sandbox) for _ in range(3))
+    html, empty, shape = (get_page(make_sandbox) for _ in range(3))
     assert html.status_code == empty.status_code == shape.status_code == 200
     assert html.headers["Content-Type"].startswith("text/html")
     assert empty.content == b""
     assert shape.json()["total"] is None
 
 
-def test_a_redirect_goes_to_another_host_name_where_following_is_seen(make_sandbox: Sandbox) -> None:
+def test_redirect_points_to_the_sandbox_under_another_host_name(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("redirect", "redirect")
-    response = ask(make_sandbox)
+    response = get_page(make_sandbox)
     assert response.status_code == 302
     location = response.headers["Location"]
     assert urlsplit(location).hostname == "localhost"
@@ -165,17 +165,17 @@ def test_a_redirect_goes_to_another_host_name_where_following_is_seen(make_sandb
     assert len(make_sandbox.requests) == 3
 
 
-def test_faults_come_in_order_and_then_end(make_sandbox: Sandbox) -> None:
+def test_faults_apply_in_order_and_once(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("503", None, Fault("429", 1))
     make_sandbox.fail("500")
-    assert [ask(make_sandbox).status_code for _ in range(5)] == [503, 200, 429, 500, 200]
+    assert [get_page(make_sandbox).status_code for _ in range(5)] == [503, 200, 429, 500, 200]
 
 
-def test_one_wrong_fault_queues_none(make_sandbox: Sandbox) -> None:
+def test_no_fault_is_queued_if_one_is_invalid(make_sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="unknown fault"):
         make_sandbox.fail("503", "no such")
-    assert ask(make_sandbox).status_code == 200
+    assert get_page(make_sandbox).status_code == 200
 
 
-def test_a_client_should_get_over_what_a_fault_rate_draws() -> None:
+def test_a_fault_rate_chooses_among_recoverable_faults() -> None:
     assert {fault.kind for fault in RECOVERABLE} == {"429", "500", "503", "reset", "truncate"}

@@ -1,4 +1,4 @@
-"""The command: what it prints, does and returns, as a process of its own."""
+"""Test the sandbox's command, in a separate process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str, list[st
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_a_signal(number: signal.Signals) -> None:
+def test_command_serves_until_a_signal(number: signal.Signals) -> None:
     with running("--organization", "4", "--organization", "5", "--fault", "429:1", "--fault", "503") as (
         process,
         url,
@@ -46,7 +46,7 @@ def test_it_serves_until_a_signal(number: signal.Signals) -> None:
         assert statuses == [429, 503, 200]
         entries = requests.get(f"{url}/analytics/5", headers=TOKEN, timeout=10).json()["analytics"]
         assert len(entries) == 12
-        # Both lines are to be pasted into a shell.
+        # Users paste both lines into a shell.
         export = shlex.split(lines[1])
         assert export[0] == "export"
         name, _, value = export[1].partition("=")
@@ -64,7 +64,7 @@ def test_it_serves_until_a_signal(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "message"),
     [
         (["--fault", "404"], "argument --fault: unknown fault '404'"),
         (["--fault-rate", "2"], "fault_rate must be between 0 and 1"),
@@ -72,14 +72,14 @@ def test_it_serves_until_a_signal(number: signal.Signals) -> None:
         (["--scenarios", "many"], "argument --scenarios"),
     ],
 )
-def test_wrong_options_are_named(options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_name_the_invalid_option(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(options)
     assert caught.value.code == 2
-    assert complaint in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_said(make_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_an_error(make_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     port = make_sandbox.host.rpartition(":")[2]
     before = signal.getsignal(signal.SIGTERM)
     assert main(["--port", port]) == 1
@@ -87,7 +87,7 @@ def test_a_port_in_use_is_said(make_sandbox: Sandbox, capsys: pytest.CaptureFixt
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_the_help_names_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
@@ -99,9 +99,9 @@ def test_the_help_names_every_option_with_its_default(capsys: pytest.CaptureFixt
     assert text.count("(default: ") == 12
 
 
-def test_it_stands_alone() -> None:
+def test_sandbox_imports_nothing_else_of_the_package() -> None:
     code = (
-        "import sys; import airflow_provider_make.sandbox.server as found; "
+        "import sys; import airflow_provider_make.sandbox.server; "
         "names = {name for name in sys.modules if name.startswith('airflow_provider_make.')}; "
         "assert all(name.startswith('airflow_provider_make.sandbox') for name in names), names; "
         "assert not {'pytest', 'airflow', 'requests', 'pydantic'} & set(sys.modules)"

@@ -1,4 +1,4 @@
-"""Filters, order and drift of an organization's scenarios."""
+"""Test an organization's scenarios: filters, order, additions and deletions."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from datetime import UTC, datetime
 import pytest
 
 from airflow_provider_make.sandbox import organization as module
-from airflow_provider_make.sandbox.data import figures
+from airflow_provider_make.sandbox.data import statistics
 from airflow_provider_make.sandbox.organization import Organization, Row
 from airflow_provider_make.sandbox.query import SORT_KEYS, Selection
 
-# An hour, in which many scenarios do nothing: so ties and absent values abound.
+# In a single hour many scenarios have no executions, so there are many ties and absent values.
 HOUR = Selection(datetime(2025, 6, 3, 8, tzinfo=UTC), datetime(2025, 6, 3, 9, tzinfo=UTC))
 ATTRIBUTES = {
     "name": "scenario.name",
     "teamName": "scenario.team_name",
     "status": "scenario.status",
-    "operations": "figures.operations",
-    "executions": "figures.executions",
-    "errors": "figures.errors",
-    "errorRate": "figures.error_rate",
-    "executionsChange": "figures.executions_change",
-    "operationsChange": "figures.operations_change",
-    "errorsChange": "figures.errors_change",
-    "errorRateChange": "figures.error_rate_change",
+    "operations": "statistics.operations",
+    "executions": "statistics.executions",
+    "errors": "statistics.errors",
+    "errorRate": "statistics.error_rate",
+    "executionsChange": "statistics.executions_change",
+    "operationsChange": "statistics.operations_change",
+    "errorsChange": "statistics.errors_change",
+    "errorRateChange": "statistics.error_rate_change",
 }
 
 
@@ -47,10 +47,10 @@ def test_every_sort_key_sorts(sort_by: str, sort_dir: str, absent_first: bool) -
     rows = organization.select(replace(HOUR, sort_by=sort_by, sort_dir=sort_dir)).rows
     assert sorted(row.scenario.id for row in rows) == [scenario.id for scenario in organization.scenarios]
     values = [value(row, sort_by) for row in rows]
-    absent = [found is None for found in values]
+    absent = [one is None for one in values]
     assert absent == sorted(absent, reverse=absent_first)
     assert any(absent) == (sort_by.endswith("Change") or sort_by == "errorRate")
-    present = [found for found in values if found is not None]
+    present = [one for one in values if one is not None]
     assert present == sorted(present, reverse=sort_dir == "desc")  # type: ignore[type-var]
     for row, following in zip(rows, rows[1:], strict=False):
         if value(row, sort_by) == value(following, sort_by):
@@ -58,7 +58,7 @@ def test_every_sort_key_sorts(sort_by: str, sort_dir: str, absent_first: bool) -
 
 
 @pytest.mark.parametrize("sort_by", SORT_KEYS)
-def test_ties_are_all_the_ranges_of_equal_keys(organization: Organization, sort_by: str) -> None:
+def test_ties_are_the_ranges_of_equal_keys(organization: Organization, sort_by: str) -> None:
     result = organization.select(replace(HOUR, sort_by=sort_by))
     tied = {at for start, end in result.ties for at in range(start, end)}
     for start, end in result.ties:
@@ -72,7 +72,7 @@ def test_ties_are_all_the_ranges_of_equal_keys(organization: Organization, sort_
 def test_the_total_sums_the_selected_scenarios(organization: Organization, selection: Selection) -> None:
     result = organization.select(selection)
     for name in ("executions", "operations", "centicredits", "errors"):
-        assert getattr(result.total, name) == sum(getattr(row.figures, name) for row in result.rows)
+        assert getattr(result.total, name) == sum(getattr(row.statistics, name) for row in result.rows)
     assert result.total.error_rate == result.total.errors / result.total.executions * 100
     length = selection.date_to - selection.date_from
     before = replace(selection, date_from=selection.date_from - length, date_to=selection.date_from)
@@ -81,12 +81,12 @@ def test_the_total_sums_the_selected_scenarios(organization: Organization, selec
     assert result.total.operations_change == round(change, 2)
 
 
-def test_rows_carry_the_figures_of_their_scenarios(organization: Organization) -> None:
+def test_rows_contain_the_statistics_of_their_scenarios(organization: Organization) -> None:
     for row in organization.select(HOUR).rows:
-        assert row.figures == figures(row.scenario, HOUR.date_from, HOUR.date_to)
+        assert row.statistics == statistics(row.scenario, HOUR.date_from, HOUR.date_to)
 
 
-def test_filters_select(organization: Organization) -> None:
+def test_filters_by_team_status_and_folder(organization: Organization) -> None:
     scenarios = organization.scenarios
     folders = frozenset(scenario.folder_id for scenario in scenarios[:9] if scenario.folder_id is not None)
     selection = replace(HOUR, team_ids=frozenset({101, 102}), statuses=frozenset({"active", "invalid"}))
@@ -102,22 +102,22 @@ def test_filters_select(organization: Organization) -> None:
     }
 
 
-def test_an_empty_selection_has_a_total_of_nothing(organization: Organization) -> None:
+def test_an_empty_selection_has_a_total_of_zero(organization: Organization) -> None:
     result = organization.select(replace(HOUR, team_ids=frozenset({999})))
     assert result.rows == []
     assert result.total == (0, 0, 0, 0, None, None, None, None, None, None)
     assert Organization(1, 0).select(HOUR) == result
 
 
-def test_results_are_remembered_but_not_forever(organization: Organization) -> None:
+def test_the_cache_of_results_is_limited(organization: Organization) -> None:
     result = organization.select(HOUR)
     assert organization.select(HOUR) is result
-    for team in range(module._REMEMBERED_RESULTS):
+    for team in range(module._CACHED_RESULTS):
         organization.select(replace(HOUR, team_ids=frozenset({team})))
     assert organization.select(HOUR) is not result
 
 
-def test_scenarios_come_and_go() -> None:
+def test_scenarios_are_added_and_deleted() -> None:
     organization = Organization(1, 10)
     assert len(organization.select(HOUR).rows) == 10
     first, second = organization.scenarios[:2]
@@ -129,7 +129,7 @@ def test_scenarios_come_and_go() -> None:
     assert len(organization.select(HOUR).rows) == 11
 
 
-def test_deleting_what_does_not_exist_deletes_nothing() -> None:
+def test_deleting_an_unknown_scenario_deletes_nothing() -> None:
     organization = Organization(1, 3)
     with pytest.raises(ValueError, match=r"no scenario \[1\]"):
         organization.delete_scenarios([organization.scenarios[0].id, 1])
@@ -137,6 +137,6 @@ def test_deleting_what_does_not_exist_deletes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("organization_id", "scenarios"), [(0, 1), (-1, 1), (1, -1)])
-def test_impossible_organizations_are_refused(organization_id: int, scenarios: int) -> None:
+def test_invalid_organizations_are_rejected(organization_id: int, scenarios: int) -> None:
     with pytest.raises(ValueError, match="must"):
         Organization(organization_id, scenarios)

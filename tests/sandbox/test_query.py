@@ -1,4 +1,4 @@
-"""Strict reading of parameters, without sockets."""
+"""Test that parameters are parsed strictly."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from airflow_provider_make.sandbox.refusals import Refusal
 NOW = datetime(2026, 5, 20, 13, 37, 11, 250_000, tzinfo=UTC)
 
 
-def read(text: str) -> Query:
+def parse(text: str) -> Query:
     return parse_query(parse_qsl(text, keep_blank_values=True), NOW)
 
 
 def problems(text: str) -> list[str]:
     with pytest.raises(Refusal) as caught:
-        read(text)
+        parse(text)
     assert caught.value.status == 400
     return list(caught.value.suberrors)
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
-    assert read("") == Query(
+    assert parse("") == Query(
         Selection(
             date_from=datetime(2025, 5, 20, tzinfo=UTC),
             date_to=datetime(2026, 5, 21, tzinfo=UTC),
@@ -39,8 +39,8 @@ def test_the_defaults_are_the_documented_ones() -> None:
     )
 
 
-def test_every_parameter_is_read() -> None:
-    query = read(
+def test_every_parameter_is_parsed() -> None:
+    query = parse(
         "teamId=1&teamId=2&folderId=-3&status=active&status=invalid&timeframe[dateFrom]=2026-01-01T00:00:00Z"
         "&timeframe[dateTo]=2026-02-01T02:00:00.500%2B02:00&pg[offset]=20&pg[limit]=10&pg[sortBy]=errorRate"
         "&pg[sortDir]=desc&pg[returnTotalCount]=true"
@@ -59,13 +59,13 @@ def test_every_parameter_is_read() -> None:
         limit=10,
         return_total_count=True,
     )
-    assert read("pg[last]=4711").last == 4711
-    assert read("pg[returnTotalCount]=false").return_total_count is False
+    assert parse("pg[last]=4711").last == 4711
+    assert parse("pg[returnTotalCount]=false").return_total_count is False
 
 
 @pytest.mark.parametrize("key", SORT_KEYS)
 def test_there_are_eleven_sort_keys(key: str) -> None:
-    assert read(f"pg[sortBy]={key}").selection.sort_by == key
+    assert parse(f"pg[sortBy]={key}").selection.sort_by == key
     assert len(SORT_KEYS) == 11
 
 
@@ -112,26 +112,26 @@ def test_there_are_eleven_sort_keys(key: str) -> None:
         "timeframe[dateTo]=9999-12-31T23:59:59-05:00",
     ],
 )
-def test_what_is_not_documented_is_refused(text: str) -> None:
+def test_undocumented_parameters_and_values_are_refused(text: str) -> None:
     assert len(problems(text)) == 1
 
 
 def test_the_refusal_names_every_problem() -> None:
-    found = problems("teamId=x&status=old&pg[limit]=0&pg[limit]=5&nonsense=1")
-    assert len(found) == 5
+    messages = problems("teamId=x&status=old&pg[limit]=0&pg[limit]=5&nonsense=1")
+    assert len(messages) == 5
     for name in ("teamId", "status", "pg[limit]", "nonsense"):
-        assert any(name in message for message in found)
+        assert any(name in message for message in messages)
 
 
-def test_a_missing_zone_is_named_as_such() -> None:
-    assert "zone is missing" in problems("timeframe[dateFrom]=2026-05-01T00:00:00")[0]
+def test_a_missing_time_zone_is_named() -> None:
+    assert "time zone is missing" in problems("timeframe[dateFrom]=2026-05-01T00:00:00")[0]
 
 
-def test_a_frame_may_begin_a_year_ago_and_no_earlier() -> None:
+def test_a_frame_may_begin_at_most_a_year_ago() -> None:
     year_ago = year_before(NOW)
     for seconds in (0, 59):
         moment = (year_ago - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        assert read(f"timeframe[dateFrom]={moment}").selection.date_from < year_ago + timedelta(seconds=1)
+        assert parse(f"timeframe[dateFrom]={moment}").selection.date_from < year_ago + timedelta(seconds=1)
     moment = (year_ago - timedelta(seconds=61)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert "older than one year" in problems(f"timeframe[dateFrom]={moment}")[0]
 
@@ -142,6 +142,6 @@ def test_a_year_is_a_calendar_year() -> None:
     assert year_before(datetime(2025, 1, 1, tzinfo=UTC)) == datetime(2024, 1, 1, tzinfo=UTC)
 
 
-def test_the_default_frame_stays_alike_all_day() -> None:
-    assert parse_query([], NOW.replace(hour=0, minute=0)).selection == read("").selection
-    assert parse_query([], NOW + timedelta(days=1)).selection != read("").selection
+def test_the_default_frame_stays_the_same_all_day() -> None:
+    assert parse_query([], NOW.replace(hour=0, minute=0)).selection == parse("").selection
+    assert parse_query([], NOW + timedelta(days=1)).selection != parse("").selection

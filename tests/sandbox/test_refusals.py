@@ -1,15 +1,15 @@
-"""Errors in the shape of Make's API."""
+"""Test that errors have the shape of Make's API."""
 
 from __future__ import annotations
 
 from airflow_provider_make.sandbox.refusals import Refusal
 
 
-def test_the_documented_refusal_is_literally_that() -> None:
+def test_a_403_has_the_documented_body() -> None:
     assert Refusal(403).body() == {"detail": "Access denied.", "message": "Permission denied", "code": "SC403"}
 
 
-def test_the_rate_limit_has_the_words_of_make() -> None:
+def test_a_429_has_the_message_of_make() -> None:
     refusal = Refusal(429, retry_after=3)
     assert refusal.message == "Requests limit for organization exceeded, please try again later."
     assert (refusal.code, refusal.retry_after) == ("SC429", 3)

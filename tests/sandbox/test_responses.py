@@ -1,4 +1,4 @@
-"""Pages and bodies, in the shape the API documents."""
+"""Test that pages have the documented shape, and how they are cached."""
 
 from __future__ import annotations
 
@@ -10,31 +10,20 @@ from typing import Any
 import pytest
 
 from airflow_provider_make.sandbox import responses as module
-from airflow_provider_make.sandbox.data import Figures
+from airflow_provider_make.sandbox.data import Statistics
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import Query, Selection
 from airflow_provider_make.sandbox.refusals import Refusal
-from airflow_provider_make.sandbox.responses import EncodedAnswers, answer, encode, total
+from airflow_provider_make.sandbox.responses import PageCache, encode, page_body, total
 
 HOUR = Selection(datetime(2025, 6, 3, 8, tzinfo=UTC), datetime(2025, 6, 3, 9, tzinfo=UTC))
-COUNTS: dict[str, type | tuple[type, ...]] = {
-    "executions": int,
-    "operations": int,
-    "centicredits": str,
-    "errors": int,
-}
-OPTIONAL: dict[str, type | tuple[type, ...]] = dict.fromkeys(
-    (
-        "errorRate",
-        "executionsChange",
-        "operationsChange",
-        "centicreditsChange",
-        "errorsChange",
-        "errorRateChange",
-    ),
+Types = type | tuple[type, ...]
+COUNTS: dict[str, Types] = {"executions": int, "operations": int, "centicredits": str, "errors": int}
+OPTIONAL: dict[str, Types] = dict.fromkeys(
+    ("errorRate", "executionsChange", "operationsChange", "centicreditsChange", "errorsChange", "errorRateChange"),
     (int, float),
 )
-SCENARIO: dict[str, type | tuple[type, ...]] = {
+SCENARIO: dict[str, Types] = {
     "imtId": str,
     "id": int,
     "name": str,
@@ -44,23 +33,19 @@ SCENARIO: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def ask(
+def get_page(
     organization: Organization,
     query: Query,
     page_cap: int | None = None,
     shuffle: random.Random | None = None,
 ) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(json.dumps(answer(organization, query, page_cap=page_cap, shuffle=shuffle)))
+    body: dict[str, Any] = json.loads(encode(page_body(organization, query, page_cap=page_cap, shuffle=shuffle)))
     return body
 
 
-def check(
-    found: dict[str, Any],
-    required: dict[str, type | tuple[type, ...]],
-    optional: dict[str, type | tuple[type, ...]],
-) -> None:
-    assert required.keys() <= found.keys() <= required.keys() | optional.keys()
-    for name, value in found.items():
+def check(body: dict[str, Any], required: dict[str, Types], optional: dict[str, Types]) -> None:
+    assert required.keys() <= body.keys() <= required.keys() | optional.keys()
+    for name, value in body.items():
         assert isinstance(value, {**required, **optional}[name]) and not isinstance(value, bool)
 
 
@@ -70,7 +55,7 @@ def organization() -> Organization:
 
 
 def test_bodies_have_the_documented_shape(organization: Organization) -> None:
-    body = ask(organization, Query(HOUR, limit=1000))
+    body = get_page(organization, Query(HOUR, limit=1000))
     assert list(body) == ["total", "analytics", "pg"]
     check(body["total"], COUNTS, OPTIONAL)
     assert len(body["analytics"]) == 120
@@ -84,8 +69,8 @@ def test_bodies_have_the_documented_shape(organization: Organization) -> None:
     assert any("errorRate" not in entry for entry in body["analytics"])
 
 
-def test_every_figure_goes_by_its_own_name() -> None:
-    assert total(Figures(1, 2, 3, 4, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)) == {
+def test_every_statistic_has_its_own_name() -> None:
+    assert total(Statistics(1, 2, 3, 4, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)) == {
         "executions": 1,
         "operations": 2,
         "centicredits": "3",
@@ -99,85 +84,84 @@ def test_every_figure_goes_by_its_own_name() -> None:
     }
 
 
-def test_offset_paging_says_what_it_did(organization: Organization) -> None:
-    page = ask(organization, Query(HOUR, offset=20, limit=10))
+def test_paging_by_offset(organization: Organization) -> None:
+    page = get_page(organization, Query(HOUR, offset=20, limit=10))
     assert page["pg"] == {"sortBy": "operations", "sortDir": "asc", "limit": 10, "offset": 20}
-    whole = ask(organization, Query(HOUR, limit=1000))
+    whole = get_page(organization, Query(HOUR, limit=1000))
     assert page["analytics"] == whole["analytics"][20:30]
     assert page["total"] == whole["total"]
 
 
 def test_a_page_past_the_end_is_empty(organization: Organization) -> None:
-    assert ask(organization, Query(HOUR, offset=120))["analytics"] == []
-    assert len(ask(organization, Query(HOUR, offset=115))["analytics"]) == 5
+    assert get_page(organization, Query(HOUR, offset=120))["analytics"] == []
+    assert len(get_page(organization, Query(HOUR, offset=115))["analytics"]) == 5
 
 
-def test_the_count_comes_only_if_asked_for(organization: Organization) -> None:
-    assert "totalCount" not in ask(organization, Query(HOUR))["pg"]
+def test_the_total_count_is_returned_only_on_request(organization: Organization) -> None:
+    assert "totalCount" not in get_page(organization, Query(HOUR))["pg"]
     selection = Selection(HOUR.date_from, HOUR.date_to, statuses=frozenset({"invalid"}))
-    counted = ask(organization, Query(selection, limit=2, return_total_count=True))
+    counted = get_page(organization, Query(selection, limit=2, return_total_count=True))
     assert counted["pg"]["totalCount"] == sum(scenario.status == "invalid" for scenario in organization.scenarios)
 
 
-def test_a_cap_shortens_pages_and_says_so(organization: Organization) -> None:
-    capped = ask(organization, Query(HOUR, limit=50), page_cap=7)
+def test_a_page_cap_shortens_pages_and_their_limit(organization: Organization) -> None:
+    capped = get_page(organization, Query(HOUR, limit=50), page_cap=7)
     assert len(capped["analytics"]) == capped["pg"]["limit"] == 7
-    assert ask(organization, Query(HOUR, limit=5), page_cap=7)["pg"]["limit"] == 5
+    assert get_page(organization, Query(HOUR, limit=5), page_cap=7)["pg"]["limit"] == 5
 
 
-def test_paging_by_the_last_id_gives_everything_once(organization: Organization) -> None:
-    whole = ask(organization, Query(HOUR, limit=1000))["analytics"]
-    found = ask(organization, Query(HOUR, limit=40))["analytics"]
-    shown = True
-    while shown:
-        assert len(found) < 120, "showLast promised entries after the last one"
-        last = found[-1]["id"]
-        page = ask(organization, Query(HOUR, last=last, limit=40))
-        found += page["analytics"]
+def test_paging_by_the_last_id_returns_each_entry_once(organization: Organization) -> None:
+    whole = get_page(organization, Query(HOUR, limit=1000))["analytics"]
+    entries = get_page(organization, Query(HOUR, limit=40))["analytics"]
+    has_more = True
+    while has_more:
+        assert len(entries) < 120, "showLast is true after the last entry"
+        page = get_page(organization, Query(HOUR, last=entries[-1]["id"], limit=40))
+        entries += page["analytics"]
         assert set(page["pg"]) == {"sortBy", "sortDir", "limit", "last", "showLast"}
-        assert page["pg"]["last"] == str(found[-1]["id"])
-        shown = page["pg"]["showLast"]
-    assert found == whole
-    at_the_end = ask(organization, Query(HOUR, last=whole[-1]["id"]))
+        assert page["pg"]["last"] == str(entries[-1]["id"])
+        has_more = page["pg"]["showLast"]
+    assert entries == whole
+    at_the_end = get_page(organization, Query(HOUR, last=whole[-1]["id"]))
     assert at_the_end["analytics"] == []
     assert at_the_end["pg"]["last"] == str(whole[-1]["id"])
     assert at_the_end["pg"]["showLast"] is False
 
 
-def test_a_last_id_that_is_not_there_is_refused(organization: Organization) -> None:
+def test_an_unknown_last_id_is_refused(organization: Organization) -> None:
     with pytest.raises(Refusal, match="no entry has this id") as caught:
-        answer(organization, Query(HOUR, last=1))
+        page_body(organization, Query(HOUR, last=1))
     assert caught.value.status == 400
 
 
-def test_shuffling_moves_ties_only_and_anew_each_time(organization: Organization) -> None:
+def test_only_ties_are_shuffled_and_differently_each_time(organization: Organization) -> None:
     shuffle = random.Random(0)
-    plain = ask(organization, Query(HOUR, limit=1000))["analytics"]
-    shuffled = [ask(organization, Query(HOUR, limit=1000), shuffle=shuffle)["analytics"] for _ in range(3)]
-    for found in shuffled:
-        assert [entry["operations"] for entry in found] == [entry["operations"] for entry in plain]
-        assert {entry["id"] for entry in found} == {entry["id"] for entry in plain}
-    orders = {tuple(entry["id"] for entry in found) for found in [plain, *shuffled]}
+    plain = get_page(organization, Query(HOUR, limit=1000))["analytics"]
+    shuffled = [get_page(organization, Query(HOUR, limit=1000), shuffle=shuffle)["analytics"] for _ in range(3)]
+    for entries in shuffled:
+        assert [entry["operations"] for entry in entries] == [entry["operations"] for entry in plain]
+        assert {entry["id"] for entry in entries} == {entry["id"] for entry in plain}
+    orders = {tuple(entry["id"] for entry in entries) for entries in [plain, *shuffled]}
     assert len(orders) == 4
     again = random.Random(0)
-    assert ask(organization, Query(HOUR, limit=1000), shuffle=again)["analytics"] == shuffled[0]
+    assert get_page(organization, Query(HOUR, limit=1000), shuffle=again)["analytics"] == shuffled[0]
 
 
-def test_a_repeated_answer_is_not_made_again(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = EncodedAnswers(page_cap=50)
+def test_a_repeated_page_is_not_built_again(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = PageCache(page_cap=50)
     queries = [Query(HOUR), Query(HOUR, offset=50), Query(HOUR, limit=10), Query(HOUR, return_total_count=True)]
-    first = [answers.give(organization, query) for query in queries]
-    assert first == [encode(answer(organization, query, page_cap=50)) for query in queries]
-    assert answers.give(Organization(2, 5), queries[0]) != first[0]
-    monkeypatch.setattr(module, "answer", None)
-    assert [answers.give(organization, query) for query in queries] == first
+    first = [cache.get(organization, query) for query in queries]
+    assert first == [encode(page_body(organization, query, page_cap=50)) for query in queries]
+    assert cache.get(Organization(2, 5), queries[0]) != first[0]
+    monkeypatch.setattr(module, "page_body", None)
+    assert [cache.get(organization, query) for query in queries] == first
 
 
-def test_what_is_remembered_is_the_organization_of_the_moment() -> None:
-    organization, answers = Organization(1, 3), EncodedAnswers()
+def test_cached_pages_are_replaced_after_a_change() -> None:
+    organization, cache = Organization(1, 3), PageCache()
 
     def ids() -> list[int]:
-        return [entry["id"] for entry in json.loads(answers.give(organization, Query(HOUR)))["analytics"]]
+        return [entry["id"] for entry in json.loads(cache.get(organization, Query(HOUR)))["analytics"]]
 
     before = ids()
     organization.delete_scenarios(before[:1])
@@ -186,18 +170,18 @@ def test_what_is_remembered_is_the_organization_of_the_moment() -> None:
     assert sorted(ids()) == [*sorted(before[1:]), new]
 
 
-def test_shuffled_answers_are_not_remembered(organization: Organization) -> None:
-    answers = EncodedAnswers(shuffle=random.Random(0))
-    assert len({answers.give(organization, Query(HOUR)) for _ in range(4)}) == 4
+def test_shuffled_pages_are_not_cached(organization: Organization) -> None:
+    cache = PageCache(shuffle=random.Random(0))
+    assert len({cache.get(organization, Query(HOUR)) for _ in range(4)}) == 4
 
 
-def test_the_answers_longest_unused_are_forgotten(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers, one = EncodedAnswers(), Query(HOUR, limit=1)
-    body = answers.give(organization, one)
-    monkeypatch.setattr(module, "_REMEMBERED_BYTES", 2 * len(body) + 20)
-    assert answers.give(organization, Query(HOUR, limit=1, offset=1)) != body
-    assert answers.give(organization, one) is body
-    assert answers.give(organization, Query(HOUR, limit=1, offset=2)) != body
-    assert answers.give(organization, one) is body
-    assert answers.give(organization, Query(HOUR)) not in answers._remembered.values()
-    assert answers._bytes == 0 == len(answers._remembered)
+def test_the_least_recently_used_pages_are_evicted(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache, one = PageCache(), Query(HOUR, limit=1)
+    body = cache.get(organization, one)
+    monkeypatch.setattr(module, "_CACHED_BYTES", 2 * len(body) + 20)
+    assert cache.get(organization, Query(HOUR, limit=1, offset=1)) != body
+    assert cache.get(organization, one) is body
+    assert cache.get(organization, Query(HOUR, limit=1, offset=2)) != body
+    assert cache.get(organization, one) is body
+    assert cache.get(organization, Query(HOUR)) not in cache._cached.values()
+    assert cache._bytes == 0 == len(cache._cached)

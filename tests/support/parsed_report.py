@@ -1,4 +1,4 @@
-"""A page as a browser takes it in: its elements and what they say."""
+"""Parse a report's page into elements, totals, charts and rows, for tests."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ _WITHOUT_END = {"meta", "link", "br"}
 
 @dataclass(eq=False)
 class Element:
-    """An element, with the text of all within."""
+    """An element, with the text of all its descendants."""
 
     name: str
     attributes: dict[str, str | None]
-    above: list[Element] = field(repr=False)
+    ancestors: list[Element] = field(repr=False)
     text: str = ""
 
     def is_within(self, name: str) -> bool:
-        """Whether an element of a name is around it."""
-        return any(element.name == name for element in self.above)
+        """Return whether an ancestor has a name."""
+        return any(element.name == name for element in self.ancestors)
 
     @property
     def words(self) -> str:
-        """The text, as browsers show it."""
+        """The text with the white space that browsers show."""
         return " ".join(self.text.split())
 
 
 class Page(HTMLParser):
-    """A page; what is not well-formed is an AssertionError."""
+    """A page; HTML that is not well-formed raises an AssertionError."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Page(HTMLParser):
         assert self._open == [], "not closed"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs), f"an attribute twice: {attrs}"
+        assert len(dict(attrs)) == len(attrs), f"repeated attribute: {attrs}"
         element = Element(tag, dict(attrs), list(self._open))
         self.elements.append(element)
         if tag not in _WITHOUT_END:
@@ -57,31 +57,31 @@ class Page(HTMLParser):
             element.text += data
 
     def all(self, name: str, within: str = "html") -> list[Element]:
-        """The elements of a name, in their order."""
+        """Return the elements with a name, in order."""
         return [element for element in self.elements if element.name == name and element.is_within(within)]
 
     def totals(self) -> dict[str, tuple[str, str]]:
-        """Of each total its value and its change."""
+        """Return the value and the change of each total, by name."""
         names = [element.words for element in self.all("dt")]
         values = [element.words for element in self.all("dd")]
         return dict(zip(names, zip(values[::2], values[1::2], strict=True), strict=True))
 
     def charts(self) -> dict[str, list[tuple[str, str, float]]]:
-        """Of each chart its bars: name, label, length."""
-        found = {}
+        """Return the bars of each chart, by title: name, label, length."""
+        charts = {}
         for figure in self.all("figure"):
-            (title,) = [one.words for one in self.all("h2") if figure in one.above]
-            texts = [one.text for one in self.all("text") if figure in one.above]
-            paths = [one.attributes["d"] or "" for one in self.all("path") if figure in one.above]
+            (title,) = [one.words for one in self.all("h2") if figure in one.ancestors]
+            texts = [one.text for one in self.all("text") if figure in one.ancestors]
+            paths = [one.attributes["d"] or "" for one in self.all("path") if figure in one.ancestors]
             lengths = [float(path.split()[4]) for path in paths]
-            found[title] = list(zip(texts[::2], texts[1::2], lengths, strict=True))
-        return found
+            charts[title] = list(zip(texts[::2], texts[1::2], lengths, strict=True))
+        return charts
 
     def rows(self) -> list[dict[str, str]]:
-        """The table's rows, by what they are labelled with on a phone."""
-        found = []
+        """Return the table's rows, by the labels that a phone shows."""
+        rows = []
         for row in self.all("tr", "tbody"):
-            (name,) = [one.words for one in self.all("th", "tbody") if row in one.above]
-            cells = [one for one in self.all("td") if row in one.above]
-            found.append({"Scenario": name, **{str(one.attributes["data-label"]): one.words for one in cells}})
-        return found
+            (name,) = [one.words for one in self.all("th", "tbody") if row in one.ancestors]
+            cells = [one for one in self.all("td") if row in one.ancestors]
+            rows.append({"Scenario": name, **{str(one.attributes["data-label"]): one.words for one in cells}})
+        return rows

@@ -1,4 +1,4 @@
-"""Parquet files as the operator writes them, and plain Python's account of what is to be said about them."""
+"""Write Parquet files like the operator, and calculate the content of their reports in plain Python."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_make.api.response import Figures, ScenarioFigures
+from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.output.destination import open_destination
-from airflow_provider_make.output.rows import RowMaker, to_total
-from airflow_provider_make.report.content import Report, Scenario, Summary, Team, Totals
+from airflow_provider_make.output.rows import RowBuilder, to_total
+from airflow_provider_make.report.content import Content, Scenario, Summary, Team, Totals
 
 FROM, TO = datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 EXTRACTED = datetime(2026, 11, 23, 6, 0, 30, tzinfo=UTC)
 
-NOTHING = Figures()
+NO_METRICS = Metrics()
 
 
 def write_pull(
     path: Path,
-    pages: Iterable[Sequence[ScenarioFigures]],
-    total: Figures = NOTHING,
+    pages: Iterable[Sequence[ScenarioMetrics]],
+    total: Metrics = NO_METRICS,
     *,
     organization_id: int = 42,
     zone: str = "eu1.make.com",
     date_from: datetime | None = FROM,
     date_to: datetime | None = TO,
 ) -> Path:
-    """Write a pull's file through the operator's own destination."""
+    """Write a pull's file with the operator's own destination."""
     destination = open_destination(
         output_path=path, output_format="parquet", storage_conn_id=None, max_xcom_bytes=1_000_000
     )
     count = 0
     with destination:
-        destination.begin(RowMaker(organization_id, date_from, date_to, EXTRACTED))
+        destination.begin(RowBuilder(organization_id, date_from, date_to, EXTRACTED))
         for page in pages:
             destination.add(page)
             count += len(page)
@@ -55,12 +55,12 @@ def write_pull(
 
 
 def summary(**total: Any) -> Summary:
-    """A summary with some totals."""
+    """Return a summary with some totals."""
     return Summary(42, "eu1.make.com", Totals(**total), "0.1.0", FROM, TO)
 
 
-def said(entries: Sequence[ScenarioFigures], summary: Summary, min_executions: int) -> Report:
-    """What a report of some entries says, found one by one."""
+def expected_content(entries: Sequence[ScenarioMetrics], summary: Summary, min_executions: int) -> Content:
+    """Return the content of a report of some entries."""
     rated = [
         one
         for one in entries
@@ -69,7 +69,7 @@ def said(entries: Sequence[ScenarioFigures], summary: Summary, min_executions: i
         and one.executions is not None
         and one.executions >= min_executions
     ]
-    # What is absent comes last.
+    # Absent values are last.
     rated.sort(key=lambda one: (-(one.error_rate or 0), one.errors is None, -(one.errors or 0), one.scenario_id))
     failed = [one for one in entries if one.errors]
     failed.sort(key=lambda one: (-(one.errors or 0), one.error_rate is None, -(one.error_rate or 0), one.scenario_id))
@@ -77,10 +77,10 @@ def said(entries: Sequence[ScenarioFigures], summary: Summary, min_executions: i
     for one in entries:
         if one.centicredits is not None:
             credits[one.team_id, one.team_name] += int(one.centicredits)
-    teams = [Team(*team, taken) for team, taken in credits.items()]
+    teams = [Team(*team, centicredits) for team, centicredits in credits.items()]
     teams.sort(key=lambda team: (-team.centicredits, team.name or "", team.team_id or 0))
     statuses = Counter(one.status for one in entries)
-    return Report(
+    return Content(
         summary=summary,
         extracted_at=EXTRACTED if entries else None,
         min_executions=min_executions,
@@ -88,12 +88,12 @@ def said(entries: Sequence[ScenarioFigures], summary: Summary, min_executions: i
         by_error_rate=tuple(map(_scenario, rated[:10])),
         by_errors=tuple(map(_scenario, failed[:10])),
         teams=tuple(teams[:10]),
-        further_teams=len(teams[10:]),
-        further_centicredits=sum(team.centicredits for team in teams[10:]),
+        other_teams=len(teams[10:]),
+        other_centicredits=sum(team.centicredits for team in teams[10:]),
     )
 
 
-def _scenario(one: ScenarioFigures) -> Scenario:
+def _scenario(one: ScenarioMetrics) -> Scenario:
     return Scenario(
         scenario_id=one.scenario_id,
         name=one.name,
