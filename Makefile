@@ -1,28 +1,28 @@
-# Every target sets up .venv first; nothing else is needed but make and Python 3.11 or later.
+# Each target sets up the virtual environment that it needs; only make and Python 3.11 or later are required.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
-# The fast tests run on these; `make test` runs them on the newest alone.
+# Airflow versions for the fast tests; `make test` uses only the newest.
 MATRIX := 2.11 3.0 3.1 3.2 3.3
-# A process for each core.
+# One test process per core.
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
 .PHONY: demo test test-storage test-release test-matrix test-e2e bench docs picture lint format clean
 
-demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, in a real Airflow Dag
+demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, with a Dag in a real Airflow
 	$(BIN)/python example_dags/demo.py
 
-test: .venv/test.ready lint  ## Lint, types and all fast tests
+test: .venv/test.ready lint  ## Run linters, type checks and all fast tests
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, where Node is there, Azure's emulator
+test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Node is installed, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
 
-test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and use them as their users do
+test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and install and use them
 	.venv-release/bin/python -m pytest tests/release
 
-test-matrix: $(MATRIX:%=test-airflow-%)  ## All fast tests on every Airflow minor, each in its own environment
+test-matrix: $(MATRIX:%=test-airflow-%)  ## Run all fast tests on every minor version of Airflow, each in its own environment
 	@$(foreach minor,$(MATRIX),.venv-airflow-$(minor)/bin/python -c 'from importlib.metadata import version as v; \
 		print(*(f"{n} {v(n)}," for n in ("apache-airflow", "apache-airflow-providers-http", \
 		"apache-airflow-providers-common-compat", "pydantic")), "passed")';)
@@ -30,16 +30,16 @@ test-matrix: $(MATRIX:%=test-airflow-%)  ## All fast tests on every Airflow mino
 test-airflow-%: .venv-airflow-%/test.ready
 	.venv-airflow-$*/bin/python -m pytest -q $(SIDE_BY_SIDE)
 
-test-e2e: .venv/e2e.ready  ## Test on a real Airflow: its components as processes, on free ports of loopback
+test-e2e: .venv/e2e.ready  ## Test on a real Airflow, with its components as processes on free loopback ports
 	$(BIN)/python -m pytest tests/e2e -s
 
-bench: .venv-bench/bench.ready  ## Side by side with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
+bench: .venv-bench/bench.ready  ## Compare with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
 	.venv-bench/bin/python -m benchmarks $(BENCH)
 
-docs: .venv-docs/docs.ready  ## Build the documentation's site into site/, strictly: a dead link is an error
+docs: .venv-docs/docs.ready  ## Build the documentation into site/; a dead link is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
-picture: .venv/test.ready  ## Make docs/images/report.png; needs Chromium
+picture: .venv/test.ready  ## Create docs/images/report.png; needs Chromium
 	$(BIN)/python -m tests.support.report_picture docs/images/report.png
 
 lint: .venv/test.ready
@@ -47,7 +47,7 @@ lint: .venv/test.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: .venv/test.ready  ## Put the code into the project's form
+format: .venv/test.ready  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -61,7 +61,7 @@ clean:
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	@touch $@
 
-# What is installed tells the version of the package.
+# The installation records the package's version, so it is renewed when __init__.py changes.
 .venv/demo.ready: .venv/uv.ready pyproject.toml airflow_provider_make/__init__.py constraints/airflow-3.3.txt
 	$(UV) $(PINS) --editable .[parquet]
 	@touch $@
@@ -83,25 +83,25 @@ clean:
 		--constraint constraints/airflow-$*.txt --constraint constraints/development.txt --editable .[parquet] --group dev
 	@touch $@
 
-# An environment of its own: dlt must not decide on versions for the project.
+# A separate environment, so that dlt's requirements don't affect the project's versions.
 .venv-bench/bench.ready: .venv-bench/uv.ready pyproject.toml constraints/airflow-3.3.txt constraints/benchmarks.txt
 	.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python $(PINS) \
 		--constraint constraints/benchmarks.txt --editable . --group bench
 	@touch $@
 
-# An environment of its own: the amazon provider does not go together with constraints/airflow-3.3.txt.
+# A separate environment, because the amazon provider is not compatible with constraints/airflow-3.3.txt.
 .venv-storage/storage.ready: .venv-storage/uv.ready pyproject.toml constraints/storage.txt
 	.venv-storage/bin/uv pip install --quiet --python .venv-storage/bin/python \
 		--constraint constraints/storage.txt --editable . --group storage
 	@touch $@
 
-# An environment of its own, and without the project: the tests install what it builds.
+# A separate environment without the project: the tests install the distributions that they build.
 .venv-release/release.ready: .venv-release/uv.ready pyproject.toml constraints/release.txt
 	.venv-release/bin/uv pip install --quiet --python .venv-release/bin/python \
 		--constraint constraints/release.txt --group release
 	@touch $@
 
-# An environment of its own: the site is made of the sources, without Airflow.
+# A separate environment without Airflow: the site is built from the sources.
 .venv-docs/docs.ready: .venv-docs/uv.ready pyproject.toml constraints/docs.txt
 	.venv-docs/bin/uv pip install --quiet --python .venv-docs/bin/python --constraint constraints/docs.txt \
 		--constraint constraints/development.txt --group docs

@@ -1,1 +1,1 @@
-"""The provider side by side with what its users run today: ``make bench``."""
+"""Compare the provider with the tools that its users run today: ``make bench``."""

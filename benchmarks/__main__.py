@@ -1,4 +1,4 @@
-"""The command behind ``make bench``: runs everything, and writes the table, the picture and the raw numbers."""
+"""The command of ``make bench``: run all benchmarks, and write the tables, the picture and the raw numbers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     Run the command.
 
-    :param arguments: Its arguments; None (default) for those of the process.
+    :param arguments: The command-line arguments; None (default) for those of the process.
     """
     options = _parser().parse_args(arguments)
     raw: Path = options.results / "results.json"
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = Results.load(raw)
     (options.results / "results.md").write_text(to_markdown(results), encoding="utf-8")
     draw(results, options.results / "results.png")
-    _tell(f"Goals, writing {FORMAT_NAMES[results.output_format]}:")
+    _tell(f"Goals for {FORMAT_NAMES[results.output_format]}:")
     for goal in goals(results):
         _tell(f"  {'met' if goal.met else 'NOT MET'}: {goal.text}: {goal.found}")
     _tell(f"Written: results.md, results.png and results.json in {os.path.relpath(options.results)}")
@@ -74,18 +74,26 @@ def _number(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="The provider side by side with others.")
-    parser.add_argument("--runs", type=_number, default=4, help="timed runs of each contender (default: %(default)s)")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Compare the provider with other tools.")
+    parser.add_argument(
+        "--runs", type=_number, default=4, help="number of timed runs of each contender (default: %(default)s)"
+    )
     parser.add_argument(
         "--scenarios",
         type=_number,
         nargs="+",
         default=SIZES,
-        help="sizes of the organization (default: 10000 and 100000)",
+        help="numbers of scenarios of the organization (default: 10000 and 100000)",
     )
-    parser.add_argument("--format", choices=FORMATS, default="parquet", help="what they write (default: %(default)s)")
-    parser.add_argument("--results", type=Path, default=HERE, help="folder to write to (default: this one)")
-    parser.add_argument("--redraw", action="store_true", help="only table and picture, from results.json as it is")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="parquet", help="file format to write (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=HERE, help="folder to write the results to (default: the folder of this module)"
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="only write tables and picture again, from an existing results.json"
+    )
     return parser
 
 

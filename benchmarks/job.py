@@ -1,4 +1,4 @@
-"""The job that every contender does: all scenarios of one organization into one local file."""
+"""The job of every contender: pull all scenarios of one organization into one local file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 PAGE_SIZE = 1000
 MAX_CONCURRENCY = 8
 
-# Begins the job when called, and returns the files with the rows.
+# Runs the job, and returns the files with the rows.
 Pull = Callable[[], list[Path]]
 
 
@@ -24,8 +24,8 @@ class Job:
     :param base_url: URL of the API, ends in ``/api/v2``.
     :param token: The API token.
     :param organization_id: The organization to pull.
-    :param date_from: Begin of the time frame, ISO 8601.
-    :param date_to: End of the time frame, likewise.
+    :param date_from: Start of the time frame, ISO 8601.
+    :param date_to: End of the time frame, ISO 8601.
     :param output: The file to write.
     :param output_format: One of ``benchmarks.rows.FORMATS``.
     """
@@ -39,7 +39,8 @@ class Job:
     output_format: str
 
 
-# Columns by Make's names, between organization_id and the columns that are alike in all rows of a pull.
+# Columns by Make's field names. Before them is organization_id; after them are the columns with the same value in all
+# rows of a pull.
 COLUMNS = {
     "id": "scenario_id",
     "imtId": "imt_id",
@@ -62,9 +63,9 @@ COLUMNS = {
 
 def yesterday() -> tuple[str, str]:
     """
-    Give the time frame of a daily pull.
+    Return the time frame of a daily pull.
 
-    :return: Begin and end of yesterday (UTC), ISO 8601.
+    :return: Start and end of yesterday (UTC), ISO 8601.
     """
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     return _iso(today - timedelta(days=1)), _iso(today)
@@ -72,19 +73,19 @@ def yesterday() -> tuple[str, str]:
 
 def now() -> str:
     """
-    Tell the time for the column ``extracted_at``.
+    Return the present time, for the column ``extracted_at``.
 
-    :return: The present, ISO 8601.
+    :return: The time, ISO 8601.
     """
     return _iso(datetime.now(UTC).replace(microsecond=0))
 
 
 def row_maker(job: Job) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """
-    Choose how rows are made of entries: with the provider's columns, as a user's own Python would.
+    Create a function that builds rows with the provider's columns, as a user's own Python would.
 
-    :param job: The job. In JSON Lines centicredits and times are text; in Parquet they are numbers and times.
-    :return: Makes a row of an entry of ``analytics``.
+    :param job: The job. For JSON Lines, centicredits and times are text; for Parquet, decimals and timestamps.
+    :return: A function from an entry of ``analytics`` to a row.
     """
     typed = job.output_format == "parquet"
     times = {"date_from": job.date_from, "date_to": job.date_to, "extracted_at": now()}

@@ -1,7 +1,7 @@
-"""The process of one run: does a contender's job once and tells what that took, as JSON on stdout.
+"""The process of one run: run a contender's job once, and print its time and memory to stdout as JSON.
 
-``python -m benchmarks.measure CONTENDER JOB REHEARSAL``. It first pulls a tiny organization, so that what is
-imported late is there before the clock starts. Then it says ``ready`` and waits for a line on stdin.
+``python -m benchmarks.measure CONTENDER JOB REHEARSAL``. It first pulls a tiny organization, so that late imports are
+done before the clock starts. Then it prints ``ready``, and waits for a line on stdin.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 def main(contender: str, job: str, rehearsal: str) -> None:
     """
-    Rehearse, wait, run and report.
+    Run the rehearsal, wait, run the job, and print the measurements.
 
     :param contender: Name of a module in ``benchmarks.contenders``.
     :param job: The job, as JSON.
-    :param rehearsal: The job done before, as JSON.
+    :param rehearsal: The rehearsal's job, as JSON.
     """
     report = _claim_stdout()
     module = importlib.import_module(f"benchmarks.contenders.{contender}")
@@ -48,7 +48,7 @@ def _run(pull: Pull) -> dict[str, Any]:
     try:
         files = pull()
     except Exception as failure:
-        # One line, as dlt's are long and tell of folders that are gone afterwards.
+        # One line: dlt's messages are long, and name folders that no longer exist afterwards.
         error = f"{type(failure).__name__}: {failure}".splitlines()[0][:200]
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     return {
@@ -62,20 +62,20 @@ def _run(pull: Pull) -> dict[str, Any]:
 
 
 def _start_peak_memory() -> int | None:
-    # Linux forgets the peak so far on a 5; where it may not be written, imports and rehearsal count too.
+    # On Linux, a 5 resets the peak. If the file is not writable, the peak includes imports and rehearsal.
     if os.access(_CLEAR_REFS, os.W_OK):
         _CLEAR_REFS.write_text("5")
     return _memory("VmRSS")
 
 
 def _memory(name: str) -> int | None:
-    # Not ru_maxrss: that of a child process starts at its parent's peak.
+    # Not ru_maxrss: in a child process, it starts at the peak of the parent.
     found = re.search(rf"^{name}:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE) if _STATUS.exists() else None
     return int(found[1]) * 1024 if found else None
 
 
 def _claim_stdout() -> TextIO:
-    # Airflow and dlt write to stdout what they like; it goes to stderr.
+    # Airflow and dlt print to stdout; redirect that to stderr.
     report = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return report

@@ -1,4 +1,4 @@
-"""The results as a picture."""
+"""Draw the results as a picture."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from benchmarks.table import outcome, times
 _OURS, _OTHERS, _FLOOR = "#6d00cc", "#9aa0a6", "#d7d9dc"
 _INK, _FAINT = "#202124", "#5f6368"
 _EXACT, _LOUD, _SILENT = "#d9f0dd", "#fdebc8", "#f8cfcb"
-# Keeps the dashed line out of the text.
+# Hides the dashed line behind the text.
 _BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-# Broken into lines that fit.
+# With line breaks, so that they fit.
 _NAMES = {
     "make_operator": "MakeAnalyticsOperator",
     "http_operator": "HttpOperator +\npagination_function",
     "dlt_rest_api": "dlt rest_api",
-    "floor": "floor\n(no promises)",
+    "floor": "floor\n(no guarantees)",
 }
 
 
 def draw(results: Results, file: Path) -> None:
     """
-    Draw the settings with the most scenarios as bars, and below them what arrived in each case.
+    Draw the settings with the most scenarios as bars, and below them the outcome of each case.
 
-    :param results: The numbers.
+    :param results: The results.
     :param file: The PNG to write.
     """
     most = max(setting.scenarios for setting in results.settings)
@@ -64,7 +64,7 @@ def draw(results: Results, file: Path) -> None:
         _bars(axes, *panel, named=number == 0)
     upper.subplots_adjust(left=0.17, right=0.985, top=0.77, bottom=0.04, wspace=0.12)
     lower.suptitle(
-        "What arrives when the server misbehaves: scenarios in the file, of those there",
+        "Results when the server misbehaves: scenarios in the file, of all scenarios",
         x=0.015,
         y=0.985,
         ha="left",
@@ -102,7 +102,7 @@ def _bars(axes: Axes, title: str, setting: Setting, figure: Figure, named: bool)
 
 
 def _grid(axes: Axes, cases: list[CaseResult]) -> None:
-    # Columns in hundredths of the width: what the server does, then a column each.
+    # In percent of the width: a column for the case, then a column for each contender.
     first, width = 29.0, 71.0 / len(CONTENDERS)
     axes.set_xlim(0, 100)
     axes.set_ylim(len(cases) + 0.85, -1.0)
@@ -119,7 +119,7 @@ def _grid(axes: Axes, cases: list[CaseResult]) -> None:
                 Rectangle((left + 0.2, row + 0.06), width - 0.4, 0.88, color=_color(runs[name]), linewidth=0)
             )
             axes.text(left + width / 2, row + 0.5, outcome(runs[name]), ha="center", va="center", fontsize=8.5)
-    legend = ((_EXACT, "every scenario once"), (_LOUD, "fails and says so"), (_SILENT, "wrong, and nobody is told"))
+    legend = ((_EXACT, "every scenario once"), (_LOUD, "fails with an error"), (_SILENT, "wrong, without an error"))
     for number, (color, text) in enumerate(legend):
         left = first + 0.2 + number * 23
         axes.add_patch(Rectangle((left, len(cases) + 0.28), 1.6, 0.42, color=color, linewidth=0))

@@ -1,4 +1,4 @@
-"""The process of one run (``benchmarks.measure``), seen from the process that directs the runs."""
+"""Start and control the process of one run (``benchmarks.measure``)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any, Self
 from benchmarks.job import Job, yesterday
 from benchmarks.server import ORGANIZATION, REHEARSAL_ORGANIZATION, Server
 
-# Chosen once: a server that has to make other pages after midnight would be slow in the middle of the runs.
+# Chosen once: after midnight, the server would have to generate other pages, which would slow down some runs.
 TIME_FRAME = yesterday()
 
 
 class Process:
     """
-    A fresh process for one run of a contender; a context manager. What it wrote is gone after the block.
+    A new process for one run of a contender. Used in ``with``; its files are deleted after the block.
 
-    :param contender: Who runs.
+    :param contender: Key in ``benchmarks.contenders.CONTENDERS``.
     :param server: The server to pull from.
-    :param output_format: What to write.
+    :param output_format: The file format to write.
     """
 
     def __init__(self, contender: str, server: Server, output_format: str) -> None:
@@ -61,16 +61,16 @@ class Process:
         """
         Wait until imports and rehearsal are done.
 
-        :raises RuntimeError: The process ended instead.
+        :raises RuntimeError: The process ended before.
         """
         self._read()
 
     def run(self) -> dict[str, Any]:
         """
-        Have the job done.
+        Run the job.
 
-        :return: What it took, and the ``files``.
-        :raises RuntimeError: The process ended without telling.
+        :return: The measurements, and the ``files``.
+        :raises RuntimeError: The process ended without a result.
         """
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
@@ -87,7 +87,7 @@ class Process:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    # Nothing of the user's own Airflow or dlt takes part, and nothing is left behind in them.
+    # Isolate the run from the user's own Airflow and dlt, in both directions.
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DLT"))}
     return {
         **own,

@@ -1,4 +1,4 @@
-"""Ratios of runs that belong together, and the goals that they are held against."""
+"""Compare runs of the same round, and check the goals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Figure = Callable[[Run], float | None]
 
 def wall(run: Run) -> float:
     """
-    Give the wall time.
+    Return the wall time.
 
     :param run: A run.
     :return: Seconds.
@@ -24,7 +24,7 @@ def wall(run: Run) -> float:
 
 def cpu(run: Run) -> float:
     """
-    Give the CPU time.
+    Return the CPU time.
 
     :param run: A run.
     :return: Seconds.
@@ -34,7 +34,7 @@ def cpu(run: Run) -> float:
 
 def peak(run: Run) -> float | None:
     """
-    Give the peak memory of the process.
+    Return the peak memory of the process.
 
     :param run: A run.
     :return: Bytes; None where unknown.
@@ -44,7 +44,7 @@ def peak(run: Run) -> float | None:
 
 def growth(run: Run) -> float | None:
     """
-    Give the memory that the job itself took, without that of the libraries loaded before.
+    Return the memory of the job itself, without that of the libraries loaded before.
 
     :param run: A run.
     :return: Bytes; None where unknown.
@@ -56,7 +56,7 @@ def growth(run: Run) -> float | None:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The ratio of two contenders' figures: the median over the rounds, and the range."""
+    """The ratio of a figure of two contenders: the median over the rounds, and the range."""
 
     median: float
     lowest: float
@@ -65,13 +65,13 @@ class Ratio:
 
 def ratio(setting: Setting, figure: Figure, contender: str, against: str) -> Ratio | None:
     """
-    Divide one contender's figure by another's, round by round: what slows a round down slows both.
+    Divide one contender's figure by another's, round by round: a disturbance slows down a whole round.
 
     :param setting: The runs.
-    :param figure: Which figure.
-    :param contender: Whose is divided.
-    :param against: By whose.
-    :return: The ratio; None where a figure is unknown or not above zero.
+    :param figure: Returns the figure of a run.
+    :param contender: The contender of the dividend.
+    :param against: The contender of the divisor.
+    :return: The ratio; None where a figure is unknown, or the divisor is not above zero.
     """
     pairs = zip(setting.runs(contender), setting.runs(against), strict=True)
     found = []
@@ -85,11 +85,11 @@ def ratio(setting: Setting, figure: Figure, contender: str, against: str) -> Rat
 
 def typical(setting: Setting, figure: Figure, contender: str) -> float | None:
     """
-    Give the median of a figure.
+    Return the median of a contender's figure.
 
     :param setting: The runs.
-    :param figure: Which figure.
-    :param contender: Whose.
+    :param figure: Returns the figure of a run.
+    :param contender: The contender.
     :return: The median; None where the figure is unknown.
     """
     found = [value for value in map(figure, setting.runs(contender)) if value is not None]
@@ -99,11 +99,11 @@ def typical(setting: Setting, figure: Figure, contender: str) -> float | None:
 @dataclass(frozen=True)
 class Goal:
     """
-    What the provider promises of its speed, and what was found.
+    A goal for the provider, and whether the results meet it.
 
     :param text: The goal.
-    :param found: The figures found, as text.
-    :param met: Whether they meet it.
+    :param found: The measured value, as text.
+    :param met: Whether it meets the goal.
     """
 
     text: str
@@ -113,10 +113,10 @@ class Goal:
 
 def goals(results: Results) -> list[Goal]:
     """
-    Hold the numbers against the goals, in the settings with the most scenarios.
+    Check the goals. Those for speed apply to the settings with the most scenarios.
 
-    :param results: The numbers.
-    :return: The goals; those that no setting was run for are left out.
+    :param results: The results.
+    :return: The goals, without those that need a setting that was not run.
     """
     most = max(setting.scenarios for setting in results.settings)
     found: list[Goal] = []
@@ -136,13 +136,11 @@ def goals(results: Results) -> list[Goal]:
             text = f"At {pages}: CPU time no more than 1.5 times the floor's"
             found.append(Goal(text, f"{more.median:.2f} times", more.median <= 1.5))
             if (slower := ratio(setting, wall, OURS, FLOOR)) is not None:
-                text = f"At {pages}: rows a second, from answer to file, at least half of the floor's"
+                text = f"At {pages}: rows per second, from response to file, at least half of the floor's"
                 found.append(Goal(text, f"{1 / slower.median:.2f} of them", slower.median <= 2))
     ours = [(setting, run) for setting in results.settings for run in setting.runs(OURS)]
     spare = max(run.requests - setting.least_requests for setting, run in ours)
-    found.append(
-        Goal("Requests of a timed run: the least possible", f"{spare} more" if spare else "the least", spare == 0)
-    )
+    found.append(Goal("Requests of a timed run: the minimum", f"{spare} more" if spare else "the minimum", spare == 0))
     connections = max(run.connections for _, run in ours)
     text = f"Connections of a timed run: at most {results.max_concurrency}"
     found.append(Goal(text, f"at most {connections}", connections <= results.max_concurrency))

@@ -1,4 +1,4 @@
-"""The raw numbers of a benchmark, and the JSON file that keeps them."""
+"""The raw results of a benchmark, and their JSON file."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ class Run:
     """
     One run of one contender.
 
-    :param contender: Who ran.
-    :param wall_s: Seconds from begin to end of the job.
+    :param contender: Key in ``benchmarks.contenders.CONTENDERS``.
+    :param wall_s: Seconds from start to end of the job.
     :param cpu_s: Seconds of CPU that the whole process used for the job.
-    :param peak_bytes: Peak resident memory of the process during the job; None where the system does not tell.
+    :param peak_bytes: Peak resident memory of the process during the job; None where the system does not provide it.
     :param bytes_before: Its resident memory just before.
     :param requests: Requests that the server received.
-    :param connections: Connections that they came over.
+    :param connections: Connections that these requests used.
     :param rows: Rows in the file.
-    :param there: Scenarios there at the end of the run.
-    :param missing: How many of these are not in the file.
-    :param twice: How many rows repeat a scenario of another row.
-    :param gone: How many scenarios in the file are not there any more.
-    :param error: What the job failed with, if it failed.
+    :param there: Scenarios that exist at the end of the run.
+    :param missing: Number of these that are not in the file.
+    :param twice: Number of rows that repeat a scenario of another row.
+    :param gone: Number of scenarios in the file that no longer exist.
+    :param error: The error of the job; None if it succeeded.
     """
 
     contender: str
@@ -44,12 +44,12 @@ class Run:
 
     @property
     def obtained(self) -> int:
-        """How many of the scenarios there are in the file."""
+        """The number of existing scenarios that are in the file."""
         return self.there - self.missing
 
     @property
     def exact(self) -> bool:
-        """Whether the file has every scenario there exactly once, and no other."""
+        """Whether the file has every existing scenario exactly once, and no other."""
         return self.error is None and self.missing == self.twice == self.gone == 0
 
 
@@ -58,10 +58,10 @@ class Setting:
     """
     The timed runs against one server.
 
-    :param scenarios: How many the organization has.
-    :param latency_ms: Milliseconds before each answer.
-    :param least_requests: The fewest requests that can bring them all.
-    :param rounds: In each round one run of every contender, one after the other.
+    :param scenarios: Number of scenarios of the organization.
+    :param latency_ms: Milliseconds before each response.
+    :param least_requests: The minimum number of requests for all of them.
+    :param rounds: Each round has one run of every contender, one after the other.
     """
 
     scenarios: int
@@ -71,10 +71,10 @@ class Setting:
 
     def runs(self, contender: str) -> list[Run]:
         """
-        Give one contender's runs.
+        Return one contender's runs.
 
-        :param contender: Who.
-        :return: A run a round.
+        :param contender: The contender.
+        :return: One run per round.
         """
         return [run for runs in self.rounds for run in runs if run.contender == contender]
 
@@ -82,11 +82,11 @@ class Setting:
 @dataclass(frozen=True)
 class CaseResult:
     """
-    What the contenders got from a server that does something unpleasant.
+    The runs against a server that misbehaves.
 
     :param name: Name of the case.
-    :param text: What happens.
-    :param runs: A run of each contender.
+    :param text: Description of the case.
+    :param runs: One run of each contender.
     """
 
     name: str
@@ -97,14 +97,14 @@ class CaseResult:
 @dataclass(frozen=True)
 class Results:
     """
-    All numbers of one benchmark.
+    All results of one benchmark.
 
-    :param facts: What it ran on, and the versions, by name.
-    :param output_format: What the contenders wrote.
-    :param page_size: Entries asked for in each request.
-    :param max_concurrency: The most requests at the same time, where a contender can do that.
+    :param facts: Properties of the machine, and versions, by name.
+    :param output_format: The file format that the contenders wrote.
+    :param page_size: Entries requested in each page.
+    :param max_concurrency: The most requests at the same time, where a contender supports that.
     :param settings: The timed runs.
-    :param cases: The others.
+    :param cases: The runs against servers that misbehave.
     """
 
     facts: dict[str, str]
@@ -116,19 +116,19 @@ class Results:
 
     def save(self, file: Path) -> None:
         """
-        Write them as JSON.
+        Write the results as JSON.
 
-        :param file: Where to.
+        :param file: The file to write.
         """
         file.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, file: Path) -> Results:
         """
-        Read them.
+        Read results from JSON.
 
-        :param file: Where from.
-        :return: The numbers.
+        :param file: The file to read.
+        :return: The results.
         """
         fields = json.loads(file.read_text(encoding="utf-8"))
         fields["settings"] = [

@@ -1,4 +1,4 @@
-"""Reading back what a contender wrote: which scenarios are in its files, repeated ones repeated."""
+"""Read the scenario ids from the files that a contender wrote."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def _read_parquet(file: Path) -> list[int]:
     return ids
 
 
-# By format, how its files are read. A contender has the writers under the same names.
+# The reader of each format. The contenders use the same names for their writers.
 FORMATS = {"parquet": _read_parquet, "jsonl": _read_jsonl}
-# What they are called in table and picture.
+# The names in tables and picture.
 FORMAT_NAMES = {"parquet": "Parquet", "jsonl": "JSON Lines"}
 
 
@@ -35,6 +35,6 @@ def read_ids(files: Iterable[Path], output_format: str) -> list[int]:
 
     :param files: The files.
     :param output_format: One of ``FORMATS``.
-    :return: An id for each row.
+    :return: An id for each row; duplicates are kept.
     """
     return [scenario_id for file in files for scenario_id in FORMATS[output_format](file)]

@@ -1,4 +1,4 @@
-"""Directing the runs: a server, fresh processes against it one after the other, and what came of each."""
+"""Run the contenders: start a server, and new processes that pull from it one after the other."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ def time_setting(scenarios: int, latency_ms: int, rounds: int, output_format: st
     """
     Time all contenders against one server, interleaved.
 
-    :param scenarios: How many there are.
-    :param latency_ms: Milliseconds before each answer.
-    :param rounds: Runs of each contender.
-    :param output_format: What they write.
-    :param tell: Told about each round.
+    :param scenarios: Number of scenarios.
+    :param latency_ms: Milliseconds before each response.
+    :param rounds: Number of runs of each contender.
+    :param output_format: The file format to write.
+    :param tell: Called with a line of text after each round.
     :return: The runs.
     """
     found: list[list[Run]] = []
     with Server(scenarios=scenarios, latency=latency_ms / 1000) as server:
-        # The server makes each page once and then remembers it: in the order that we ask for, and in the
-        # default order, which all others ask for.
+        # Fill the server's page cache: for the order that we request, and for the default order, which all others
+        # request.
         run_round((OURS, FLOOR), server, output_format)
         for number in range(rounds):
-            # Each comes first once in a while: a machine's caches and clock favour neither.
+            # Rotate the order, so that the machine's caches and clock speed favour no contender.
             names = list(CONTENDERS)
             turn = number % len(names)
             by_name = {run.contender: run for run in run_round(names[turn:] + names[:turn], server, output_format)}
@@ -50,20 +50,20 @@ def time_setting(scenarios: int, latency_ms: int, rounds: int, output_format: st
 
 def try_cases(scenarios: int, output_format: str, tell: Tell) -> list[CaseResult]:
     """
-    Let every contender pull from the unpleasant servers.
+    Run every contender against the servers that misbehave.
 
-    :param scenarios: How many there are.
-    :param output_format: What they write.
-    :param tell: Told about each case.
+    :param scenarios: Number of scenarios.
+    :param output_format: The file format to write.
+    :param tell: Called with a line of text after each case.
     :return: A result for each case.
     """
 
     def try_case(case: Case, contender: str) -> Run:
-        # A server of its own: scenarios come and go in it, and unused faults may be left over.
+        # A separate server: the run may change its scenarios, and leave unused faults.
         with Server(scenarios=scenarios, **case.options) as server:
             return run_round([contender], server, output_format, case.script)[0]
 
-    # Nothing is timed here, so as many at a time as there are cores.
+    # These runs are not timed, so they can run in parallel, one per core.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         futures = [[pool.submit(try_case, case, contender) for contender in CONTENDERS] for case in CASES]
         results = []
@@ -78,16 +78,15 @@ def run_round(
     contenders: Iterable[str], server: Server, output_format: str, script: dict[str, Any] | None = None
 ) -> list[Run]:
     """
-    Run contenders one after the other, each in a fresh process.
+    Run contenders one after the other, each in a new process.
 
-    The processes start together, and wait for their turn when they are ready: imports take longer than most
-    of the jobs.
+    The processes start together, and then wait for their turn: imports take longer than most of the jobs.
 
-    :param contenders: Who.
+    :param contenders: The contenders.
     :param server: The server.
-    :param output_format: What they write.
-    :param script: What happens at the server during each run.
-    :return: What came of it, in their order.
+    :param output_format: The file format to write.
+    :param script: Events at the server during each run, for :meth:`benchmarks.server.Server.begin`.
+    :return: A run for each contender, in their order.
     """
     with ExitStack() as processes:
         waiting = [processes.enter_context(Process(contender, server, output_format)) for contender in contenders]
@@ -102,7 +101,7 @@ def _run(process: Process, server: Server, output_format: str, script: dict[str,
     counted = server.end()
     ids = read_ids(map(Path, measured.pop("files")), output_format)
     there = set(counted["ids"])
-    # What came or went when a contender had read everything is nothing it could know of.
+    # A contender can't know of changes after its last request, so a file with the scenarios from before is correct.
     there = set(before) if set(ids) == set(before) else there
     return Run(
         process.contender,

@@ -1,11 +1,11 @@
-"""The Parquet file that every contender writes: its columns, in order, with their types."""
+"""The schema of the Parquet files that the contenders write."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
 ROW_GROUP = 65_536
-# Columns of few values; the others would only be slower with a dictionary, and larger.
+# Columns with few distinct values; a dictionary would make the others slower and larger.
 DICTIONARIES = ["status", "team_name"]
 CENTICREDITS = pa.decimal128(38, 0)
 TIME = pa.timestamp("us", tz="UTC")

@@ -1,7 +1,7 @@
-"""The server of the runs: the provider's sandbox in a process of its own, which also keeps the count.
+"""The server of the runs: the provider's sandbox in a separate process, which counts requests and connections.
 
-``python -m benchmarks.server OPTIONS`` takes the sandbox's options as JSON, says as JSON where it listens, and
-then answers lines on stdin: ``{"begin": SCRIPT}`` just before a run, ``{"end": null}`` after it.
+``python -m benchmarks.server OPTIONS`` accepts the sandbox's options as JSON, and prints its URL and token as JSON.
+Then it responds to lines on stdin: ``{"begin": SCRIPT}`` just before a run, ``{"end": null}`` after it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from airflow_provider_make.sandbox import Organization, Sandbox
 from benchmarks.job import yesterday
 
 ORGANIZATION = 1
-# Pulled by every process before its clock starts.
+# Every process pulls it before its clock starts.
 REHEARSAL_ORGANIZATION = 2
 REHEARSAL_SCENARIOS = 10
 
 
 class Server:
     """
-    The server, seen from the process that directs the runs; a context manager.
+    Start and control the server's process. Used in ``with``.
 
     :param options: Keyword arguments of :class:`airflow_provider_make.sandbox.Sandbox`.
     """
@@ -49,20 +49,20 @@ class Server:
 
     def begin(self, script: dict[str, Any]) -> list[int]:
         """
-        Count from now on, and prepare what is to happen.
+        Start counting, and prepare the events of a run.
 
-        :param script: ``faults`` for the coming requests, or ``delete`` or ``add`` for a number of scenarios
-            and ``at`` for the request before which that happens.
-        :return: The ids of the scenarios there.
+        :param script: ``faults``, or the number of scenarios to ``delete`` or ``add``; and ``at``, the number of the
+            request at which that happens, 1 by default.
+        :return: The ids of the existing scenarios.
         """
         ids: list[int] = self._ask({"begin": script})["ids"]
         return ids
 
     def end(self) -> dict[str, Any]:
         """
-        Count no further.
+        Stop counting.
 
-        :return: ``requests``, ``connections``, and the ``ids`` of the scenarios there.
+        :return: ``requests``, ``connections``, and the ``ids`` of the existing scenarios.
         """
         return self._ask({"end": None})
 
@@ -112,7 +112,7 @@ def _prepare(sandbox: Sandbox, *, at: int = 1, delete: int = 0, add: int = 0, fa
     sandbox.fail(*[None] * (at - 1 if faults else 0), *faults)
     request = len(sandbox.requests) + at
     if delete:
-        # Of the first entries in either order, so that whoever reads by offset skips what moves up.
+        # From the first third in both sort orders, so that later entries move up, and a reader by offset skips some.
         early = [{entry["id"] for entry in _first_third(sandbox, sort_by)} for sort_by in ("name", "operations")]
         doomed = [int(id_) for id_ in sorted(early[0] & early[1])[:delete]]
         sandbox.at_request(request, lambda organization: organization.delete_scenarios(doomed))

@@ -1,4 +1,4 @@
-"""The results as Markdown."""
+"""Write the results as Markdown."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from benchmarks.results import CaseResult, Results, Run, Setting
 from benchmarks.rows import FORMAT_NAMES
 
 NOTES = """\
-Every ratio is of one round: all contenders run one after the other against the same server, and each figure is divided
-by that of `MakeAnalyticsOperator` in the same round. Shown are the median over the rounds and, in brackets, the range.
-Below 1 is better than `MakeAnalyticsOperator`. Small print: the median itself.
+In each round, all contenders run one after the other against the same server, and each figure is divided by that of
+`MakeAnalyticsOperator` in the same round. The tables show the median of these ratios over all rounds, and the range in
+parentheses. A ratio below 1 is better than `MakeAnalyticsOperator`. The small print is the median of the figure itself.
 
-- All pull yesterday's analytics of one organization, {page_size:,} scenarios a page, and write all rows into one local
-  {written} file of the same columns. The server is the provider's sandbox, in a process of its own on the same
-  machine; it counts the requests and the connections.
-- One fresh process a run. Imports and a rehearsal with ten scenarios come before the clock starts, so Airflow's own
-  start is in no figure but the peak memory. *Memory of the job* is that peak without what was there before the job.
-- `HttpOperator` has a pagination function that goes by what it got, and a response filter that writes the file; no
-  `retry_args`. dlt has an offset paginator with a total, and its defaults otherwise; its look-ups in Airflow, which
-  would slow it down, are switched off, and Airflow is not loaded in its process.
-- The floor is no product: aiohttp, {max_concurrency} pages side by side, msgspec, and none of the promises. It shows
-  what the machine can do. Airflow is not loaded in its process either."""
+- All contenders pull yesterday's analytics of one organization, {page_size:,} scenarios per page, and write all rows
+  into one local {written} file with the same columns. The server is the provider's sandbox, in a separate process on
+  the same machine; it counts the requests and the connections.
+- Each run has a new process. Imports and a rehearsal with ten scenarios are done before the clock starts, so only the
+  peak memory includes the start of Airflow. *Memory of the job* is the peak minus the memory just before the job.
+- `HttpOperator` has a pagination function that continues after the entries received so far, a response filter that
+  writes the file, and no `retry_args`. dlt has an offset paginator with a total, and otherwise its defaults; its
+  look-ups in Airflow, which would slow it down, are disabled, and Airflow is not loaded in its process.
+- The floor is not a product. It uses aiohttp with {max_concurrency} concurrent requests and msgspec, and guarantees
+  nothing. It shows what the machine can do. Airflow is not loaded in its process either."""
 PARQUET_NOTES = """\
-- The Parquet files have the same types as well: decimals of 38 digits for centicredits, timestamps with a zone.
-  `HttpOperator` makes its file by `pyarrow.Table.from_pylist`; dlt, told the two types that it can't infer, writes with
-  its own settings (snappy, a dictionary for every column) and adds its two id columns; the floor makes arrays of typed
-  structs, and a thread of its own writes them. All but dlt: zstd, row groups of some 65,536 rows, dictionaries where
-  values repeat."""
+- The Parquet files also have the same types, with decimals of 38 digits for centicredits, and timestamps with a zone.
+  `HttpOperator` creates its file with `pyarrow.Table.from_pylist`. dlt has hints for the two types that it can't infer;
+  it writes with its own settings (snappy, a dictionary for every column), and adds its two id columns. The floor
+  converts typed structs to arrays, and writes them in a separate thread. All except dlt use zstd, row groups of about
+  65,536 rows, and dictionaries where values repeat."""
 
 
 def to_markdown(results: Results) -> str:
     """
     Write the results as Markdown.
 
-    :param results: The numbers.
-    :return: A page.
+    :param results: The results.
+    :return: The page.
     """
     written = FORMAT_NAMES[results.output_format]
     parts = [
-        f"# MakeAnalyticsOperator side by side with what its users run today, writing {written}",
+        f"# MakeAnalyticsOperator compared with other tools, writing {written}",
         "Written by `make bench`; the raw numbers are in [results.json](results.json).",
         "![The results as a picture](results.png)",
         f"## Goals, writing {written}",
         _table(
-            ["goal", "found", "met"],
+            ["goal", "result", "met"],
             [[goal.text, goal.found, "yes" if goal.met else "**no**"] for goal in goals(results)],
         ),
         f"## Time, memory, requests, writing {written}",
     ]
     parts += [_setting(setting) for setting in results.settings]
-    parts += ["## What arrives when the server misbehaves", _cases(results.cases), "## How it was measured"]
+    parts += ["## Results when the server misbehaves", _cases(results.cases), "## How it was measured"]
     notes = NOTES.format(page_size=results.page_size, max_concurrency=results.max_concurrency, written=written)
     if results.output_format == "parquet":
         notes += "\n" + PARQUET_NOTES
@@ -74,7 +74,7 @@ def _setting(setting: Setting) -> str:
                 _cell(setting, cpu, contender, _seconds),
                 _cell(setting, peak, contender, _mebibytes),
                 _cell(setting, growth, contender, _mebibytes),
-                f"{median(run.requests for run in runs) / setting.least_requests:.3g}× the least",
+                f"{median(run.requests for run in runs) / setting.least_requests:.3g}× the minimum",
                 f"{median(run.connections for run in runs):g}",
                 "; ".join(sorted({_outcome_in_full(run) for run in runs})),
             ]
@@ -88,13 +88,13 @@ def _cases(cases: Sequence[CaseResult]) -> str:
     for case in cases:
         by_contender = {run.contender: run for run in case.runs}
         rows.append([case.text, *(_outcome_in_full(by_contender[contender]) for contender in CONTENDERS)])
-    caption = "Scenarios in the file, of the scenarios there. What falls short without *fails* does so without a word."
+    caption = "Scenarios in the file, of all scenarios. A result that is wrong and not marked *fails* raised no error."
     return caption + "\n\n" + _table(columns, rows)
 
 
 def outcome(run: Run) -> str:
     """
-    Say in a few words what a run brought.
+    Describe the result of a run in a few words.
 
     :param run: The run.
     :return: ``all 10,000``, ``9,995 of 10,000`` or ``fails``.
@@ -105,7 +105,7 @@ def outcome(run: Run) -> str:
 
 
 def _outcome_in_full(run: Run) -> str:
-    # Whose file holds rows too many as well.
+    # With the numbers of surplus rows.
     surplus = [f"{count:,} {what}" for count, what in ((run.twice, "twice"), (run.gone, "deleted ones")) if count]
     return ", ".join([outcome(run), *surplus])
 
@@ -121,7 +121,7 @@ def _cell(setting: Setting, figure: Figure, contender: str, unit: Callable[[floa
 
 def times(value: float) -> str:
     """
-    Write a ratio.
+    Format a ratio.
 
     :param value: The ratio.
     :return: Text such as ``12×``, ``3.4×`` or ``0.85×``.

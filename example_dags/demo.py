@@ -1,4 +1,4 @@
-"""Run the daily example against the sandbox, in a real Airflow of its own: what ``make demo`` does."""
+"""Run the daily example against the sandbox, in a temporary Airflow. ``make demo`` runs this script."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCENARIOS = 2500
 
 
 def main() -> None:
-    """Start a sandbox and an Airflow on SQLite, run one day, show what came of it, and clean up."""
+    """Start a sandbox and an Airflow on SQLite, pull one day, print the results, and clean up."""
     root = Path(tempfile.gettempdir()) / "make_analytics"
     with tempfile.TemporaryDirectory(prefix="airflow-home-") as airflow_home, Sandbox(scenarios=SCENARIOS) as sandbox:
         os.environ.update(
@@ -29,7 +29,7 @@ def main() -> None:
             AIRFLOW_CONN_MAKE_DEFAULT=sandbox.connection_json,
             AIRFLOW_VAR_MAKE_ANALYTICS_ROOT=str(root),
         )
-        print(f"A sandbox of Make with {SCENARIOS:,} scenarios answers at {sandbox.base_url}.")
+        print(f"The sandbox with {SCENARIOS:,} scenarios is running at {sandbox.base_url}.")
         pull, worst = run_daily_dag()
 
     total = pull["total"]
@@ -49,21 +49,21 @@ def main() -> None:
 
 def run_daily_dag() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """
-    Run yesterday's run of the daily example, as the scheduler would.
+    Run the daily example for yesterday, as the scheduler would.
 
-    :return: What its two tasks returned: the summary of the pull, and the worst scenarios.
+    :return: The results of its two tasks: the summary of the pull, and the worst scenarios.
     """
     from airflow.utils.db import initdb
 
-    # Deprecations that Airflow meets in its own libraries are no news for who looks at a demo.
+    # Hide the deprecation warnings of Airflow and its libraries.
     warnings.simplefilter("ignore")
-    print("Airflow sets up its database...")
+    print("Setting up Airflow's database...")
     initdb()
     example = runpy.run_path(str(HERE / "make_analytics_daily.py"))["example"]
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     run = example.test(logical_date=midnight)
     if run.state != "success":
-        sys.exit(f"The Dag run ended as {run.state}; its log stands above.")
+        sys.exit(f"The Dag run ended with the state {run.state}; see its log above.")
     results = {task.task_id: task.xcom_pull(task_ids=task.task_id) for task in run.get_task_instances()}
     return results["pull"], results["worst"]
 

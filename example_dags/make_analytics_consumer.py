@@ -1,4 +1,4 @@
-"""A Dag that runs when a day's analytics are there, and goes by what the event tells of them."""
+"""Run when a day's analytics have been pulled, and read the summary of the pull from the asset event."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ DAILY = Asset(uri="file:///tmp/make_analytics")
 
 @dag(schedule=[DAILY], start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["make", "example"])
 def make_analytics_consumer() -> None:
-    """Load each day that was pulled."""
+    """List each day that was pulled."""
 
     @task
     def load(triggering_asset_events: Any = None, triggering_dataset_events: Any = None) -> list[str]:
-        # By asset, the events that this run is about. Airflow 2 has them under their older name.
+        # The events that triggered this run, by asset. Airflow 2 calls assets datasets.
         events_by_asset = triggering_asset_events or triggering_dataset_events
         summaries = [event.extra for events in events_by_asset.values() for event in events]
         return [

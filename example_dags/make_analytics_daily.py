@@ -1,8 +1,8 @@
-"""Every day, the day's analytics into a Parquet file of its own, and a task that reads the file.
+"""Pull each day's analytics into a Parquet file, and read the file in a second task.
 
-The folder, or bucket, is the Airflow variable ``make_analytics_root``. A run belongs to a data interval of one
-day, so that a retry, a later re-run or a backfill of an old day writes the same file again, and no other. A year of
-history: ``airflow backfill create --dag-id make_analytics_daily --from-date ... --to-date ...``
+The Airflow variable ``make_analytics_root`` sets the folder or bucket. Each run has a data interval of one day, so a
+retry, a later re-run or a backfill of an old day writes the same file again, and no other. To pull a year of history:
+``airflow backfill create --dag-id make_analytics_daily --from-date ... --to-date ...``
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-# Runs make_analytics_consumer, which is told the summary.
+# Triggers make_analytics_consumer, which reads the summary from the asset event.
 DAILY = Asset(uri="file:///tmp/make_analytics")
 
 
@@ -29,7 +29,7 @@ DAILY = Asset(uri="file:///tmp/make_analytics")
     tags=["make", "example"],
 )
 def make_analytics_daily() -> None:
-    """Pull a day of the connection's organization, then name the worst scenarios."""
+    """Pull one day of the connection's organization, then find the scenarios with the highest error rates."""
     pull = MakeAnalyticsOperator(
         task_id="pull",
         output_path=(
@@ -47,10 +47,10 @@ def make_analytics_daily() -> None:
 
         with ObjectStoragePath(summary["path"]).open("rb") as file:
             rows = pq.read_table(file, columns=["name", "error_rate", "errors", "executions"])
-        # A scenario that ran a few times and failed once is no news.
-        often = rows.filter(pc.field("executions") >= 20)
-        found: list[dict[str, Any]] = often.sort_by([("error_rate", "descending")]).slice(0, 5).to_pylist()
-        return found
+        # With few executions, a single error would already be a high error rate.
+        frequent = rows.filter(pc.field("executions") >= 20)
+        highest: list[dict[str, Any]] = frequent.sort_by([("error_rate", "descending")]).slice(0, 5).to_pylist()
+        return highest
 
     worst(pull.output)
 

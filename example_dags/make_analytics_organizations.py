@@ -1,4 +1,4 @@
-"""Several organizations in several zones, a connection each, side by side; and a task that adds up their totals."""
+"""Pull several organizations in several zones in parallel, with a connection for each, and add up their totals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-# By connection of type make, which has the zone and the token, the organization.
+# The organization for each connection of type make, which has the zone and the token.
 ORGANIZATIONS = {"make_eu": 1, "make_us": 2}
 ROOT = "{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}"
 DAY = "{{ data_interval_start | ds }}"
@@ -25,7 +25,7 @@ DAY = "{{ data_interval_start | ds }}"
     tags=["make", "example"],
 )
 def make_analytics_organizations() -> None:
-    """Pull a day of each organization into a file of its own."""
+    """Pull one day of each organization into a separate file."""
     pull = MakeAnalyticsOperator.partial(task_id="pull").expand_kwargs(
         [
             {

@@ -1,7 +1,7 @@
-"""Every week, the week's analytics into a Parquet file, and a report of it beside: a page to look at or to send.
+"""Pull each week's analytics into a Parquet file, and write an HTML report next to it.
 
-The folder, or bucket, is the Airflow variable ``make_reports_root``. It is not the one of the daily files, which are
-read as one table. The report needs the extra ``report``.
+The Airflow variable ``make_reports_root`` sets the folder or bucket. It is not the folder of the daily files, because
+those are read as one table. The report needs the extra ``report``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from airflow_provider_make.report import write_report
 
 
 @dag(
-    # Monday to Monday.
+    # From Monday to Monday.
     schedule=CronDataIntervalTimetable("0 0 * * 1", timezone="UTC"),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -25,7 +25,7 @@ from airflow_provider_make.report import write_report
     tags=["make", "example"],
 )
 def make_analytics_report() -> None:
-    """Pull a week of the connection's organization, and write the report."""
+    """Pull one week of the connection's organization, and write the report."""
     pull = MakeAnalyticsOperator(
         task_id="pull",
         output_path=(

@@ -1,4 +1,4 @@
-"""One pull into XCom, and a task that reads it: for organizations of up to some thousand scenarios."""
+"""Pull analytics into XCom, and read them in a second task: for organizations with up to a few thousand scenarios."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
 @dag(schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["make", "example"])
 def make_analytics_to_xcom() -> None:
-    """Pull the last seven days of the connection's organization, and tell which scenarios failed most."""
+    """Pull the last seven days of the connection's organization, and list the scenarios with the most errors."""
     pull = MakeAnalyticsOperator(
         task_id="pull",
         lookback=timedelta(days=7),

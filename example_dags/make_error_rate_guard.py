@@ -1,4 +1,4 @@
-"""A pipeline that waits until its scenarios are healthy, and a task that is told which ones fail."""
+"""Run a pipeline only while its scenarios are healthy, and report the scenarios that fail."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 
 @dag(schedule="@hourly", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["make", "example"])
 def make_error_rate_guard() -> None:
-    """Load what scenarios deliver only while few of their executions fail; and report those that fail often."""
-    # Waits in the triggerer, up to half an hour, and then skips what depends on it.
+    """Load the data that the scenarios deliver only while few executions fail; report scenarios that fail often."""
+    # Waits in the triggerer for up to half an hour. If the rate stays high, the downstream task is skipped.
     healthy = MakeErrorRateSensor(
         task_id="healthy",
         threshold=5.0,
@@ -24,7 +24,7 @@ def make_error_rate_guard() -> None:
         soft_fail=True,
         deferrable=True,
     )
-    # Looks once: is any scenario with more than a handful of executions failing?
+    # Checks once whether any scenario with at least ten executions fails often.
     failing = MakeErrorRateSensor(
         task_id="failing",
         scope="scenario",
@@ -37,11 +37,11 @@ def make_error_rate_guard() -> None:
 
     @task
     def load() -> str:
-        return "What the scenarios delivered is loaded here."
+        return "Load the data that the scenarios delivered here."
 
     @task
-    def report(found: dict[str, Any]) -> list[str]:
-        return [f"{row['name']}: {row['error_rate']:.1f} % of {row['executions']}" for row in found["scenarios"]]
+    def report(result: dict[str, Any]) -> list[str]:
+        return [f"{row['name']}: {row['error_rate']:.1f} % of {row['executions']}" for row in result["scenarios"]]
 
     healthy >> load()
     report(failing.output)

@@ -1,4 +1,4 @@
-"""A branch that opens one mapped task for each failing scenario, or says that all is well."""
+"""Branch: run one mapped task for each failing scenario, or a single task if none fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
 @dag(schedule="*/15 * * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["make", "example"])
 def make_error_rate_incidents() -> None:
-    """Look at the scenarios with the highest error rates of the last hour."""
+    """Open an incident for each scenario with a high error rate in the last hour."""
     pull = MakeAnalyticsOperator(
         task_id="pull",
         lookback=timedelta(hours=1),
@@ -33,7 +33,7 @@ def make_error_rate_incidents() -> None:
     def open_incident(row: dict[str, Any]) -> str:
         from airflow.providers.common.compat.sdk import get_current_context
 
-        # Names the mapped task in Airflow's UI.
+        # The name of the mapped task in Airflow's UI.
         get_current_context()["scenario"] = row["name"]  # type: ignore[typeddict-unknown-key]
         return f"{row['name']} ({row['team_name']}): {row['errors']} of {row['executions']} executions failed"
 

@@ -1,4 +1,4 @@
-"""Who takes part: one module each, written as its users would write it."""
+"""The contenders: one module for each, written as its users would write it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ HTTP_OPERATOR = "http_operator"
 DLT = "dlt_rest_api"
 FLOOR = "floor"
 
-# In the order of the tables; the text is how they are called there.
+# In the order of the tables, with their names there.
 CONTENDERS = {
     OURS: "MakeAnalyticsOperator",
     HTTP_OPERATOR: "HttpOperator + pagination_function",
     DLT: "dlt rest_api",
-    FLOOR: "floor (no promises)",
+    FLOOR: "floor (no guarantees)",
 }

@@ -14,7 +14,7 @@ from dlt.sources.rest_api.typing import RESTAPIConfig
 
 from benchmarks.job import PAGE_SIZE, Job, Pull, row_maker
 
-# What dlt can't tell from the values: it would take a scale of 9, and leave out a column without values.
+# Types that dlt can't infer from the values: it would use a scale of 9, and omit a column without values.
 COLUMN_HINTS = {
     "centicredits": {"data_type": "decimal", "precision": 38, "scale": 0},
     "extra": {"data_type": "text"},
@@ -23,15 +23,15 @@ COLUMN_HINTS = {
 
 def prepare(job: Job) -> Pull:
     """
-    Set up the pipeline: one resource, its pages by offset until the total count is reached.
+    Set up the pipeline: one resource, paginated by offset until the total count is reached.
 
     :param job: The job.
-    :return: Runs it: extract, normalise and load.
+    :return: A function that extracts, normalises and loads.
     """
     os.environ.update(
-        # Plain lines like everybody else's.
+        # Uncompressed lines, like those of the other contenders.
         DATA_WRITER__DISABLE_COMPRESSION="true",
-        # It would look for its settings in Airflow's variables, and take twice as long for 10,000 scenarios.
+        # It would look up its settings in Airflow's variables, and need twice as long for 10,000 scenarios.
         PROVIDERS__ENABLE_AIRFLOW_SECRETS="false",
         RUNTIME__DLTHUB_TELEMETRY="false",
     )

@@ -1,4 +1,4 @@
-"""Contender: how fast it could be. A script optimised by hand that checks nothing and tries nothing again."""
+"""Contender: the floor, a hand-optimised script without checks and retries, which shows how fast a pull can be."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ class Entry(msgspec.Struct, rename="camel", gc=False):
 
 
 class Pagination(msgspec.Struct, rename="camel"):
-    """The ``pg`` of an answer."""
+    """The ``pg`` of a response."""
 
     total_count: int
 
 
 class Page(msgspec.Struct):
-    """An answer."""
+    """A response."""
 
     analytics: list[Entry]
     pg: Pagination
@@ -76,18 +76,18 @@ class Row(msgspec.Struct, gc=False):
 
 
 class Writer(Protocol):
-    """Writes the one file."""
+    """Writes the output file."""
 
     def add(self, entries: list[Entry]) -> None:
-        """Take the entries of a page."""
+        """Add the entries of a page."""
 
     def close(self) -> None:
-        """Write what is left, and close the file."""
+        """Write what is buffered, and close the file."""
 
 
 class JsonLinesWriter:
     """
-    A line of JSON for each entry.
+    Write a line of JSON for each entry.
 
     :param job: The job.
     """
@@ -141,13 +141,13 @@ class JsonLinesWriter:
 
 class ParquetWriter:
     """
-    Arrow arrays of each page, and of these a row group whenever there are enough, written in a thread.
+    Convert each page to Arrow arrays, and write row groups in a thread.
 
     :param job: The job.
     """
 
     def __init__(self, job: Job) -> None:
-        # Here, or it would be in the memory of those who write JSON Lines.
+        # Imported here, so that its memory is not counted for JSON Lines.
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -157,7 +157,7 @@ class ParquetWriter:
         self._row_group = ROW_GROUP
         self._writer = pq.ParquetWriter(job.output, SCHEMA, compression="zstd", use_dictionary=DICTIONARIES)
         self._schema = SCHEMA
-        # Arrow makes decimals of text, in half the time that it takes for Python's.
+        # Arrow converts text to decimals in half the time that it needs for Python's decimals.
         position = SCHEMA.get_field_index("centicredits")
         self._as_sent = SCHEMA.set(position, pa.field("centicredits", pa.string()))
         times = [datetime.fromisoformat(text) for text in (job.date_from, job.date_to, now())]
@@ -165,13 +165,13 @@ class ParquetWriter:
         self._last = [*(pa.scalar(time, pa.timestamp("us", tz="UTC")) for time in times), pa.scalar(None, pa.string())]
         self._batches: list[Any] = []
         self._rows = 0
-        # Arrow writes without the GIL: beside the decoding of the next pages.
+        # Arrow writes without the GIL, while the next pages are decoded.
         self._thread = ThreadPoolExecutor(1)
         self._written: list[Future[None]] = []
 
     def add(self, entries: list[Entry]) -> None:
         """
-        Make arrays of the entries of a page. A struct has its fields in the order of the columns.
+        Convert the entries of a page to arrays. The fields of a struct are in the order of the columns.
 
         :param entries: The entries.
         """
@@ -206,7 +206,7 @@ WRITERS: dict[str, Callable[[Job], Writer]] = {"jsonl": JsonLinesWriter, "parque
 
 async def fetch_all(job: Job) -> None:
     """
-    Fetch the first page, which tells how many there are, and then the others over eight connections.
+    Fetch the first page, which has the total, and then the others over eight connections.
 
     :param job: The job.
     """
@@ -231,7 +231,7 @@ async def fetch_all(job: Job) -> None:
         first = decode(await fetch(0))
         rest = range(PAGE_SIZE, first.pg.total_count, PAGE_SIZE)
         offsets = iter(rest)
-        # So that a connection asks for its next page before this one is decoded.
+        # A queue, so that a connection can request its next page before this one is decoded.
         bodies: asyncio.Queue[bytes] = asyncio.Queue()
 
         async def fetch_share() -> None:
@@ -249,10 +249,10 @@ async def fetch_all(job: Job) -> None:
 
 def prepare(job: Job) -> Pull:
     """
-    Set up nothing.
+    Prepare the job. There is nothing to set up.
 
     :param job: The job.
-    :return: Does it.
+    :return: A function that runs it.
     """
 
     def pull() -> list[Path]:

@@ -16,10 +16,10 @@ from benchmarks.job import PAGE_SIZE, Job, Pull, row_maker
 
 def next_page(response: requests.Response) -> dict[str, Any] | None:
     """
-    Choose the page after an answer. It goes by what came, so it gets over a server with shorter pages.
+    Choose the next page. It continues after the entries received so far, so it works with a server's shorter pages.
 
-    :param response: The answer.
-    :return: What changes in the next request; None after the last page.
+    :param response: The response to the previous request.
+    :return: The changed arguments of the next request; None after the last page.
     """
     body = response.json()
     seen = body["pg"]["offset"] + len(body["analytics"])
@@ -44,7 +44,7 @@ def write_parquet(rows: Iterator[dict[str, Any]], output: Path) -> None:
     :param rows: The rows.
     :param output: The file.
     """
-    # Here, or its memory would be in the figures for JSON Lines too.
+    # Imported here, so that its memory is not counted for JSON Lines.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -62,7 +62,7 @@ def prepare(job: Job) -> Pull:
     Set up the operator; the token is a header in the connection's extra.
 
     :param job: The job.
-    :return: Executes it.
+    :return: A function that executes the operator.
     """
     os.environ["AIRFLOW_CONN_MAKE_API"] = json.dumps(
         {"conn_type": "http", "host": job.base_url, "extra": {"Authorization": f"Token {job.token}"}}

@@ -15,7 +15,7 @@ def prepare(job: Job) -> Pull:
     Set up the operator.
 
     :param job: The job.
-    :return: Executes it.
+    :return: A function that executes the operator.
     """
     os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = json.dumps(
         {"conn_type": "make", "host": job.base_url, "password": job.token}

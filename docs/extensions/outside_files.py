@@ -1,4 +1,4 @@
-"""Files outside docs/ that pages link to, such as example Dags: on the site too, so that one link serves both."""
+"""MkDocs hook: add files outside docs/ that pages link to, so that the links work in the repository and on the site."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OUTSIDE = re.compile(r"\]\(\.\./(?P<folder>[^)\s#]*?)(?P<python>\.py)?(?=[)#])"
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """
-    Add the files: a Python file as a page that shows it, all others as they are.
+    Add the linked files: Python files as pages with their code, all others as they are.
 
-    :param files: The files of docs/.
+    :param files: The files in docs/.
     :param config: The site's configuration.
     :return: All files.
     """
@@ -44,12 +44,12 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """
-    Lead a page's links to where the files are on the site.
+    Change a page's links to the places of the files on the site.
 
-    :param markdown: The page.
-    :param page: Not needed.
-    :param config: Not needed.
-    :param files: Not needed.
-    :return: The page with its links.
+    :param markdown: The Markdown of the page.
+    :param page: Not used.
+    :param config: Not used.
+    :param files: Not used.
+    :return: The Markdown with the changed links.
     """
     return _OUTSIDE.sub(lambda link: f"]({link['folder']}{'.md' if link['python'] else ''}", markdown)

@@ -1,4 +1,4 @@
-"""Docstrings for the site: what RST roles such as ``:class:`X``` name becomes a link to its place in the reference."""
+"""Griffe extension: convert RST roles in docstrings, such as ``:class:`X```, to links into the reference."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _ROLE = re.compile(r":(?:attr|class|exc|func|meth|mod):`~?([\w.]+)`")
 
 def to_link(role: re.Match[str]) -> str:
     """
-    Write a role as a link in Markdown.
+    Convert a role to a Markdown link.
 
-    :param role: The role.
-    :return: The link, which the site looks for from where it stands; for Python's own names their text.
+    :param role: The match of the role.
+    :return: The link, with a target that the site resolves relative to the object; for names of Python's standard
+        library, only the name as code.
     """
     path = role[1]
     text = path.rpartition(".")[2] if "~" in role[0] else path
@@ -24,9 +25,9 @@ def to_link(role: re.Match[str]) -> str:
 
 
 class RstRoles(Extension):
-    """Writes the roles of all docstrings anew."""
+    """Converts the roles in all docstrings."""
 
     def on_object(self, *, obj: Object, **_: Any) -> None:
-        """Take an object that was loaded."""
+        """Convert the roles in the docstring of a loaded object."""
         if obj.docstring:
             obj.docstring.value = _ROLE.sub(to_link, obj.docstring.value)
