@@ -1,4 +1,4 @@
-"""What can go wrong between a Dag and Make, told apart by what the user can do about it."""
+"""The errors of this provider, one class for each thing that a user can do about them."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 
 class MakeInputError(AirflowFailException, ValueError):
-    """An argument or a connection field is wrong; no request was sent, and Airflow does not retry."""
+    """An argument or a connection field is not valid; no request was sent, and Airflow does not retry."""
 
     @classmethod
     def expected(cls, name: str, value: Any, expectation: str) -> MakeInputError:
         """
-        Name the argument, the value it has, and what would be right.
+        Create the error with the argument, its value, and what would be right.
 
         :param name: The argument or connection field, as the user writes it.
-        :param value: The value it has; never a secret.
-        :param expectation: What would be right, to be read after "expected".
-        :return: The error, to be raised by the caller.
+        :param value: Its value; never a secret.
+        :param expectation: What would be right, as the text after "expected".
+        :return: The error, for the caller to raise.
         """
         return cls(f"{name}={value!r} is not valid: expected {expectation}.")
 
 
 class MakeApiError(AirflowException):
     """
-    Make did not answer a request as hoped.
+    A request failed, or its response can't be used.
 
     :param message: What is wrong: Make's own ``message`` if it sent one.
-    :param status_code: HTTP status of the answer; None where there was none or it was not the matter.
+    :param status_code: HTTP status of the response; None if there was no response, or its status is not the problem.
     :param code: Make's error code, such as ``SC403``.
     :param detail: Make's ``detail``, such as ``Access denied.``
     :param suberrors: The messages of Make's ``suberrors``.
-    :param retry_after: Seconds that the server asked to wait; None where it did not ask.
+    :param retry_after: Seconds that the server asked to wait; None if it did not ask.
     """
 
     advice = ""
@@ -59,7 +59,7 @@ class MakeApiError(AirflowException):
 
     def headline(self) -> str:
         """
-        Tell in one line what Make said, without advice and history.
+        Return Make's error in one line, without advice and without the errors of earlier tries.
 
         :return: For example ``HTTP 403: Permission denied (SC403): Access denied.``
         """
@@ -76,20 +76,20 @@ class MakeApiError(AirflowException):
         if self.advice:
             text += f" — {self.advice}"
         if len(self.tries) > 1:
-            told = (
-                f"{number}. {'the same' if number > 1 and what == self.tries[number - 2] else what}"
-                for number, what in enumerate(self.tries, start=1)
+            history = (
+                f"{number}. {'the same' if number > 1 and headline == self.tries[number - 2] else headline}"
+                for number, headline in enumerate(self.tries, start=1)
             )
-            text += f" [{len(self.tries)} tries: {'; '.join(told)}]"
+            text += f" [{len(self.tries)} tries: {'; '.join(history)}]"
         return text
 
 
 class MakeConnectionError(MakeApiError):
-    """No answer came: the zone could not be reached, the connection dropped, or the time ran out."""
+    """There was no response: the zone could not be reached, the connection dropped, or the request timed out."""
 
 
 class MakeServerError(MakeApiError):
-    """Make, or a proxy before it, is in trouble: 5xx, 408 or 425."""
+    """Make, or a proxy in front of it, has a problem: 5xx, 408 or 425."""
 
 
 class MakeRateLimitError(MakeApiError):
@@ -102,7 +102,7 @@ class MakeRateLimitError(MakeApiError):
 
 
 class MakeResponseError(MakeApiError):
-    """An answer is not of the documented shape: HTML, empty, cut off, or other JSON."""
+    """A response does not have the documented shape: it is HTML, empty, cut off, or other JSON."""
 
 
 class MakeIncompleteResultError(MakeApiError):
@@ -114,10 +114,10 @@ class MakeRequestError(MakeApiError, AirflowFailException):
 
 
 class MakeAuthenticationError(MakeApiError, AirflowFailException):
-    """Make does not know the token (401); Airflow does not retry."""
+    """Make does not accept the token (401); Airflow does not retry."""
 
     advice = (
-        "Check that the connection's password is a valid API token of this very zone: "
+        "Check that the connection's password is a valid API token of this zone: "
         "a token belongs to one zone. OAuth2 access tokens need auth_scheme Bearer."
     )
 
@@ -127,6 +127,6 @@ class MakeAccessDeniedError(MakeApiError, AirflowFailException):
 
     advice = (
         "Analytics need the Enterprise plan, the organization role Owner for the token's user, "
-        "the scope analytics:read on the token, and the zone the organization lives in. "
+        "the scope analytics:read on the token, and the zone of the organization. "
         "Check these four, and the organization id."
     )

@@ -1,13 +1,14 @@
-"""What Airflow learns of this provider from its entry point: modules, connection type and form."""
+"""The provider's description for Airflow: its modules, connection type and connection form."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from airflow_provider_make import __version__
+from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 
 _INTEGRATION = "Make"
-# Airflow takes URIs of organizations as they are, and OpenLineage's names for them from here.
+# Without a handler Airflow takes the URIs as they are; the converter gives OpenLineage's names for them.
 _ASSET_URIS = [
     {
         "schemes": ["make"],
@@ -15,75 +16,14 @@ _ASSET_URIS = [
         "to_openlineage_converter": "airflow_provider_make.lineage.convert_asset_to_openlineage",
     }
 ]
-# The servers of Make's OpenAPI file.
-ZONES = (
-    "eu1.make.com",
-    "eu2.make.com",
-    "us1.make.com",
-    "us2.make.com",
-    "eu1.make.celonis.com",
-    "us1.make.celonis.com",
-)
-AUTH_SCHEMES = ("Token", "Bearer")
-# The connection's extras, each with its field in the form.
-CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
-    "zone": {
-        "label": "Zone",
-        "description": "The zone that the organization lives in. Used where Host is empty.",
-        "schema": {
-            "type": ["string", "null"],
-            "enum": list(ZONES),
-        },
-    },
-    "organization_id": {
-        "label": "Organization ID",
-        "description": "The organization that tasks use unless they name another. The Test button needs it.",
-        "schema": {"type": ["integer", "null"], "minimum": 1},
-    },
-    "auth_scheme": {
-        "label": "Auth scheme",
-        "description": "Token for an API token (the default), Bearer for an OAuth2 access token.",
-        "schema": {"type": ["string", "null"], "enum": list(AUTH_SCHEMES)},
-    },
-    "requests_per_minute": {
-        "label": "Requests per minute",
-        "description": "The most requests one task sends in a minute. Empty: no limit of our own.",
-        "schema": {"type": ["integer", "null"], "minimum": 1},
-    },
-    "timeout": {
-        "label": "Timeout",
-        "description": "Seconds to wait for a connection, and for each piece of an answer. Empty: 60.",
-        "schema": {"type": ["integer", "null"], "minimum": 1},
-    },
-    "verify": {
-        "label": "Verify TLS",
-        "description": "true (the default), false, or the path of a CA bundle on the workers.",
-        "schema": {"type": ["string", "null"]},
-    },
-    "cert": {
-        "label": "Client certificate",
-        "description": 'Path of a certificate with its key, or ["certificate path", "key path"].',
-        "schema": {"type": ["string", "null"]},
-    },
-    "proxies": {
-        "label": "Proxies",
-        "description": 'URL of a proxy, or a JSON object such as {"https": "http://proxy:3128"}.',
-        "schema": {"type": ["string", "null"]},
-    },
-    "trust_env": {
-        "label": "Trust environment",
-        "description": "Whether proxies and CA bundles set in the workers' environment are used (the default).",
-        "schema": {"type": ["string", "null"], "enum": ["true", "false"]},
-    },
-}
 
 
 def get_provider_info() -> dict[str, Any]:
     """
     Describe the provider to Airflow.
 
-    :return: Provider info as of Airflow's ``provider_info.schema.json``; the form of the connection type
-        as of its ``provider.yaml.schema.json``.
+    :return: Provider info according to Airflow's ``provider_info.schema.json``; the connection form in it
+        according to ``provider.yaml.schema.json``.
     """
     return {
         "package-name": "airflow-provider-make",
@@ -117,7 +57,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "asset-uris": _ASSET_URIS,
-        # Their name in Airflow 2.
+        # Airflow 2 calls assets datasets.
         "dataset-uris": _ASSET_URIS,
         "extra-links": [
             "airflow_provider_make.links.MakeOrganizationLink",
@@ -128,15 +68,7 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "make",
                 "hook-class-name": "airflow_provider_make.hooks.make.MakeHook",
                 "hook-name": "Make",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "login"],
-                    "relabeling": {"password": "API token"},
-                    "placeholders": {
-                        "host": "For a private instance: its host or URL",
-                        # Its Test button refuses connections without a port: apache/airflow#73298.
-                        "port": "443, which Airflow 3.3.2 needs to test",
-                    },
-                },
+                "ui-field-behaviour": UI_FIELD_BEHAVIOUR,
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],

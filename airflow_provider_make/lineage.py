@@ -1,4 +1,4 @@
-"""What was read from where and written to where, in the terms of Airflow's assets and of OpenLineage."""
+"""What a task read and wrote, as asset URIs of Airflow and as datasets of OpenLineage."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ SCHEME = "make"
 
 def organization_uri(zone: str, organization_id: int) -> str:
     """
-    Name an organization as an asset.
+    Return the asset URI of an organization.
 
-    :param zone: The host that it lives at.
+    :param zone: The host of the API.
     :param organization_id: The organization.
     :return: For example ``make://eu1.make.com/organizations/42``.
     """
     return f"{SCHEME}://{zone}/organizations/{organization_id}"
 
 
-def report_reading(context: Any, uri: str) -> None:
+def report_input(context: Any, uri: str) -> None:
     """
-    Tell Airflow's collector of hook lineage, if somebody listens, that an organization was read.
+    Report to Airflow's hook lineage that an organization is read.
 
     :param context: The hook that reads.
-    :param uri: The organization's, as of ``organization_uri``.
+    :param uri: The organization's asset URI.
     """
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
@@ -41,10 +41,10 @@ def report_reading(context: Any, uri: str) -> None:
 
 def convert_asset_to_openlineage(asset: Any, lineage_context: Any) -> Dataset:
     """
-    Name an asset of an organization as OpenLineage does. Airflow finds this by the provider info.
+    Convert an organization's asset to a dataset of OpenLineage. Airflow finds this function in the provider info.
 
     :param asset: The asset.
-    :param lineage_context: What used it.
+    :param lineage_context: The hook or operator that used it.
     :return: The dataset.
     """
     return _dataset(asset.uri)
@@ -54,9 +54,9 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) ->
     """
     Describe what a task read and wrote.
 
-    :param uri: The organization's, as of ``organization_uri``; None where the task did not come that far.
-    :param summary: The summary of a pull that wrote an object; None where nothing was written.
-    :return: The organization as input; the object as output, with its columns, row count and bytes.
+    :param uri: The organization's asset URI; None if the task failed before it was known.
+    :param summary: The summary of a pull; None if nothing was written.
+    :return: The organization as input; the object as output, with its columns, row count and size.
     """
     from airflow.providers.common.compat.openlineage.facet import (
         OutputDataset,

@@ -1,4 +1,4 @@
-"""Links from Airflow's UI to Make: to the organization that a task read, and to a scenario that fails."""
+"""Links from Airflow's UI to Make: to the organization of a task, and to a scenario that fails."""
 
 from __future__ import annotations
 
@@ -12,71 +12,71 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class _LeftLink(BaseOperatorLink):
-    """A link that the task left when it knew it."""
+class _MakeLink(BaseOperatorLink):
+    """A link whose URL the task stores in XCom."""
 
-    # Where Airflow 3 looks for the link by itself, so that it is there while the task still runs or waits.
+    # Airflow 3 reads the link from this key, also while the task runs or is deferred.
     xcom_key = ""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """
-        Give the link.
+        Return the URL of the link.
 
-        :param operator: The task. Airflow 3 asks when it has run, Airflow 2 what its UI knows of it.
-        :param ti_key: Which run of it.
-        :return: The URL; empty where the task left none.
+        :param operator: The operator; Airflow 3 calls this after it ran, Airflow 2 in the UI.
+        :param ti_key: The task instance.
+        :return: The URL; empty if the task stored none.
         """
-        left = getattr(operator, "links_left", None)
-        # A look-up of what is not there would be an error in the task's log.
-        return (XCom.get_value(ti_key=ti_key, key=self.xcom_key) if left is None else left.get(self.xcom_key)) or ""
+        urls = getattr(operator, "link_urls", None)
+        # On Airflow 3, reading a missing XCom would log an error in the task's log.
+        return (XCom.get_value(ti_key=ti_key, key=self.xcom_key) if urls is None else urls.get(self.xcom_key)) or ""
 
 
-class MakeOrganizationLink(_LeftLink):
-    """To the dashboard of the organization that the task read."""
+class MakeOrganizationLink(_MakeLink):
+    """Link to the dashboard of the organization that the task read."""
 
     name = "Organization at Make"
     xcom_key = "_link_MakeOrganizationLink"
 
 
-class MakeScenarioLink(_LeftLink):
-    """To the most extreme of the scenarios that crossed the threshold."""
+class MakeScenarioLink(_MakeLink):
+    """Link to the most extreme of the scenarios that crossed the threshold."""
 
     name = "Failing scenario at Make"
     xcom_key = "_link_MakeScenarioLink"
 
 
-class LeavesLinks:
-    """A task that leaves links."""
+class LinksToMake:
+    """Mixin of operators that store the URLs of links."""
 
     @cached_property
-    def links_left(self) -> dict[str, str]:
-        """Those left so far: URLs by XCom key."""
+    def link_urls(self) -> dict[str, str]:
+        """The URLs stored so far, by XCom key."""
         return {}
 
     def link_organization(self, context: Context, zone: str, organization_id: int) -> None:
         """
-        Leave the link to an organization.
+        Store the link to an organization.
 
         :param context: Airflow's context.
-        :param zone: The host that the organization lives at.
+        :param zone: The host of the organization.
         :param organization_id: The organization.
         """
-        self._leave(context, MakeOrganizationLink, f"https://{zone}/organization/{organization_id}/dashboard")
+        self._store_link(context, MakeOrganizationLink, f"https://{zone}/organization/{organization_id}/dashboard")
 
     def link_scenario(self, context: Context, zone: str, row: Mapping[str, Any]) -> None:
         """
-        Leave the link to a scenario.
+        Store the link to a scenario.
 
         :param context: Airflow's context.
-        :param zone: The host that the scenario lives at.
+        :param zone: The host of the scenario.
         :param row: The scenario's row.
         """
         if row["team_id"] is not None:
             url = f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}"
-            self._leave(context, MakeScenarioLink, url)
+            self._store_link(context, MakeScenarioLink, url)
 
-    def _leave(self, context: Context, link: type[_LeftLink], url: str) -> None:
-        self.links_left[link.xcom_key] = url
-        # Without a task instance, as in a user's tests, there is no place for it.
+    def _store_link(self, context: Context, link: type[_MakeLink], url: str) -> None:
+        self.link_urls[link.xcom_key] = url
+        # The context has no task instance where users call execute() in their own tests.
         if push := getattr(context.get("ti"), "xcom_push", None):
             push(key=link.xcom_key, value=url)

@@ -1,4 +1,4 @@
-"""What a pull tells with the events of its task's outlets, and which partition of them it made."""
+"""The asset events of a pull: their extra, and the partition that the pull produced."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from airflow_provider_make.output.object_path import object_uri
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-# Of an asset's extra: how a partition is named by the begin of the time frame, as strftime has it.
+# The key in an asset's extra whose value is the strftime format of the partition key.
 PARTITION_KEY = "partition_key"
-# What Airflow takes as one.
-_LONGEST_KEY = 250
+# Airflow's limit.
+_MAX_KEY_LENGTH = 250
 
 
 def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
     """
-    Name the partition of an outlet that a pull makes, if the outlet asks for one.
+    Format the partition key of an outlet, if its extra has a ``partition_key``.
 
-    :param outlet: One of the task's outlets. It asks by its extra: ``{"partition_key": "%Y-%m-%d"}``.
-    :param time_frame: The pull's.
-    :return: The partition key: the time frame's begin, in UTC; None if the outlet does not ask.
-    :raises MakeInputError: It asks for what is no format or gives no key, or the time frame has no begin.
+    :param outlet: One of the task's outlets, with an extra such as ``{"partition_key": "%Y-%m-%d"}``.
+    :param time_frame: The time frame of the pull.
+    :return: The begin of the time frame in UTC, in that format; None if the outlet has no format.
+    :raises MakeInputError: The format is not valid, or the time frame has no begin.
     """
     template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
     if template is None:
@@ -41,33 +41,35 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
             "date_from or lookback."
         )
     key = time_frame.date_from.strftime(template)
-    if not key.strip() or len(key) > _LONGEST_KEY:
-        raise MakeInputError.expected(PARTITION_KEY, template, f"a format that gives 1 to {_LONGEST_KEY} characters")
+    if not key.strip() or len(key) > _MAX_KEY_LENGTH:
+        raise MakeInputError.expected(PARTITION_KEY, template, f"a format that gives 1 to {_MAX_KEY_LENGTH} characters")
     return key
 
 
 def check_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame) -> None:
     """
-    Refuse, before any request, partitions that can't be made.
+    Validate the partition keys before any request is sent.
 
-    :param outlets: The task's.
+    :param outlets: The task's outlets.
     :param context: Airflow's context.
-    :param time_frame: The pull's.
-    :raises MakeInputError: As of ``partition_of``, or this Airflow has no partitions.
+    :param time_frame: The time frame of the pull.
+    :raises MakeInputError: A partition key is not valid, or this Airflow has no partitions.
     """
     for outlet, event in _events(outlets, context):
         if partition_of(outlet, time_frame) is not None and not hasattr(event, "add_partitions"):
             raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")
 
 
-def tell_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame, summary: Mapping[str, Any]) -> None:
+def fill_outlet_events(
+    outlets: Sequence[Any], context: Context, time_frame: TimeFrame, summary: Mapping[str, Any]
+) -> None:
     """
-    Give the events of a task's outlets what the pull's summary says, without the rows.
+    Fill the events of a task's outlets with the pull's summary, without the rows.
 
-    :param outlets: The task's: assets; or aliases, which get an event of the object written.
+    :param outlets: The task's outlets: assets, or aliases, which emit an event for the object written.
     :param context: Airflow's context.
-    :param time_frame: The pull's.
-    :param summary: The pull's.
+    :param time_frame: The time frame of the pull.
+    :param summary: The summary of the pull.
     """
     extra = {name: value for name, value in summary.items() if name != "rows"}
     extra["error_rate"] = summary["total"]["error_rate"]
@@ -84,6 +86,6 @@ def tell_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame
 def _events(outlets: Sequence[Any], context: Context) -> Iterator[tuple[Any, Any]]:
     accessors: Any = context.get("outlet_events")
     for outlet in outlets if accessors is not None else ():
-        # Other things than assets may be outlets, and have no events.
+        # Outlets that are not assets have no events.
         with suppress(TypeError):
             yield outlet, accessors[outlet]

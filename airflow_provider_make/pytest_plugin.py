@@ -11,15 +11,15 @@ import pytest
 if TYPE_CHECKING:
     from airflow_provider_make.sandbox import Sandbox
 
-# The sandbox is imported where it is used: pytest loads this module in every run where the provider is installed.
+# The fixtures import the sandbox themselves: pytest loads this module in every run where the provider is installed.
 
 
 @pytest.fixture
 def make_sandbox() -> Iterator[Sandbox]:
     """
-    Give a running sandbox with 250 scenarios of organization 1.
+    Start a sandbox with 250 scenarios in organization 1.
 
-    :return: The sandbox; it stops after the test.
+    :return: The running sandbox; it stops after the test.
     """
     from airflow_provider_make.sandbox import Sandbox
 
@@ -30,10 +30,10 @@ def make_sandbox() -> Iterator[Sandbox]:
 @pytest.fixture
 def make_sandbox_factory() -> Iterator[Callable[..., Sandbox]]:
     """
-    Give a function that starts sandboxes.
+    Return a function that starts sandboxes.
 
-    :return: Takes the arguments of :class:`~airflow_provider_make.sandbox.Sandbox` and returns it running;
-        what it started stops after the test.
+    :return: A function that takes the arguments of :class:`~airflow_provider_make.sandbox.Sandbox` and returns the
+        running sandbox; all of them stop after the test.
     """
     from airflow_provider_make.sandbox import Sandbox
 

@@ -1,4 +1,4 @@
-"""How long Airflow waits before it tries a task again: as long as Make asked. For Airflow 3.3 and later."""
+"""The retry policy of a task: Airflow waits as long as Make asked. For Airflow 3.3 and later."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ else:
     except ImportError:
         RetryDecision, RetryPolicy = None, object
 
-LONGEST_DELAY = timedelta(days=1)
+MAX_DELAY = timedelta(days=1)
 
 
 class MakeRetryPolicy(RetryPolicy):
     """
-    Let a task that failed for Make's rate limit, or while Make is down, wait as long as Make's ``Retry-After`` asked.
+    Delay the retry of a task that failed for Make's rate limit or downtime by Make's ``Retry-After``.
 
-    The worker is free for other tasks meanwhile; with ``api_retry_limit=1`` all waiting is done so. Where Make did not
-    ask, and for all other errors, the task's own ``retry_delay`` holds; the task's ``retries`` always do.
+    The worker is free for other tasks meanwhile; with ``api_retry_limit=1``, all waiting is done this way. Without a
+    ``Retry-After``, and for all other errors, the task's own ``retry_delay`` applies; its ``retries`` always do.
 
     :raises MakeInputError: This Airflow has no retry policies.
     """
@@ -34,17 +34,17 @@ class MakeRetryPolicy(RetryPolicy):
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
         """
-        Decide what follows a failure.
+        Decide on the retry of a failed task.
 
-        :param exception: What the task failed with.
-        :param try_number: Which try it was, from 1.
-        :param max_tries: How many there may be.
+        :param exception: The exception of the task.
+        :param try_number: The number of the try, from 1.
+        :param max_tries: The most tries.
         :param context: Airflow's context.
-        :return: A retry after as many seconds as Make asked for, a day at most; or Airflow's own way.
+        :return: A retry after as many seconds as Make asked for, a day at most; or Airflow's default.
         """
         if not isinstance(exception, MakeApiError) or exception.retry_after is None:
             return RetryDecision.default()
-        asked = min(exception.retry_after, LONGEST_DELAY.total_seconds())
+        asked = min(exception.retry_after, MAX_DELAY.total_seconds())
         return RetryDecision.retry(timedelta(seconds=asked), f"Make asked to wait {asked:g} s.")
 
     def serialize(self) -> dict[str, Any]:

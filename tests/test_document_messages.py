@@ -20,7 +20,7 @@ from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from airflow_provider_make.thresholds.event_payload import fired, read_event
+from airflow_provider_make.thresholds.event_payload import parse_event, success_payload
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
@@ -136,8 +136,8 @@ class Runs:
             sandbox.fail("503")
             self.note(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
             late = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))
-            self.note(lambda: read_event(first_payload(late)))
-            self.note(lambda: read_event({**fired({}), "version": 2}))
+            self.note(lambda: parse_event(first_payload(late)))
+            self.note(lambda: parse_event({**success_payload({}), "version": 2}))
             if HAS_WATCHERS:
 
                 async def watch() -> None:
@@ -154,7 +154,7 @@ def test_every_line_is_one_that_is_written(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     # A line of progress for each page.
-    monkeypatch.setattr(pull, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(pull, "SECONDS_BETWEEN_LOG_LINES", 0.0)
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
     runs.connections()
@@ -166,7 +166,7 @@ def test_every_line_is_one_that_is_written(
 
 
 def test_what_nobody_writes_is_found() -> None:
-    line = "Try 1 of 5 failed, the next follows in 12.0 s: HTTP 429: Requests limit"
-    assert re.search(as_pattern(line), "WARNING Try 2 of 3 failed, the next follows in 0.5 s: HTTP 429: Requests limit")
-    assert not re.search(as_pattern(line), "Try 2 of 3 failed, the next follows in 0.5 s: HTTP 503: Requests limit")
-    assert not re.search(as_pattern(line), "Attempt 2 of 3 failed, the next follows in 0.5 s: HTTP 429: Requests limit")
+    line = "Try 1 of 5 failed, retrying in 12.0 s: HTTP 429: Requests limit"
+    assert re.search(as_pattern(line), "WARNING Try 2 of 3 failed, retrying in 0.5 s: HTTP 429: Requests limit")
+    assert not re.search(as_pattern(line), "Try 2 of 3 failed, retrying in 0.5 s: HTTP 503: Requests limit")
+    assert not re.search(as_pattern(line), "Attempt 2 of 3 failed, retrying in 0.5 s: HTTP 429: Requests limit")

@@ -20,11 +20,11 @@ import pytest
 import requests
 from airflow.triggers.base import BaseTrigger
 
-from airflow_provider_make.connection.settings import MakeConnection
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from airflow_provider_make.thresholds.event_payload import read_event
+from airflow_provider_make.thresholds.event_payload import parse_event
 from tests.support.airflow_versions import (
     HAS_PARTITIONS,
     HAS_RETRY_POLICIES,
@@ -185,7 +185,7 @@ class Desk:
                 patch.setenv(name, value)
                 settings = MakeHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings
             assert settings.token == TOKEN
-            assert settings.unknown == ()
+            assert settings.unknown_extras == ()
             return
         from airflow.configuration import retrieve_configuration_description
 
@@ -198,7 +198,7 @@ class Desk:
             self.backend = find(kind, module)
         if option == "BACKEND_KWARGS":
             found = self.backend(**json.loads(value)).get_connection("make_default")
-            assert MakeConnection.read(found).token == TOKEN
+            assert ConnectionSettings.from_airflow(found).token == TOKEN
 
     def read_airflow_command(self, arguments: list[str]) -> None:
         from airflow.cli.cli_parser import get_parser
@@ -246,7 +246,7 @@ class Desk:
             from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
 
             payload = first_payload(MakeErrorRateTrigger(threshold=5.0, scope=value["scope"]))
-            assert_alike(value, payload if "status" in value else read_event(payload))
+            assert_alike(value, payload if "status" in value else parse_event(payload))
         else:
             (self.folder / "connections.json").write_text(text)
             for fields in value.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,30 +14,29 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.transport import Answer, Request
+from airflow_provider_make.api.transport import HttpResponse
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from tests.paging.test_exact_reader import Server, servers
+from tests.support.model_server import Server, servers
 
-DROPPED = MakeConnectionError("dropped")
-FAULTS: list[Answer | MakeApiError] = [
-    Answer(429, {"retry-after": "0"}, b'{"message": "Requests limit"}'),
-    Answer(503, {}, b"<html>down</html>"),
-    Answer(200, {}, b""),
-    Answer(200, {}, b"<html>sign in</html>"),
-    Answer(200, {}, b'{"total": {}, "analytics": [], "pg": {"totalCount": 7, "offset": 1000000}}'),
-    DROPPED,
+FAULTS: list[HttpResponse | MakeApiError] = [
+    HttpResponse(429, {"retry-after": "0"}, b'{"message": "Requests limit"}'),
+    HttpResponse(503, {}, b"<html>down</html>"),
+    HttpResponse(200, {}, b""),
+    HttpResponse(200, {}, b"<html>sign in</html>"),
+    HttpResponse(200, {}, b'{"total": {}, "analytics": [], "pg": {"totalCount": 7, "offset": 1000000}}'),
+    MakeConnectionError("dropped"),
 ]
 
 
 class ModelTransport:
-    """Stands in for aiohttp's side: answers of the model, and faults between them."""
+    """Stands in for the transport: responses of the model server, with faults in between."""
 
     server: Server
-    faults: list[Answer | MakeApiError | None]
+    faults: list[HttpResponse | MakeApiError | None]
 
-    def __init__(self, route: Any, max_connections: int, on_sent: Callable[[], None]) -> None:
-        self.on_sent = on_sent
+    def __init__(self, settings: Any) -> None:
+        self.requests_sent = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -45,20 +44,24 @@ class ModelTransport:
     async def __aexit__(self, *exception: object) -> None:
         pass
 
-    async def send(self, request: Request) -> Answer | MakeApiError:
-        self.on_sent()
+    async def get(self, path: str, parameters: list[tuple[str, str]]) -> HttpResponse:
+        self.requests_sent += 1
         if self.faults and (fault := self.faults.pop(0)):
+            if isinstance(fault, MakeApiError):
+                raise fault
             return fault
-        asked = dict(request.parameters)
-        query = AnalyticsQuery.read(organization_id=1, sort_by=asked["pg[sortBy]"], sort_dir=asked["pg[sortDir]"])
-        page = await self.server.ask(query, PageRequest(offset=int(asked["pg[offset]"]), limit=int(asked["pg[limit]"])))
-        return Answer(200, {}, msgspec.json.encode(page))
+        sent = dict(parameters)
+        query = AnalyticsQuery.from_arguments(
+            organization_id=1, sort_by=sent["pg[sortBy]"], sort_dir=sent["pg[sortDir]"]
+        )
+        page = await self.server.ask(query, PageRequest(offset=int(sent["pg[offset]"]), limit=int(sent["pg[limit]"])))
+        return HttpResponse(200, {}, msgspec.json.encode(page))
 
 
 @pytest.fixture(scope="module", autouse=True)
 def model() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_make.hooks.make.AiohttpTransport", ModelTransport)
+        patch.setattr("airflow_provider_make.api.client.Transport", ModelTransport)
         patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", "make://:some-token@eu1.make.com/?organization_id=1")
         yield
 
@@ -74,7 +77,7 @@ def model() -> Iterator[None]:
 )
 def test_the_rows_are_the_truth_or_nothing_is_written(
     drawn: tuple[Server, int],
-    faults: list[Answer | MakeApiError | None],
+    faults: list[HttpResponse | MakeApiError | None],
     max_concurrency: int,
     sort_by: str,
     sort_dir: str,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_make.get_provider_info import get_provider_info
-from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink, MakeScenarioLink
+from airflow_provider_make.links import LinksToMake, MakeOrganizationLink, MakeScenarioLink
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
@@ -27,7 +27,7 @@ class Pushed(dict[str, Any]):
 def test_urls_are_makes() -> None:
     pushed = Pushed()
     context: Any = {"ti": pushed}
-    task = LeavesLinks()
+    task = LinksToMake()
     task.link_organization(context, "eu1.make.com", 42)
     task.link_scenario(context, "eu1.make.com", {"team_id": 7, "scenario_id": 123})
     urls = {
@@ -38,14 +38,14 @@ def test_urls_are_makes() -> None:
     # Airflow 3 asks the task when it has run.
     links = (MakeOrganizationLink(), MakeScenarioLink())
     assert [link.get_link(task, ti_key=None) for link in links] == list(urls.values())
-    assert [link.get_link(LeavesLinks(), ti_key=None) for link in links] == ["", ""]
+    assert [link.get_link(LinksToMake(), ti_key=None) for link in links] == ["", ""]
 
 
 def test_a_scenario_without_a_team_has_no_link_and_a_call_outside_a_task_has_no_place_for_one() -> None:
     pushed = Pushed()
     context: Any = {"ti": pushed}
-    LeavesLinks().link_scenario(context, "eu1.make.com", {"team_id": None, "scenario_id": 123})
-    LeavesLinks().link_organization({}, "eu1.make.com", 42)
+    LinksToMake().link_scenario(context, "eu1.make.com", {"team_id": None, "scenario_id": 123})
+    LinksToMake().link_organization({}, "eu1.make.com", 42)
     assert pushed == {}
 
 

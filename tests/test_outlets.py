@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.outlets import check_outlets, partition_of, tell_outlets
+from airflow_provider_make.outlets import check_outlets, fill_outlet_events, partition_of
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
 
@@ -80,17 +80,17 @@ def test_events_get_the_summary_without_its_rows() -> None:
     ref = SimpleNamespace(uri="only a reference")
     events = {id(PLAIN): Event(), id(ref): Event()}
     context: Any = {"outlet_events": ByOutlet(events)}
-    tell_outlets([PLAIN, ref, {"not": "an asset"}], context, DAY, SUMMARY)
+    fill_outlet_events([PLAIN, ref, {"not": "an asset"}], context, DAY, SUMMARY)
     told = {"row_count": 1, "path": "/data/a.parquet", "total": {"error_rate": 6.5}, "error_rate": 6.5}
     assert [event.extra for event in events.values()] == [told, told]
 
 
 def test_an_alias_gets_an_event_of_the_object() -> None:
     alias, event = AssetAlias("of the day"), Event()
-    tell_outlets([alias], {"outlet_events": ByOutlet({id(alias): event})}, DAY, SUMMARY)  # type: ignore[typeddict-item]
+    fill_outlet_events([alias], {"outlet_events": ByOutlet({id(alias): event})}, DAY, SUMMARY)  # type: ignore[typeddict-item]
     ((asset, extra),) = event.added
     assert (asset.uri.rstrip("/"), extra["row_count"]) == ("file:///data/a.parquet", 1)
-    tell_outlets(
+    fill_outlet_events(
         [alias],
         {"outlet_events": ByOutlet({id(alias): event})},  # type: ignore[typeddict-item]
         DAY,
@@ -103,7 +103,7 @@ def test_partitions_need_an_airflow_that_has_them() -> None:
     outlet, event = asking("%Y-%m-%d"), PartitionedEvent()
     context: Any = {"outlet_events": ByOutlet({id(outlet): event})}
     check_outlets([outlet], context, DAY)
-    tell_outlets([outlet], context, DAY, SUMMARY)
+    fill_outlet_events([outlet], context, DAY, SUMMARY)
     assert event.partition == "2026-11-22"
     with pytest.raises(MakeInputError, match=r"3\.3"):
         check_outlets([outlet], {"outlet_events": ByOutlet({id(outlet): Event()})}, DAY)  # type: ignore[typeddict-item]
@@ -111,7 +111,7 @@ def test_partitions_need_an_airflow_that_has_them() -> None:
 
 def test_outside_a_task_there_are_no_events() -> None:
     check_outlets([PLAIN], {}, DAY)
-    tell_outlets([PLAIN], {}, DAY, SUMMARY)
+    fill_outlet_events([PLAIN], {}, DAY, SUMMARY)
 
 
 class ByOutlet(dict[int, Any]):

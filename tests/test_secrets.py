@@ -23,12 +23,7 @@ def test_no_run_shows_the_token(tmp_path: Path) -> None:
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(tmp_path / "out"),
     }
-    command = [
-        sys.executable,
-        str(here / "support" / "everything_emitted.py"),
-        str(here.parent / "example_dags"),
-        TOKEN,
-    ]
+    command = [sys.executable, str(here / "support/everything_emitted.py"), str(here.parent / "example_dags"), TOKEN]
     done = subprocess.run(command, env=environment, capture_output=True, timeout=280)
     # Airflow's own account of how it hands over the connection is not ours; its masking, off here, blots it out.
     lines = (done.stdout + done.stderr).splitlines(keepends=True)

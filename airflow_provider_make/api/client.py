@@ -1,119 +1,90 @@
-"""One question until it is answered: when to send it, what the answer means, when to try again. No I/O of its own."""
+"""The client of the analytics endpoint: fetches one page, with retries, at the rate that the limits allow."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self
 
-from airflow_provider_make.api.error_mapping import failure
+from airflow_provider_make.api.error_mapping import error_from_response
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, read_page
-from airflow_provider_make.api.retry import Attempts, Pace, RetryRules
-from airflow_provider_make.api.transport import AiohttpTransport, Answer, Request, RequestsTransport
-from airflow_provider_make.connection.settings import MakeConnection
+from airflow_provider_make.api.response import AnalyticsPage, parse_page
+from airflow_provider_make.api.retry import Attempts, RateLimiter, RetryRules
+from airflow_provider_make.api.transport import Transport
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
-Result = TypeVar("Result")
-# What is to be done next: wait so many seconds, or send a request and come back with its answer.
-Steps = Generator[float | Request, Answer | MakeApiError | None, Result]
+# What fetches a page: the client's ``ask``, or a stand-in for it.
+Ask = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, AnalyticsPage]]
 
 
-class Exchange:
+class MakeClient:
     """
-    What all requests of one hook have in common: the pace, which one 429 holds up for all, and the count.
+    Fetch pages of analytics from one zone. Used in ``async with``, on one event loop at a time.
 
-    :param connection: The connection.
-    :param rules: Tries of each request.
-    :param log: Gets a warning for each failed try.
+    All requests of a client share its connections and its rate limit, so one 429 holds back all of them.
+
+    :param settings: The connection settings.
+    :param rules: How often each request is tried, and the delays between tries.
+    :param log: Logger for a warning at each failed try.
     """
 
-    def __init__(self, connection: MakeConnection, rules: RetryRules, log: Any) -> None:
-        self.requests_sent = 0
-        self._connection = connection
-        self._rules = rules
-        self._pace = Pace(connection.requests_per_minute)
+    def __init__(self, settings: ConnectionSettings, rules: RetryRules, log: Any) -> None:
+        self.settings = settings
+        self.rules = rules
         self._log = log
+        self._rate_limiter = RateLimiter(settings.requests_per_minute)
+        self._transport = Transport(settings)
 
-    def count(self) -> None:
-        """Take note of a request that went out."""
-        self.requests_sent += 1
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
 
-    def ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None) -> Steps[AnalyticsPage]:
+    async def __aexit__(self, *exception: object) -> None:
+        await self._transport.__aexit__(*exception)
+
+    @property
+    def requests_sent(self) -> int:
+        """The number of requests sent so far, retries included."""
+        return self._transport.requests_sent
+
+    async def ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None) -> AnalyticsPage:
         """
-        Ask for one page.
+        Fetch one page of a query.
 
-        :param query: What the page is of.
-        :param page: Which page.
-        :param rules: Other rules for the tries than the exchange's.
-        :return: Steps to take, one after another, that end with the page.
-        :raises MakeApiError: At some step: no further try may mend what happened, or none is left.
+        :param query: The query.
+        :param page: The page.
+        :param rules: Retry rules for this page; None for the client's.
+        :return: The page.
+        :raises MakeApiError: A retry would not help, or none is left. Its ``tries`` has the errors of all tries.
         """
-        attempts = Attempts(rules or self._rules)
+        attempts = Attempts(rules or self.rules)
         while True:
-            while wait := self._pace.claim(time.monotonic()):
-                yield wait
-            reply = yield Request(query.path, query.parameters(page))
+            await self._wait_for_rate_limit()
             try:
-                return read_page(self._body(reply), page)
+                return await self._try(query, page)
             except MakeApiError as error:
-                pause = attempts.pause_after(error)
-                self._log.warning("%s failed, the next follows in %.1f s: %s", attempts, pause, error.headline())
-                if isinstance(error, MakeRateLimitError) or error.retry_after is not None:
-                    self._pace.pause(time.monotonic(), pause)
-                else:
-                    yield pause
+                attempts.record(error)
+                if not attempts.may_retry(error):
+                    raise
+                delay = attempts.next_delay(error)
+                self._log.warning("%s failed, retrying in %.1f s: %s", attempts, delay, error.headline())
+                holds_back_all = isinstance(error, MakeRateLimitError) or error.retry_after is not None
+            if holds_back_all:
+                self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
+            else:
+                await asyncio.sleep(delay)
 
-    def _body(self, reply: Answer | MakeApiError | None) -> bytes:
-        if isinstance(reply, Answer) and reply.status == 200:
-            return reply.body
-        if isinstance(reply, Answer):
+    async def _wait_for_rate_limit(self) -> None:
+        while wait := self._rate_limiter.claim(asyncio.get_running_loop().time()):
+            await asyncio.sleep(wait)
+
+    async def _try(self, query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
+        response = await self._transport.get(query.path, query.parameters(page))
+        if response.status != 200:
             now = datetime.now(UTC)
-            raise failure(reply.status, reply.headers, reply.body, secret=self._connection.token, now=now)
-        if reply is None:
-            raise TypeError("A request was yielded, and no answer was sent in.")
-        raise reply
-
-
-def drive(steps: Steps[Result], transport: RequestsTransport) -> Result:
-    """
-    Take the steps in this thread.
-
-    :param steps: What to do.
-    :param transport: Sends the requests.
-    :return: What the steps end with.
-    """
-    reply: Answer | MakeApiError | None = None
-    while True:
-        try:
-            step = steps.send(reply)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        if isinstance(step, Request):
-            reply = transport.send(step)
-        else:
-            time.sleep(step)
-
-
-async def drive_async(steps: Steps[Result], transport: AiohttpTransport) -> Result:
-    """
-    Take the steps on an event loop.
-
-    :param steps: What to do.
-    :param transport: Sends the requests.
-    :return: What the steps end with.
-    """
-    reply: Answer | MakeApiError | None = None
-    while True:
-        try:
-            step = steps.send(reply)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
-        if isinstance(step, Request):
-            reply = await transport.send(step)
-        else:
-            await asyncio.sleep(step)
+            raise error_from_response(
+                response.status, response.headers, response.body, secret=self.settings.token, now=now
+            )
+        return parse_page(response.body, page)

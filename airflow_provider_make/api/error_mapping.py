@@ -1,4 +1,4 @@
-"""What a failed request means: which error it is, and whether another try can mend it."""
+"""The error for a response that is not a success, and whether a retry may help."""
 
 from __future__ import annotations
 
@@ -20,29 +20,32 @@ from airflow_provider_make.exceptions import (
     MakeServerError,
 )
 
-_LONGEST_TEXT = 300
+_MAX_TEXT_LENGTH = 300
 _TRANSIENT_STATUSES = (408, 425)
 
 
-def failure(status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: datetime) -> MakeApiError:
+def error_from_response(
+    status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: datetime
+) -> MakeApiError:
     """
-    Make an error of any answer that is not a success.
+    Convert a response that is not a success to an error.
 
     :param status: The HTTP status.
-    :param headers: The answer's headers, looked up by their names in lower case or as usual.
-    :param body: The answer's body: Make's JSON error, or whatever a proxy wrote.
-    :param secret: The token, blotted out of all that the answer says.
-    :param now: The present, aware, for a ``Retry-After`` that is a date.
-    :return: The error, to be raised by the caller.
+    :param headers: The headers, looked up by names in lower case.
+    :param body: The body: Make's JSON error, or whatever a proxy sent.
+    :param secret: The token, which is masked in all text from the response.
+    :param now: The present time, aware, for a ``Retry-After`` that is a date.
+    :return: The error, for the caller to raise.
     """
-    said = _read_error(body.decode("utf-8", errors="replace"), secret)
+    fields = _parse_error(body.decode("utf-8", errors="replace"), secret)
     if status in range(300, 400):
-        target = _short(headers.get("location", "elsewhere"), secret)
-        said = {"message": f"a redirect to {target}, which is not followed: check the connection's host"}
-    return _kind(status)(status_code=status, retry_after=read_retry_after(headers.get("retry-after"), now), **said)
+        target = _shorten(headers.get("location", "an unknown location"), secret)
+        fields = {"message": f"a redirect to {target}, which is not followed: check the connection's host"}
+    retry_after = parse_retry_after(headers.get("retry-after"), now)
+    return _error_class(status)(status_code=status, retry_after=retry_after, **fields)
 
 
-def _kind(status: int) -> type[MakeApiError]:
+def _error_class(status: int) -> type[MakeApiError]:
     if status >= 500 or status in _TRANSIENT_STATUSES:
         return MakeServerError
     if status in range(400, 500):
@@ -51,21 +54,23 @@ def _kind(status: int) -> type[MakeApiError]:
     return MakeResponseError
 
 
-def _read_error(text: str, secret: str) -> dict[str, Any]:
+def _parse_error(text: str, secret: str) -> dict[str, Any]:
     # {"detail": "Access denied.", "message": "Permission denied", "code": "SC403", "suberrors": [{"message": …}]}
     try:
         error = json.loads(text)
     except (ValueError, RecursionError):
         error = None
     if not isinstance(error, dict):
-        kind = "HTML" if text.lstrip().startswith("<") else "text"
+        content = "HTML" if text.lstrip().startswith("<") else "text"
         return {
-            "message": f"{kind} instead of Make's JSON: {_short(text, secret)}" if text.strip() else "an empty body"
+            "message": f"{content} instead of Make's JSON: {_shorten(text, secret)}"
+            if text.strip()
+            else "an empty body"
         }
-    message, detail, code = (_short(error.get(name), secret) for name in ("message", "detail", "code"))
+    message, detail, code = (_shorten(error.get(name), secret) for name in ("message", "detail", "code"))
     suberrors = error.get("suberrors")
     texts = (
-        _short(suberror.get("message") if isinstance(suberror, dict) else suberror, secret)
+        _shorten(suberror.get("message") if isinstance(suberror, dict) else suberror, secret)
         for suberror in (suberrors if isinstance(suberrors, list) else [])
     )
     return {
@@ -76,20 +81,20 @@ def _read_error(text: str, secret: str) -> dict[str, Any]:
     }
 
 
-def _short(value: Any, secret: str) -> str:
-    # JSON may hold lone surrogates, which no log can write.
+def _shorten(value: Any, secret: str) -> str:
+    # JSON may contain lone surrogates, which a log can't encode.
     text = ("" if value is None else str(value)).encode("utf-8", errors="replace").decode()
     text = " ".join(text.replace(secret, "***").split())
-    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"
 
 
-def read_retry_after(value: str | None, now: datetime) -> float | None:
+def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
-    Read a ``Retry-After`` header in either of its forms (RFC 9110, 10.2.3).
+    Parse a ``Retry-After`` header in either of its forms (RFC 9110, 10.2.3).
 
-    :param value: Seconds, or an HTTP date; None if there is no such header.
-    :param now: The present, aware.
-    :return: Seconds from now, zero or more; None if there is nothing readable.
+    :param value: Seconds, or an HTTP date; None if the header is absent.
+    :param now: The present time, aware.
+    :return: Seconds from now, zero or more; None if the header is absent or malformed.
     """
     if value is None:
         return None
@@ -104,13 +109,13 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
     return max(0.0, (moment - now).total_seconds())
 
 
-def may_mend(error: MakeApiError) -> bool:
+def is_retryable(error: MakeApiError) -> bool:
     """
-    Tell whether the same request, or round of reading, may succeed when it is tried again.
+    Decide whether a retry of the same request, or of reading the same pages, may succeed.
 
-    :param error: What the last try ended with.
-    :return: True for rate limits, server errors, dropped or timed-out connections, 200 answers that are cut
-        off, HTML or misshapen, and results that were not exact; False for all else.
+    :param error: The error of the last try.
+    :return: True for rate limits, server errors, dropped or timed-out connections, 200 responses that are truncated,
+        HTML or of another shape, and results that are not exact; False for all other errors.
     """
     if isinstance(error, MakeResponseError):
         return error.status_code in (None, 200)

@@ -1,112 +1,147 @@
-"""The way to a zone: proxy, certificates and names of what went wrong, the same for every transport."""
+"""How to reach a zone: proxy, certificates and timeouts, the same for aiohttp and for a requests session."""
 
 from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
 import requests
+from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
-from airflow_provider_make.connection.settings import MakeConnection
+from airflow_provider_make import __version__
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
+
+USER_AGENT = f"airflow-provider-make/{__version__}"
 
 
 @dataclass(frozen=True)
-class Route:
+class Network:
     """
-    The way to a zone, as the connection and, where it trusts it, the environment lay down.
+    The network path to a zone, from the connection settings and, if those trust it, the environment.
 
-    :param connection: The connection.
-    :param proxy: URL of the proxy; None to go straight. May hold credentials.
-    :param verify: False, or the path of the CA bundle, a file or a folder.
-    :param tls: The same for aiohttp; True where nothing is encrypted.
+    :param settings: The connection settings.
+    :param proxy: URL of the proxy; None for a direct connection. May contain credentials.
+    :param tls: The TLS context for aiohttp; True where neither the zone nor the proxy uses TLS.
     """
 
-    connection: MakeConnection
+    settings: ConnectionSettings
     proxy: str | None
-    verify: bool | str
     tls: ssl.SSLContext | Literal[True]
 
     @classmethod
-    def find(cls, connection: MakeConnection) -> Route:
+    def from_settings(cls, settings: ConnectionSettings) -> Network:
         """
-        Find the way by the rules of requests: ``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE`` and their like.
+        Choose proxy and certificates as requests does, with ``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE`` etc.
 
-        :param connection: The connection; what it says comes before the environment.
-        :return: The route.
-        :raises MakeInputError: A proxy has no http or https URL, or a certificate can't be read.
+        Loads a CA bundle, which takes some milliseconds.
+
+        :param settings: The connection settings; they take precedence over the environment.
+        :return: The network path.
+        :raises MakeInputError: The proxy is not an http or https URL, or a certificate can't be loaded.
         """
         session = requests.Session()
-        session.trust_env = connection.trust_env
-        found = session.merge_environment_settings(
-            connection.base_url, dict(connection.proxies), None, connection.verify, None
+        session.trust_env = settings.trust_env
+        merged = session.merge_environment_settings(
+            settings.base_url, dict(settings.proxies), None, settings.verify, None
         )
-        own = select_proxy(connection.base_url, dict(connection.proxies))
-        proxy = _proxy(own or select_proxy(connection.base_url, found["proxies"]))
-        verify: bool | str = DEFAULT_CA_BUNDLE_PATH if found["verify"] is True else found["verify"] or False
-        encrypted = any(url.startswith("https:") for url in (connection.base_url, proxy or ""))
-        # Reading a CA bundle takes as long as some requests.
-        return cls(connection, proxy, verify, _tls(verify, connection.cert) if encrypted else True)
+        # merge_environment_settings() would let the environment's proxy for the scheme win over the connection's "all".
+        own_proxy = select_proxy(settings.base_url, dict(settings.proxies))
+        proxy = _check_proxy(own_proxy or select_proxy(settings.base_url, merged["proxies"]))
+        verify: bool | str = DEFAULT_CA_BUNDLE_PATH if merged["verify"] is True else merged["verify"] or False
+        uses_tls = any(url.startswith("https:") for url in (settings.base_url, proxy or ""))
+        return cls(settings, proxy, _tls_context(verify, settings.cert) if uses_tls else True)
 
-    def url(self, path: str) -> str:
-        """
-        Make the URL of a request, without its query.
+    def timeout_error(self) -> MakeApiError:
+        """Create the error for a response that did not arrive in time."""
+        return MakeConnectionError(f"no response from {self.settings.zone} within {self.settings.timeout:g} s")
 
-        :param path: Relative to the connection's base URL.
-        :return: The URL.
-        """
-        return f"{self.connection.base_url}/{path}"
+    def truncation_error(self, error: Exception) -> MakeApiError:
+        """Create the error for a response that ended early."""
+        return MakeResponseError(f"the response was cut off: {self._reason(error)}")
 
-    def late(self) -> MakeApiError:
-        """Make the error for an answer that did not come in time."""
-        return MakeConnectionError(f"no answer from {self.connection.zone} within {self.connection.timeout:g} s")
-
-    def cut_off(self, error: Exception) -> MakeApiError:
-        """Make the error for an answer that ended too early."""
-        return MakeResponseError(f"the answer was cut off: {self._reason(error)}")
-
-    def unreachable(self, error: Exception) -> MakeApiError:
-        """Make the error for a connection that failed or dropped before the answer."""
-        return MakeConnectionError(f"{self.connection.zone} could not be reached: {self._reason(error)}")
+    def connection_error(self, error: Exception) -> MakeApiError:
+        """Create the error for a connection that failed, or dropped before the response."""
+        return MakeConnectionError(f"{self.settings.zone} could not be reached: {self._reason(error)}")
 
     def _reason(self, error: Exception) -> str:
-        # The innermost cause: the libraries wrap it in texts that repeat host and URL.
+        # The innermost cause: aiohttp wraps it in messages that repeat host and port.
         cause: Any = error
-        while inner := next((inner for inner in _inner(cause) if isinstance(inner, Exception)), None):
+        while inner := next((inner for inner in _inner_errors(cause) if isinstance(inner, Exception)), None):
             cause = inner
-        said = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
-        text = f"{type(cause).__name__}{said}".replace(self.connection.token, "***")
+        message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
+        text = f"{type(cause).__name__}{message}".replace(self.settings.token, "***")
         return (text.replace(self.proxy, "the proxy") if self.proxy else text)[:300]
 
 
-def _inner(error: Exception) -> tuple[Any, ...]:
-    return getattr(error, "os_error", None), getattr(error, "reason", None), *error.args[:1]
+class TokenAuth(AuthBase):
+    """
+    Authorize a requests session. As a plain header, the token would be overwritten by a ``.netrc`` entry.
+
+    :param authorization: The value of the Authorization header.
+    """
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the Authorization header to a request."""
+        request.headers["Authorization"] = self._authorization
+        return request
 
 
-def _proxy(url: str | None) -> str | None:
+def requests_session(settings: ConnectionSettings, options: Mapping[str, Any]) -> requests.Session:
+    """
+    Create a requests session that is authorized for the zone.
+
+    :param settings: The connection settings.
+    :param options: Overrides of ``verify``, ``proxies``, ``cert``, ``stream``, ``trust_env`` and ``max_redirects``,
+        and the other names that ``HttpHook`` has for two of them, ``verify_ssl`` and ``proxy``.
+    :return: The session.
+    """
+    session = requests.Session()
+    session.auth = TokenAuth(settings.authorization)
+    session.headers["User-Agent"] = USER_AGENT
+    session.verify = options.get("verify", options.get("verify_ssl", settings.verify))
+    session.proxies = dict(options.get("proxies", options.get("proxy", settings.proxies)))
+    session.cert = options.get("cert", settings.cert)
+    session.stream = options.get("stream", False)
+    session.trust_env = options.get("trust_env", settings.trust_env)
+    session.max_redirects = options.get("max_redirects", session.max_redirects)
+    return session
+
+
+def _inner_errors(error: Exception) -> tuple[Any, ...]:
+    return getattr(error, "os_error", None), *error.args[:1]
+
+
+def _check_proxy(url: str | None) -> str | None:
     if not url:
         return None
     parts = urlsplit(url if "://" in url else f"http://{url}")
     try:
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        sound = False
-    if not sound:
-        # Not shown: it may hold credentials.
+        is_valid = False
+    if not is_valid:
+        # The URL is not shown: it may contain credentials.
         raise MakeInputError("The proxy's URL is not valid: expected one such as http://proxy.example.com:3128.")
     return parts.geturl()
 
 
-def _tls(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
+def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
     if isinstance(verify, str):
-        folder = os.path.isdir(verify)
+        is_folder = os.path.isdir(verify)
         try:
-            context = ssl.create_default_context(cafile=None if folder else verify, capath=verify if folder else None)
+            context = ssl.create_default_context(
+                cafile=None if is_folder else verify, capath=verify if is_folder else None
+            )
         except OSError as error:
             expectation = f"a CA bundle that this worker can read ({type(error).__name__})"
             raise MakeInputError.expected("verify", verify, expectation) from None
@@ -117,7 +152,7 @@ def _tls(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLConte
     if cert is not None:
         certificate, key = (cert, None) if isinstance(cert, str) else cert
         try:
-            # A password, or OpenSSL would ask for one at a terminal.
+            # Without a password, OpenSSL would ask for one at the terminal.
             context.load_cert_chain(certificate, key, password="")
         except OSError as error:
             expectation = f"a certificate with its unencrypted key that this worker can read ({type(error).__name__})"

@@ -1,18 +1,18 @@
-"""One question to Make's analytics endpoint: which scenarios, in which order, and which page of them."""
+"""A request to the analytics endpoint: the query, the page of its result, and the URL parameters of both."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from airflow_provider_make.api.time_frame import TimeFrame, iso
+from airflow_provider_make.arguments import parse_non_negative_integer, parse_positive_integer, to_integer
 from airflow_provider_make.exceptions import MakeInputError
 
 STATUSES = ("active", "invalid", "inactive")
-# Our column names, and Make's names for pg[sortBy]. Make offers no centicredits there.
+# Make's values of pg[sortBy] by our column names. Make can't sort by centicredits.
 SORT_KEYS = {
     "name": "name",
     "team_name": "teamName",
@@ -36,32 +36,6 @@ _EXPECTED = {
 }
 
 
-# As many as fit into 64 bits.
-_DIGITS = re.compile("[0-9]{1,18}")
-
-
-def positive_integer(name: str, value: Any) -> int:
-    """
-    Read a whole number above zero; a template renders it as text, so text of digits is one.
-
-    :param name: The argument or field, for the error.
-    :param value: What the user gave.
-    :return: The number.
-    :raises MakeInputError: It is no whole number, or not above zero.
-    """
-    number = _integer(value)
-    if not isinstance(number, int) or number < 1:
-        raise MakeInputError.expected(name, value, "a positive integer")
-    return number
-
-
-def _integer(value: Any) -> Any:
-    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        return int(value)
-    # None is what pydantic's strict integer refuses, as it does a float; a bool it would have to be told.
-    return None if isinstance(value, bool) else value
-
-
 def _sequence(value: Any) -> Any:
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
 
@@ -70,7 +44,7 @@ def _sort_key(value: Any) -> Any:
     return SORT_KEYS.get(value, value) if isinstance(value, str) else value
 
 
-_Id = Annotated[int, Field(strict=True, gt=0), BeforeValidator(_integer)]
+_Id = Annotated[int, Field(strict=True, gt=0), BeforeValidator(to_integer)]
 _Ids = Annotated[tuple[_Id, ...], Field(min_length=1), BeforeValidator(_sequence)]
 _Statuses = Annotated[
     tuple[Literal["active", "invalid", "inactive"], ...], Field(min_length=1), BeforeValidator(_sequence)
@@ -79,15 +53,15 @@ _Statuses = Annotated[
 
 class AnalyticsQuery(BaseModel):
     """
-    The scenarios that a pull is about; every field is checked when it is made.
+    Which scenarios to fetch, for which time frame, in which order. Every field is validated.
 
     :param organization_id: The organization.
     :param team_id: Only scenarios of these teams; None for all.
     :param folder_id: Only scenarios in these folders; None for all.
     :param status: Only scenarios with these statuses: ``active``, ``inactive``, ``invalid`` (disabled due
         to errors); None for all.
-    :param time_frame: The time that figures are counted in.
-    :param sort_by: The sort key, by our column name or Make's; held as Make's.
+    :param time_frame: The time frame that the figures are counted in.
+    :param sort_by: The sort key, by our column name or Make's; stored as Make's.
     :param sort_dir: ``asc`` or ``desc``.
     """
 
@@ -102,13 +76,13 @@ class AnalyticsQuery(BaseModel):
     sort_dir: Literal["asc", "desc"]
 
     @classmethod
-    def read(cls, **values: Any) -> AnalyticsQuery:
+    def from_arguments(cls, **values: Any) -> AnalyticsQuery:
         """
-        Make a query of what the user gave, with errors in the user's terms.
+        Validate the arguments of a hook, an operator or a sensor.
 
         :param values: The fields; numbers may be text, as templates render them.
-        :return: The checked query.
-        :raises MakeInputError: The first field that is wrong, its value, and what would be right.
+        :return: The query.
+        :raises MakeInputError: A value is not valid; the error names the first such argument.
         """
         try:
             return cls(**values)
@@ -123,15 +97,15 @@ class AnalyticsQuery(BaseModel):
 
     @property
     def path(self) -> str:
-        """The endpoint, relative to the base URL."""
+        """The path of the endpoint, relative to the base URL."""
         return f"analytics/{self.organization_id}"
 
     def parameters(self, page: PageRequest) -> list[tuple[str, str]]:
         """
-        Write the query as Make wants it on the wire: array parameters repeat the key.
+        Build the URL parameters. A parameter with several values repeats its name.
 
-        :param page: Which of its pages is asked for.
-        :return: Names and values of the URL's query, not yet quoted.
+        :param page: The page to request.
+        :return: Names and values, not yet percent-encoded.
         """
         frame = self.time_frame
         pairs: list[tuple[str, Any]] = [
@@ -153,12 +127,12 @@ class AnalyticsQuery(BaseModel):
 @dataclass(frozen=True)
 class PageRequest:
     """
-    One page of a query; what is None is left to Make.
+    One page of a query's result. A field that is None is not sent.
 
     :param offset: How many entries to skip.
-    :param last: The last key retrieved, to continue behind it; not together with ``offset``.
-    :param limit: The largest number of entries wanted; the server may have a smaller one of its own.
-    :param return_total_count: Whether the answer shall tell how many entries the whole query has.
+    :param last: The key of the last entry received, to continue after it; not together with ``offset``.
+    :param limit: The most entries to return; the server may have a lower limit of its own.
+    :param return_total_count: Whether the response contains the number of entries of the whole query.
     """
 
     offset: int | None = None
@@ -167,28 +141,24 @@ class PageRequest:
     return_total_count: bool = False
 
     @classmethod
-    def read(cls, *, offset: Any, last: Any, limit: Any, return_total_count: Any) -> PageRequest:
+    def from_arguments(cls, *, offset: Any, last: Any, limit: Any, return_total_count: Any) -> PageRequest:
         """
-        Check what the user gave.
+        Validate the arguments of the hook.
 
         :param offset: A whole number, zero or more, or None.
         :param last: A whole number, zero or more, or None; not together with ``offset``.
         :param limit: A positive integer, or None.
         :param return_total_count: True or False.
-        :return: The checked page.
-        :raises MakeInputError: A number is none, or is out of range; both ``offset`` and ``last`` are given.
+        :return: The page request.
+        :raises MakeInputError: A value is not valid, or both ``offset`` and ``last`` are given.
         """
         if offset is not None and last is not None:
             raise MakeInputError.expected("last", last, f"either last or offset, not both (offset={offset!r})")
-        for name, value in (("offset", offset), ("last", last)):
-            number = _integer(value)
-            if value is not None and (not isinstance(number, int) or number < 0):
-                raise MakeInputError.expected(name, value, "a whole number, zero or more")
         if not isinstance(return_total_count, bool):
             raise MakeInputError.expected("return_total_count", return_total_count, "True or False")
         return cls(
-            offset=_integer(offset),
-            last=_integer(last),
-            limit=None if limit is None else positive_integer("limit", limit),
+            offset=None if offset is None else parse_non_negative_integer("offset", offset),
+            last=None if last is None else parse_non_negative_integer("last", last),
+            limit=None if limit is None else parse_positive_integer("limit", limit),
             return_total_count=return_total_count,
         )

@@ -1,4 +1,4 @@
-"""What Make answers: a page of scenarios, checked against the documented shape."""
+"""A response of the analytics endpoint, parsed into a page and validated against the documented schema."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from airflow_provider_make.exceptions import MakeResponseError
 
 _Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-# A decimal integer in a string, as it can exceed 64 bits.
+# Text of digits: the number can exceed 64 bits.
 _Centicredits = Annotated[str, Meta(min_length=1, max_length=1000)]
 _centicredits = attrgetter("centicredits")
-# Under this name, which Make has for no field, what is unknown is handed to msgspec.
+# Unknown fields are collected under this name, which Make uses for no field, before msgspec converts an entry.
 _UNKNOWN = "(unknown fields)"
 
 
-class Figures(Struct, rename="camel", frozen=True, gc=False, forbid_unknown_fields=True):
+class Metrics(Struct, rename="camel", frozen=True, gc=False, forbid_unknown_fields=True):
     """
-    The figures of a scenario or an organization, by our columns' names; None where absent or not calculable.
+    The figures of a scenario or an organization, by our column names; None where absent or not calculable.
 
-    Centicredits are text of digits, as Make sends them. ``extra`` is a JSON object of the fields that this version
+    Centicredits are text of digits, as Make sends them. ``extra`` is a JSON object with the fields that this version
     does not know.
     """
 
@@ -41,7 +41,7 @@ class Figures(Struct, rename="camel", frozen=True, gc=False, forbid_unknown_fiel
     extra: str | None = msgspec.field(default=None, name=_UNKNOWN)
 
 
-class ScenarioFigures(Figures, rename="camel", frozen=True, gc=False, kw_only=True):
+class ScenarioMetrics(Metrics, rename="camel", frozen=True, gc=False, kw_only=True):
     """One entry of ``analytics``: a scenario and its figures."""
 
     scenario_id: _Int64 = msgspec.field(name="id")
@@ -53,7 +53,7 @@ class ScenarioFigures(Figures, rename="camel", frozen=True, gc=False, kw_only=Tr
 
 
 class Pagination(Struct, rename="camel", frozen=True):
-    """The ``pg`` of an answer: which page this is, and of how many entries."""
+    """The ``pg`` of a response: which page it is, and the number of entries of the whole query."""
 
     last: str | None = None
     show_last: bool | None = None
@@ -66,82 +66,81 @@ class Pagination(Struct, rename="camel", frozen=True):
 
 class AnalyticsPage(Struct, frozen=True):
     """
-    One answer of the analytics endpoint.
+    One response of the analytics endpoint.
 
     :param total: The organization's figures over all entries of the query, not of this page.
     :param analytics: The entries.
     :param pg: The pagination.
     """
 
-    total: Figures
-    analytics: list[ScenarioFigures]
+    total: Metrics
+    analytics: list[ScenarioMetrics]
     pg: Pagination
 
 
-def make_names(figures: type[Figures]) -> dict[str, str]:
+def make_names(kind: type[Metrics]) -> dict[str, str]:
     """
-    Give the fields of an entry, or of the total, that Make documents.
+    Map our column names to the field names that Make documents.
 
-    :param figures: ``ScenarioFigures`` or ``Figures``.
+    :param kind: ``ScenarioMetrics`` for an entry, ``Metrics`` for the total.
     :return: Make's names by our columns' names.
     """
-    fields = {field.name: field.encode_name for field in msgspec.structs.fields(figures)}
+    fields = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
     del fields["extra"]
     return fields
 
 
-_KNOWN = frozenset(make_names(ScenarioFigures).values())
-_KNOWN_OF_TOTAL = frozenset(make_names(Figures).values())
+_ENTRY_FIELDS = frozenset(make_names(ScenarioMetrics).values())
+_TOTAL_FIELDS = frozenset(make_names(Metrics).values())
 _decode_page = msgspec.json.Decoder(AnalyticsPage).decode
 _decode_any = msgspec.json.Decoder().decode
 
 
-def read_page(body: bytes, asked: PageRequest) -> AnalyticsPage:
+def parse_page(body: bytes, request: PageRequest) -> AnalyticsPage:
     """
-    Read the body of a 200 answer.
+    Parse the body of a 200 response.
 
     :param body: The body.
-    :param asked: The page that was asked for, which the answer is held against.
+    :param request: The page that was requested, to compare the response with.
     :return: The page.
-    :raises MakeResponseError: The body is not of the documented shape, or not the page asked for.
+    :raises MakeResponseError: The body does not have the documented shape, or is not the requested page.
     """
-    page = _read_shape(body)
-    if asked.return_total_count and page.pg.total_count is None:
-        raise MakeResponseError("the answer lacks pg.totalCount, though it was asked for", status_code=200)
-    if None not in (asked.offset, page.pg.offset) and asked.offset != page.pg.offset:
-        text = f"the answer is the page at offset {page.pg.offset}, not the one at {asked.offset} asked for"
+    page = _decode(body)
+    if request.return_total_count and page.pg.total_count is None:
+        raise MakeResponseError("the response lacks pg.totalCount, although it was requested", status_code=200)
+    if None not in (request.offset, page.pg.offset) and request.offset != page.pg.offset:
+        text = f"the response is the page at offset {page.pg.offset}, but the one at {request.offset} was requested"
         raise MakeResponseError(text, status_code=200)
-    if asked.limit is not None and len(page.analytics) > asked.limit:
-        text = f"the answer has {len(page.analytics)} entries, more than the {asked.limit} asked for"
+    if request.limit is not None and len(page.analytics) > request.limit:
+        text = f"the response has {len(page.analytics)} entries, more than the {request.limit} requested"
         raise MakeResponseError(text, status_code=200)
     return page
 
 
-def _read_shape(body: bytes) -> AnalyticsPage:
-    what = f"the answer of {len(body)} bytes"
+def _decode(body: bytes) -> AnalyticsPage:
     try:
         try:
             page = _decode_page(body)
         except msgspec.ValidationError:
-            # Either it is wrong, or it has fields that this version does not know: a second look tells.
-            page = msgspec.convert(_set_unknown_apart(_decode_any(body)), AnalyticsPage)
+            # The body is not valid, or has fields that this version does not know.
+            page = msgspec.convert(_collect_unknown_fields(_decode_any(body)), AnalyticsPage)
         _check_centicredits(page)
     except msgspec.ValidationError as error:
-        problem = f"{what} is not of the documented shape: {error}"
+        problem = f"the response of {len(body)} bytes does not have the documented shape: {error}"
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         if not body.strip():
-            problem = "the answer is empty"
+            problem = "the response is empty"
         elif body.lstrip()[:1] == b"<":
-            problem = "the answer is HTML, not JSON: is the host right, or does a proxy stand before it?"
+            problem = "the response is HTML, not JSON: is the host right, or is there a proxy in front of it?"
         else:
-            problem = f"{what} is no JSON: {error}"
+            problem = f"the response of {len(body)} bytes is not JSON: {error}"
     else:
         return page
     raise MakeResponseError(problem, status_code=200)
 
 
 def _check_centicredits(page: AnalyticsPage) -> None:
-    # All at once: a pattern in the type would be matched against each, which takes as long as all the rest.
+    # A pattern in the type, matched against each value, would double the time that decoding takes.
     together = "".join(filter(None, map(_centicredits, (page.total, *page.analytics))))
     if together and not _are_digits(together):
         places = [("total", page.total), *((f"analytics[{n}]", entry) for n, entry in enumerate(page.analytics))]
@@ -153,14 +152,14 @@ def _are_digits(text: str) -> bool:
     return text.isdigit() and text.isascii()
 
 
-def _set_unknown_apart(answer: Any) -> Any:
-    if not isinstance(answer, dict):
-        return answer
-    if "total" in answer:
-        answer["total"] = _with_unknown(answer["total"], _KNOWN_OF_TOTAL)
-    if isinstance(entries := answer.get("analytics"), list):
-        answer["analytics"] = [_with_unknown(entry, _KNOWN) for entry in entries]
-    return answer
+def _collect_unknown_fields(body: Any) -> Any:
+    if not isinstance(body, dict):
+        return body
+    if "total" in body:
+        body["total"] = _with_unknown(body["total"], _TOTAL_FIELDS)
+    if isinstance(entries := body.get("analytics"), list):
+        body["analytics"] = [_with_unknown(entry, _ENTRY_FIELDS) for entry in entries]
+    return body
 
 
 def _with_unknown(figures: Any, known: frozenset[str]) -> Any:

@@ -1,86 +1,97 @@
-"""When the next request may go out: tries of one request, and the pace of all requests of a hook."""
+"""When the next request may be sent: retries of one request, and the rate limit that all requests of a client share."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
-from airflow_provider_make.api.error_mapping import may_mend
-from airflow_provider_make.api.query import positive_integer
-from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.arguments import parse_number, parse_positive_integer
+from airflow_provider_make.exceptions import MakeApiError
 
-LONGEST_DELAY = 3600.0
-LONGEST_BACKOFF = 60.0
-LONGEST_RETRY_AFTER = 300.0
+MAX_DELAY = 3600.0
+MAX_BACKOFF = 60.0
+MAX_RETRY_AFTER = 300.0
 
 
 class RetryRules:
     """
-    How often one request is tried, and how long the pauses between its tries are.
+    How often a request is tried, and the delays between tries.
 
     :param limit: Tries of one request, the first included; one or more.
-    :param delay: Seconds before the second try, doubled each time up to ``LONGEST_BACKOFF`` and then
-        multiplied by a random number from 0 to 1 (full jitter). A ``Retry-After`` replaces the pause, up to
-        ``LONGEST_RETRY_AFTER`` seconds.
-    :param jitter: Draws a random number between two; replaced in tests.
+    :param delay: Seconds before the second try, doubled for each further one up to ``MAX_BACKOFF``, and multiplied
+        by a random number between 0 and 1 (full jitter). A ``Retry-After`` replaces it, up to ``MAX_RETRY_AFTER``.
+    :param jitter: Draws a random number between two.
     :raises MakeInputError: A number is out of range.
     """
 
     def __init__(self, limit: int, delay: float, jitter: Callable[[float, float], float] = random.uniform) -> None:
-        self.limit = positive_integer("api_retry_limit", limit)
-        if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay <= LONGEST_DELAY:
-            raise MakeInputError.expected("api_retry_delay", delay, f"seconds, from 0 to {LONGEST_DELAY:g}")
-        self.delay = float(delay)
+        self.limit = parse_positive_integer("api_retry_limit", limit)
+        self.delay = parse_number(
+            "api_retry_delay", delay, f"seconds, from 0 to {MAX_DELAY:g}", lambda seconds: 0 <= seconds <= MAX_DELAY
+        )
         self._jitter = jitter
 
-    def pause_after(self, error: MakeApiError, tries: int) -> float:
+    def delay_after(self, error: MakeApiError, tries: int) -> float:
         """
-        Choose the pause after a failed try.
+        Choose the delay after a failed try.
 
-        :param error: What it ended with.
-        :param tries: How many tries there were, this one included.
+        :param error: The error of the try.
+        :param tries: The number of tries so far.
         :return: Seconds until the next try.
         """
         if error.retry_after is not None:
-            return min(error.retry_after, LONGEST_RETRY_AFTER)
-        return self._jitter(0.0, min(LONGEST_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
+            return min(error.retry_after, MAX_RETRY_AFTER)
+        return self._jitter(0.0, min(MAX_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
 
 
 class Attempts:
     """
-    The tries of one request.
+    The failed tries of one request, or of reading all pages of a query.
 
-    :param rules: How many there may be, and the pauses between them.
+    :param rules: How many tries are allowed, and the delays between them.
     """
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
-        self._told: list[str] = []
+        self._headlines: list[str] = []
 
-    def pause_after(self, error: MakeApiError) -> float:
+    def record(self, error: MakeApiError) -> None:
         """
-        Take note of a failed try, and tell when the next may follow.
+        Count a failed try, and add the history of all tries to its error.
 
-        :param error: What it ended with.
-        :return: Seconds until the next try.
-        :raises MakeApiError: The given error, when no further try may mend it or none is left; its
-            ``tries`` tell what happened at each.
+        :param error: The error of the try.
         """
-        self._told.append(error.headline())
-        if len(self._told) >= self._rules.limit or not may_mend(error):
-            error.tries = tuple(self._told)
-            raise error
-        return self._rules.pause_after(error, len(self._told))
+        self._headlines.append(error.headline())
+        error.tries = tuple(self._headlines)
+
+    def may_retry(self, error: MakeApiError) -> bool:
+        """
+        Decide whether another try is allowed, and may help.
+
+        :param error: The error recorded last.
+        :return: True if a try is left and the error is transient.
+        """
+        return len(self._headlines) < self._rules.limit and is_retryable(error)
+
+    def next_delay(self, error: MakeApiError) -> float:
+        """
+        Choose the delay before the next try.
+
+        :param error: The error recorded last.
+        :return: Seconds.
+        """
+        return self._rules.delay_after(error, len(self._headlines))
 
     def __str__(self) -> str:
-        return f"Try {len(self._told)} of {self._rules.limit}"
+        return f"Try {len(self._headlines)} of {self._rules.limit}"
 
 
-class Pace:
+class RateLimiter:
     """
-    The times at which the requests of one hook may go out: evenly spaced, and not during a pause.
+    The times at which requests may be sent: evenly spaced, and not during a pause. It does not sleep itself.
 
-    :param requests_per_minute: The most that may go out in a minute; None for any number.
+    :param requests_per_minute: The most requests in a minute; None for no limit.
     """
 
     def __init__(self, requests_per_minute: float | None) -> None:
@@ -89,10 +100,10 @@ class Pace:
 
     def claim(self, now: float) -> float:
         """
-        Ask whether a request may go out.
+        Claim the right to send a request.
 
-        :param now: The present on a monotonic clock, in seconds.
-        :return: Zero if it may: its time is taken then. Otherwise the seconds until it is worth asking again.
+        :param now: The present time on a monotonic clock, in seconds.
+        :return: Zero if the request may be sent now; otherwise the seconds after which to claim again.
         """
         if now < self._next:
             return self._next - now
@@ -101,9 +112,9 @@ class Pace:
 
     def pause(self, now: float, seconds: float) -> None:
         """
-        Let no request go out for a while.
+        Hold back all requests for a while. A longer pause that is under way stays.
 
-        :param now: The present on a monotonic clock, in seconds.
-        :param seconds: How long from now.
+        :param now: The present time on a monotonic clock, in seconds.
+        :param seconds: The length of the pause.
         """
         self._next = max(self._next, now + seconds)

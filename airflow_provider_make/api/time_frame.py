@@ -1,4 +1,4 @@
-"""Which time frame a pull asks for: explicit times, a lookback, or the run's data interval."""
+"""The time frame of a query: from explicit times, a lookback, or the run's data interval."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from airflow_provider_make.exceptions import MakeInputError
 
-_READABLE = "a datetime, a date, or an ISO 8601 text such as 2026-01-31 or 2026-01-31T06:00:00Z"
+_TIME_EXPECTATION = "a datetime, a date, or an ISO 8601 text such as 2026-01-31 or 2026-01-31T06:00:00Z"
 _DURATION = TypeAdapter(timedelta)
-_NONE = timedelta(0)
+_ZERO = timedelta(0)
 
 
 @dataclass(frozen=True)
 class TimeFrame:
     """
-    A stretch of time; an end that is None is left to Make: a year ago, or now.
+    A time frame in UTC.
 
-    :param date_from: Begin, in UTC.
-    :param date_to: End, in UTC.
+    :param date_from: Begin; None for Make's default, a year ago.
+    :param date_to: End; None for Make's default, now.
     """
 
     date_from: datetime | None = None
@@ -38,30 +38,30 @@ def resolve_time_frame(
     data_interval_end: datetime | None = None,
 ) -> TimeFrame:
     """
-    Choose the time frame: explicit times win, then the lookback, then the run's data interval.
+    Choose the time frame: explicit times first, then the lookback, then the run's data interval.
 
-    A date means midnight UTC, and a time without a zone is in UTC.
+    A date means midnight UTC, and a time without a time zone is in UTC.
 
-    :param now: The present, aware.
-    :param date_from: Explicit begin: a datetime, a date, or ISO 8601 text.
+    :param now: The present time, aware.
+    :param date_from: Explicit begin: a datetime, a date, or ISO 8601 text; None if not set.
     :param date_to: Explicit end, likewise.
-    :param lookback: Length of a frame that ends at ``date_to``, else at the data interval's end, else now:
-        a timedelta, or an ISO 8601 duration such as ``P1D``. Not used with ``date_from``.
-    :param data_interval_start: Begin of the run's data interval, if it has one.
-    :param data_interval_end: End of the run's data interval. An interval of no length, as cron schedules
-        have on Airflow 3, is not used.
-    :return: The frame; both ends None where nothing above is given: Make's own default of one year.
-    :raises MakeInputError: A time can't be read, the frame does not begin before it ends, or it begins more
-        than a year ago, beyond what Make keeps.
+    :param lookback: Length of a frame that ends at ``date_to``, else at the end of the data interval, else now:
+        a timedelta, or an ISO 8601 duration such as ``P1D``. Ignored if ``date_from`` is set.
+    :param data_interval_start: Begin of the run's data interval; None if the run has none.
+    :param data_interval_end: End of the run's data interval. An interval of zero length, which cron schedules
+        have on Airflow 3, is ignored.
+    :return: The time frame; without begin and end, which is Make's default of one year, where nothing above is set.
+    :raises MakeInputError: A time can't be parsed, the frame does not begin before it ends, or it begins more
+        than a year ago, and Make keeps analytics for one year (OpenAPI description).
     """
-    begin, end = read_time("date_from", date_from), read_time("date_to", date_to)
+    begin, end = parse_time("date_from", date_from), parse_time("date_to", date_to)
     data_interval_start, data_interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
         end = end or data_interval_end or now
         begin = _before(end, lookback)
-    elif begin is None and end is None and _is_stretch(data_interval_start, data_interval_end):
+    elif begin is None and end is None and _is_longer_than_zero(data_interval_start, data_interval_end):
         begin, end = data_interval_start, data_interval_end
-    oldest = a_year_before(now)
+    oldest = one_year_before(now)
     if (begin or oldest) >= (end or now):
         raise MakeInputError(
             f"The time frame is empty: expected date_from={iso(begin) or 'a year ago'} "
@@ -75,14 +75,14 @@ def resolve_time_frame(
     return TimeFrame(begin, end)
 
 
-def read_time(name: str, value: Any) -> datetime | None:
+def parse_time(name: str, value: Any) -> datetime | None:
     """
-    Read a point in time as users write it.
+    Parse a point in time as users write it.
 
     :param name: The argument, for the error.
     :param value: A datetime, a date, ISO 8601 text, or None.
     :return: The time in UTC, or None.
-    :raises MakeInputError: The value is no time.
+    :raises MakeInputError: The value is not a time.
     """
     if value is None:
         return None
@@ -90,20 +90,20 @@ def read_time(name: str, value: Any) -> datetime | None:
         try:
             value = datetime.fromisoformat(value.strip())
         except ValueError:
-            raise MakeInputError.expected(name, value, _READABLE) from None
+            raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
     if not isinstance(value, datetime):
-        raise MakeInputError.expected(name, value, _READABLE)
+        raise MakeInputError.expected(name, value, _TIME_EXPECTATION)
     try:
         return _in_utc(value)
     except OverflowError:
-        raise MakeInputError.expected(name, value, _READABLE) from None
+        raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
 
 
-def a_year_before(moment: datetime) -> datetime:
+def one_year_before(moment: datetime) -> datetime:
     """
-    Go back one calendar year, as far as Make keeps analytics.
+    Subtract one calendar year: Make keeps analytics that long.
 
     :param moment: An aware time.
     :return: The same day and time a year earlier; for 29 February, the 28th.
@@ -116,7 +116,7 @@ def a_year_before(moment: datetime) -> datetime:
 
 def iso(moment: datetime | None) -> str | None:
     """
-    Write a time as it goes to Make and into results.
+    Format a time as requests and results contain it.
 
     :param moment: An aware time in UTC, or None.
     :return: ISO 8601, such as ``2026-01-31T06:00:00Z``; None for None.
@@ -128,18 +128,18 @@ def _in_utc(moment: datetime | None) -> datetime | None:
     if moment is None:
         return None
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    # A plain datetime, whatever subclass Airflow handed in.
+    # Airflow passes subclasses of datetime.
     return datetime.combine(aware.date(), aware.time(), UTC)
 
 
-def _is_stretch(start: datetime | None, end: datetime | None) -> bool:
+def _is_longer_than_zero(start: datetime | None, end: datetime | None) -> bool:
     return start is not None and end is not None and start < end
 
 
 def _before(end: datetime, lookback: Any) -> datetime:
     expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
     try:
-        if isinstance(lookback, (str, timedelta)) and (duration := _DURATION.validate_python(lookback)) > _NONE:
+        if isinstance(lookback, (str, timedelta)) and (duration := _DURATION.validate_python(lookback)) > _ZERO:
             return end - duration
     except (ValidationError, OverflowError):
         pass

@@ -1,47 +1,27 @@
-"""How a request travels: by requests, or by aiohttp on an event loop; by the same route, with the same errors."""
+"""Send GET requests with aiohttp, over connections that are kept alive. No retries: those are the client's."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from http.cookiejar import DefaultCookiePolicy
-from threading import Thread
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import aiohttp
-import requests
-import urllib3
-from requests.auth import AuthBase
 
-from airflow_provider_make import __version__
-from airflow_provider_make.api.network import Route
-from airflow_provider_make.exceptions import MakeApiError
+from airflow_provider_make.api.network import USER_AGENT, Network
+from airflow_provider_make.connection.settings import ConnectionSettings
 
-USER_AGENT = f"airflow-provider-make/{__version__}"
-# The timeout is between two pieces of an answer; this many times it, the whole answer has to be there.
-WHOLE_ANSWER = 10
+# The connection's timeout is for each piece of a response; the whole response may take this many times as long.
+WHOLE_RESPONSE = 10
 
 
-class Request(NamedTuple):
+class HttpResponse(NamedTuple):
     """
-    A GET request.
-
-    :param path: Relative to the connection's base URL.
-    :param parameters: Names and values of the URL's query, not yet quoted.
-    """
-
-    path: str
-    parameters: list[tuple[str, str]]
-
-
-class Answer(NamedTuple):
-    """
-    An HTTP answer.
+    An HTTP response.
 
     :param status: The status code.
-    :param headers: The headers, found by their names in any case.
-    :param body: The whole body.
+    :param headers: The headers, looked up by names in any case.
+    :param body: The whole body, decompressed.
     """
 
     status: int
@@ -49,150 +29,70 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class TokenAuth(AuthBase):
+class Transport:
     """
-    Authorizes a session of requests. As a mere header, a ``.netrc`` would displace it.
+    Send GET requests to the zone of a connection. Used in ``async with``, on one event loop at a time.
 
-    :param authorization: The value of the Authorization header.
-    """
-
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Authorize a request, as requests asks its auth objects to."""
-        request.headers["Authorization"] = self._authorization
-        return request
-
-
-class RequestsTransport:
-    """
-    Requests, one after the other, over a session that stays alive.
-
-    :param route: The way to the zone.
-    :param session: A session that authorizes.
-    :param on_sent: Called for each request that goes out.
+    :param settings: The connection settings.
     """
 
-    def __init__(self, route: Route, session: requests.Session, on_sent: Callable[[], None]) -> None:
-        self._route = route
-        self._on_sent = on_sent
-        self._session = session
-        # The route has what the environment says already.
-        session.trust_env = False
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-
-    def send(self, request: Request) -> Answer | MakeApiError:
-        """
-        Send a request.
-
-        :param request: The request.
-        :return: The answer, whatever its status; or the error, where none came whole.
-        """
-        # In a thread: requests waits for each piece of the headers anew, however many there are.
-        answered: Future[Answer | MakeApiError] = Future()
-        Thread(target=self._answer, args=(answered, request), daemon=True).start()
-        try:
-            return answered.result(WHOLE_ANSWER * self._route.connection.timeout)
-        except TimeoutError:
-            return self._route.late()
-
-    def _answer(self, answered: Future[Answer | MakeApiError], request: Request) -> None:
-        try:
-            answered.set_result(self._send(request))
-        except BaseException as error:
-            answered.set_exception(error)
-
-    def _send(self, request: Request) -> Answer | MakeApiError:
-        route, timeout = self._route, self._route.connection.timeout
-        deadline = time.monotonic() + WHOLE_ANSWER * timeout
-        self._on_sent()
-        try:
-            with self._session.get(
-                route.url(request.path),
-                params=request.parameters,
-                timeout=timeout,
-                allow_redirects=False,
-                stream=True,
-                verify=route.verify,
-                cert=route.connection.cert,
-                proxies={"http": route.proxy, "https": route.proxy} if route.proxy else {},
-            ) as response:
-                pieces = []
-                # As much as has come, where iter_content would wait for a whole piece, however long that takes.
-                while piece := response.raw.read1(1 << 20, decode_content=True):
-                    pieces.append(piece)
-                    if time.monotonic() > deadline:
-                        return route.late()
-                return Answer(response.status_code, response.headers, b"".join(pieces))
-        except (requests.exceptions.Timeout, urllib3.exceptions.TimeoutError):
-            return route.late()
-        except urllib3.exceptions.HTTPError as error:
-            return route.cut_off(error)
-        except requests.exceptions.RequestException as error:
-            return route.unreachable(error)
-
-
-class AiohttpTransport:
-    """
-    Requests side by side on an event loop, over connections that stay alive. Used in ``async with``.
-
-    :param route: The way to the zone.
-    :param max_connections: The most connections at the same time.
-    :param on_sent: Called for each request that goes out; not for one that is cancelled before.
-    """
-
-    def __init__(self, route: Route, max_connections: int, on_sent: Callable[[], None]) -> None:
-        self._route = route
-        self._on_sent = on_sent
-        self._max_connections = max_connections
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self.requests_sent = 0
+        self._settings = settings
 
     async def __aenter__(self) -> Self:
-        timeout = self._route.connection.timeout
+        timeout = self._settings.timeout
+        # Loading a CA bundle would hold up the event loop.
+        self._network = await asyncio.to_thread(Network.from_settings, self._settings)
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._count)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ssl=self._route.tls),
-            timeout=aiohttp.ClientTimeout(total=WHOLE_ANSWER * timeout, connect=timeout, sock_read=timeout),
+            # The callers decide how many requests run side by side.
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._network.tls),
+            timeout=aiohttp.ClientTimeout(total=WHOLE_RESPONSE * timeout, connect=timeout, sock_read=timeout),
             trace_configs=[trace],
             trust_env=False,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        # aiohttp would send a request again by itself; tries are ours to count.
+        # Private to aiohttp (3.14), and without a public counterpart: it would resend a GET request by itself when a
+        # kept-alive connection drops, beyond api_retry_limit and the rate limit.
         self._session._retry_connection = False
         return self
 
     async def __aexit__(self, *exception: object) -> None:
         await self._session.close()
 
-    async def _count(self, *_: Any) -> None:
-        self._on_sent()
-
-    async def send(self, request: Request) -> Answer | MakeApiError:
+    async def get(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
         """
-        Send a request.
+        Send a GET request, and receive the whole response.
 
-        :param request: The request.
-        :return: The answer, whatever its status; or the error, where none came whole.
+        :param path: The path, relative to the connection's base URL.
+        :param parameters: Names and values of the URL parameters, not yet percent-encoded.
+        :return: The response, whatever its status.
+        :raises MakeApiError: No whole response arrived.
         """
-        route = self._route
         try:
             async with self._session.get(
-                route.url(request.path),
-                params=request.parameters,
-                # Not on the session, whose headers aiohttp sends to a proxy too, the token among them.
+                f"{self._settings.base_url}/{path}",
+                params=parameters,
+                # Not on the session: aiohttp sends a session's headers, and so the token, to an HTTPS proxy too.
                 headers={
                     "User-Agent": USER_AGENT,
                     "Accept": "application/json",
-                    "Authorization": route.connection.authorization,
+                    "Authorization": self._settings.authorization,
                 },
                 allow_redirects=False,
-                proxy=route.proxy,
+                proxy=self._network.proxy,
             ) as response:
-                return Answer(response.status, response.headers, await response.read())
+                return HttpResponse(response.status, response.headers, await response.read())
         except TimeoutError:
-            return route.late()
-        except aiohttp.ClientPayloadError as error:
-            return route.cut_off(error)
-        except (aiohttp.ClientError, OSError) as error:
-            return route.unreachable(error)
+            error = self._network.timeout_error()
+        except aiohttp.ClientPayloadError as cause:
+            error = self._network.truncation_error(cause)
+        except (aiohttp.ClientError, OSError) as cause:
+            error = self._network.connection_error(cause)
+        # Raised here, without a context: that of aiohttp may contain the credentials of a proxy.
+        raise error
+
+    async def _count(self, *_: Any) -> None:
+        self.requests_sent += 1

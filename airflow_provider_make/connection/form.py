@@ -1,24 +1,24 @@
-"""The connection's form for Airflow 2.11 to 3.1, made of what the provider info tells later versions."""
+"""The connection form for Airflow 2.11 to 3.1, which do not read the declarative form of later versions."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_make.get_provider_info import get_provider_info
+from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 
 
 def connection_form_widgets() -> dict[str, Any]:
     """
-    Describe the form's own fields.
+    Build the form fields of the connection's extras.
 
-    :return: A form field by the name of the extra that it fills.
+    :return: A wtforms field by the name of each extra.
     """
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from wtforms import IntegerField, StringField
     from wtforms.validators import Optional, any_of
 
     widgets = {}
-    for name, described in _connection_type()["conn-fields"].items():
+    for name, described in CONNECTION_FIELDS.items():
         schema = described["schema"]
         field = IntegerField if "integer" in schema["type"] else StringField
         choice = [any_of(schema["enum"])] if "enum" in schema else []
@@ -35,11 +35,6 @@ def ui_field_behaviour() -> dict[str, Any]:
     """
     Describe the standard fields of the form.
 
-    :return: Which fields are hidden, or named otherwise.
+    :return: The fields to hide, labels to replace and placeholders, by the key names of Airflow before 3.2.
     """
-    return {name.replace("-", "_"): value for name, value in _connection_type()["ui-field-behaviour"].items()}
-
-
-def _connection_type() -> dict[str, Any]:
-    described: dict[str, Any] = get_provider_info()["connection-types"][0]
-    return described
+    return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}

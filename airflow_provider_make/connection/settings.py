@@ -1,4 +1,4 @@
-"""What an Airflow connection of type ``make`` says: where, with which token, and how to get there."""
+"""The settings in an Airflow connection of type ``make``, checked and with defaults filled in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow_provider_make.api.query import positive_integer
+from airflow_provider_make.arguments import parse_number, parse_positive_integer
+from airflow_provider_make.connection.fields import AUTH_SCHEMES, CONNECTION_FIELDS, ZONES
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.get_provider_info import AUTH_SCHEMES, CONNECTION_FIELDS, ZONES
 
 API_PATH = "/api/v2"
 DEFAULT_TIMEOUT = 60.0
@@ -20,8 +20,9 @@ _NOT_JSON = object()
 
 
 class AirflowConnection(Protocol):
-    """The fields of an Airflow connection that are read here, alike on Airflow 2 and 3."""
+    """The fields of an Airflow connection that are used here, the same on Airflow 2 and 3."""
 
+    conn_id: str
     host: str | None
     schema: str | None
     port: int | None
@@ -30,21 +31,22 @@ class AirflowConnection(Protocol):
 
 
 @dataclass(frozen=True)
-class MakeConnection:
+class ConnectionSettings:
     """
-    A connection of type ``make``, checked and with its defaults filled in.
+    The settings of a connection of type ``make``.
 
-    :param base_url: Where the API is; ends in ``/api/v2``.
+    :param base_url: Base URL of the API; ends in ``/api/v2``.
     :param token: The API token; never part of the repr.
-    :param auth_scheme: The word before the token in the Authorization header.
-    :param organization_id: The organization used unless a task names another.
-    :param requests_per_minute: Client-side limit; None for none.
+    :param auth_scheme: The scheme in the Authorization header: ``Token`` or ``Bearer``.
+    :param organization_id: The organization used unless a task names another; None for no default.
+    :param requests_per_minute: The most requests a client sends in a minute; None for no limit.
     :param verify: True, False, or the path of a CA bundle.
-    :param proxies: Proxy URL by scheme; may hold credentials and is not part of the repr.
+    :param proxies: Proxy URL by scheme; may contain credentials, so it is not part of the repr.
     :param cert: Client certificate: a path, or the paths of certificate and key.
-    :param timeout: Seconds to wait for a connection, and for each piece of an answer.
-    :param trust_env: Whether proxies and CA bundles of the environment are used.
-    :param unknown: Extra keys that mean nothing here; they are ignored and never sent.
+    :param timeout: Seconds to wait for a connection, and for each piece of a response.
+    :param trust_env: Whether proxies and CA bundles from environment variables are used.
+    :param unknown_extras: Extra keys that this provider does not know; they are ignored and never sent.
+    :param conn_id: The connection id, for errors.
     """
 
     base_url: str
@@ -57,11 +59,12 @@ class MakeConnection:
     cert: str | tuple[str, str] | None = None
     timeout: float = DEFAULT_TIMEOUT
     trust_env: bool = True
-    unknown: tuple[str, ...] = ()
+    unknown_extras: tuple[str, ...] = ()
+    conn_id: str = "make_default"
 
     @property
     def zone(self) -> str:
-        """The host that answers, with its port if it has one: ``eu1.make.com``."""
+        """The host of the API, with its port if that is not the default: ``eu1.make.com``."""
         return urlsplit(self.base_url).netloc
 
     @property
@@ -69,16 +72,30 @@ class MakeConnection:
         """The value of the Authorization header. Secret."""
         return f"{self.auth_scheme} {self.token}"
 
-    @classmethod
-    def read(cls, connection: AirflowConnection) -> MakeConnection:
+    def resolve_organization_id(self, organization_id: Any) -> Any:
         """
-        Read an Airflow connection; null and empty fields are absent ones.
+        Use the connection's organization where a task names none.
 
-        :param connection: The connection as Airflow hands it out, from whatever backend.
-        :return: The checked settings.
-        :raises MakeInputError: A field is wrong, or zone or token are missing.
+        :param organization_id: The task's argument; None for the connection's.
+        :return: The organization id, not yet validated if it is the task's.
+        :raises MakeInputError: Neither the task nor the connection names an organization.
         """
-        extra = _read_extra(connection.extra)
+        if organization_id is None and self.organization_id is None:
+            raise MakeInputError(
+                f"No organization: expected organization_id as an argument or in connection {self.conn_id!r}."
+            )
+        return self.organization_id if organization_id is None else organization_id
+
+    @classmethod
+    def from_airflow(cls, connection: AirflowConnection) -> ConnectionSettings:
+        """
+        Check the fields of an Airflow connection. Empty fields and null extras are treated as not set.
+
+        :param connection: The connection, from any secrets backend.
+        :return: The checked settings.
+        :raises MakeInputError: A field is not valid, or the zone or the token is missing.
+        """
+        extra = _parse_extra(connection.extra)
         return cls(
             base_url=_base_url(connection, extra.get("zone")),
             token=_token(connection.password),
@@ -90,19 +107,20 @@ class MakeConnection:
             cert=_cert(extra.get("cert")),
             timeout=_positive(extra, "timeout", DEFAULT_TIMEOUT) or DEFAULT_TIMEOUT,
             trust_env=_boolean("trust_env", extra.get("trust_env", True)),
-            unknown=tuple(key for key in extra if key not in CONNECTION_FIELDS),
+            unknown_extras=tuple(key for key in extra if key not in CONNECTION_FIELDS),
+            conn_id=connection.conn_id,
         )
 
 
-def _read_extra(extra: str | None) -> dict[str, Any]:
-    # Parsed here and not by extra_dejson: on an event loop that may call Airflow's supervisor and block.
-    values = _from_json(extra) if extra else {}
+def _parse_extra(extra: str | None) -> dict[str, Any]:
+    # Not connection.extra_dejson: on an event loop it may call Airflow's supervisor and deadlock.
+    values = _parse_json(extra) if extra else {}
     if not isinstance(values, dict):
         raise MakeInputError("The connection's extra is not valid: expected a JSON object.")
     return {key: value for key, value in values.items() if value is not None and value != ""}
 
 
-def _from_json(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -118,16 +136,16 @@ def _base_url(connection: AirflowConnection, zone: Any) -> str:
         if connection.port and connection.port != _DEFAULT_PORTS["https"]:
             raise MakeInputError.expected("port", connection.port, "443, or nothing, where the host is empty")
         return f"https://{zone}{API_PATH}"
-    # The part behind the host of a connection URI arrives as the schema: make://:TOKEN@eu1.make.com/api/v2
+    # Airflow puts the path of a connection URI into the schema: make://:TOKEN@eu1.make.com/api/v2
     schema = (connection.schema or "").strip("/")
     if schema not in ("", "http", "https", API_PATH.strip("/")):
         raise MakeInputError.expected("schema", connection.schema, "https, or nothing")
     scheme = schema if schema in ("http", "https") else "https"
     expectation = f"a host or base URL such as {ZONES[0]} or https://{ZONES[0]}{API_PATH}"
     if "@" in host or "?" in host or "#" in host:
-        # Not shown: what stands there may be a secret.
+        # The value is not shown: it may contain a secret.
         raise MakeInputError(
-            f"The connection's host holds more than a host, such as credentials: expected {expectation}."
+            f"The connection's host contains more than a host, such as credentials: expected {expectation}."
         )
     try:
         url = urlsplit(host if "://" in host else f"{scheme}://{host}")
@@ -139,7 +157,7 @@ def _base_url(connection: AirflowConnection, zone: Any) -> str:
     if connection.port and port and connection.port != port:
         raise MakeInputError.expected("port", connection.port, f"the host's own port {port}, or nothing")
     if url.scheme == "http" and not _is_loopback(hostname):
-        raise MakeInputError.expected("host", host, "https: plain http would show the token to the network")
+        raise MakeInputError.expected("host", host, "https: plain http would expose the token to the network")
     port = port or connection.port
     netloc = f"[{hostname}]" if ":" in hostname else hostname
     if port and port != _DEFAULT_PORTS[url.scheme]:
@@ -158,7 +176,7 @@ def _is_loopback(hostname: str) -> bool:
 def _token(password: str | None) -> str:
     if not password:
         raise MakeInputError("The connection has no token: expected Make's API token in its password.")
-    # Checked here because HTTP libraries put the value of a malformed header into their error.
+    # HTTP libraries put the value of a malformed header into their errors.
     if not password.isascii() or not password.isprintable() or " " in password:
         raise MakeInputError(
             "The connection's password is not valid: expected an API token of printable ASCII characters "
@@ -174,20 +192,14 @@ def _auth_scheme(value: Any) -> str:
 
 
 def _organization_id(value: Any) -> int | None:
-    return None if value is None else positive_integer("organization_id", value)
+    return None if value is None else parse_positive_integer("organization_id", value)
 
 
 def _positive(extra: Mapping[str, Any], key: str, default: float | None) -> float | None:
     value = extra.get(key, default)
     if value is None:
         return None
-    try:
-        number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = float("nan")
-    if not 0 < number < float("inf"):
-        raise MakeInputError.expected(key, value, "a number above zero, or nothing")
-    return number
+    return parse_number(key, value, "a number above zero, or nothing", lambda number: number > 0)
 
 
 def _boolean(key: str, value: Any) -> bool:
@@ -209,7 +221,7 @@ def _verify(value: Any) -> bool | str:
 
 def _proxies(value: Any) -> Mapping[str, str]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = _from_json(value)
+        value = _parse_json(value)
     if isinstance(value, str):
         return {"http": value, "https": value}
     if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
@@ -220,7 +232,7 @@ def _proxies(value: Any) -> Mapping[str, str]:
 def _cert(value: Any) -> str | tuple[str, str] | None:
     if value is None:
         return None
-    paths = _from_json(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
+    paths = _parse_json(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
     if isinstance(paths, str):
         return paths
     if isinstance(paths, list) and len(paths) == 2 and all(isinstance(path, str) for path in paths):

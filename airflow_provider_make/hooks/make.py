@@ -1,10 +1,9 @@
-"""The hook: the connection of type ``make``, and the analytics endpoint behind it."""
+"""The hook: the connection of type ``make``, and the analytics endpoint for synchronous code."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
+import weakref
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
@@ -14,40 +13,42 @@ import requests
 from airflow.providers.common.compat.connection import get_async_connection
 from airflow.providers.http.hooks.http import HttpHook
 
-from airflow_provider_make.api.client import Exchange, drive, drive_async
-from airflow_provider_make.api.error_mapping import failure
-from airflow_provider_make.api.network import Route
-from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, positive_integer
+from airflow_provider_make.api.client import MakeClient
+from airflow_provider_make.api.error_mapping import error_from_response
+from airflow_provider_make.api.event_loop import EventLoopThread
+from airflow_provider_make.api.network import requests_session
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.api.transport import USER_AGENT, AiohttpTransport, RequestsTransport, TokenAuth
+from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
-from airflow_provider_make.connection.settings import AirflowConnection, MakeConnection
+from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.lineage import organization_uri, report_reading
-from airflow_provider_make.paging.exact_reader import Ask
-from airflow_provider_make.paging.page_plan import Round
+from airflow_provider_make.lineage import organization_uri, report_input
+from airflow_provider_make.paging.page_plan import PagePlan
+
+__all__ = ["AnalyticsPage", "MakeHook"]
 
 
 class MakeHook(HttpHook):
     """
-    Talk to one zone of Make with one token.
+    Fetch scenario analytics from one zone of Make, with one token.
 
-    ``HttpOperator(http_conn_id="make_default", method="GET", endpoint="users/me")`` builds this hook too, and
-    so reaches every other endpoint of the zone; endpoints are relative to ``/api/v2``. (Its deferrable mode
-    does not: there the HTTP provider uses an asyncio hook of its own, which knows nothing of this connection.)
+    ``HttpOperator(http_conn_id="make_default", method="GET", endpoint="users/me")`` creates this hook, too, and so
+    reaches every other endpoint of the zone; endpoints are relative to ``/api/v2``. (Its deferrable mode does not: it
+    uses an asyncio hook of the HTTP provider, which does not know this connection type.)
 
-    One hook keeps one HTTP session alive over all its analytics requests; close it, or use it in ``with``.
+    A hook keeps its HTTP connections alive over all its requests for analytics. Close it, or use it in ``with``.
 
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled each time up to 60 s, with full jitter. A
-        ``Retry-After`` of the server replaces it, up to 300 s.
-    :param method: HTTP method of ``run``, which ``HttpOperator`` uses; analytics are always read with GET.
-    :param auth_type: Not supported: the connection's token authorizes. Here because ``HttpOperator`` passes it.
+    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
+        A ``Retry-After`` of the server replaces it, up to 300 s.
+    :param method: HTTP method of ``run``, which ``HttpOperator`` calls; analytics are always requested with GET.
+    :param auth_type: Not supported: the connection's token authorizes. ``HttpOperator`` passes it.
     :param http_options: The other arguments of ``HttpHook``, such as ``tcp_keep_alive`` and ``adapter``.
-    :raises MakeInputError: A number is out of range, or there is an ``auth_type``.
+    :raises MakeInputError: A number is out of range, or ``auth_type`` is set.
     """
 
     conn_name_attr = "make_conn_id"
@@ -55,7 +56,7 @@ class MakeHook(HttpHook):
     conn_type = "make"
     hook_name = "Make"
 
-    # Airflow looks for these on the class itself.
+    # Airflow expects these on the class itself.
     get_connection_form_widgets = staticmethod(connection_form_widgets)
     get_ui_field_behaviour = staticmethod(ui_field_behaviour)
 
@@ -75,74 +76,78 @@ class MakeHook(HttpHook):
         self.rules = RetryRules(api_retry_limit, api_retry_delay)
 
     @cached_property
-    def settings(self) -> MakeConnection:
+    def settings(self) -> ConnectionSettings:
         """
-        The connection, looked up once and checked.
+        The settings of the connection, looked up at first use and validated.
 
-        :raises MakeInputError: A field of the connection is wrong or missing.
+        :raises MakeInputError: A field of the connection is not valid, or missing.
         """
-        return self._read_settings(self.get_connection(self.make_conn_id))
+        return self._check_connection(self.get_connection(self.make_conn_id))
 
-    async def look_up_settings(self) -> None:
+    async def load_settings(self) -> None:
         """
-        Look the connection up without holding up the event loop, for what needs ``settings`` later.
+        Look up the connection without blocking the event loop. ``settings`` is set afterwards.
 
-        :raises MakeInputError: A field of the connection is wrong or missing.
+        :raises MakeInputError: A field of the connection is not valid, or missing.
         """
         if "settings" not in self.__dict__:
-            self.settings = self._read_settings(await get_async_connection(self.make_conn_id))
+            self.settings = self._check_connection(await get_async_connection(self.make_conn_id))
 
-    def _read_settings(self, connection: AirflowConnection) -> MakeConnection:
+    def _check_connection(self, connection: AirflowConnection) -> ConnectionSettings:
         try:
-            settings = MakeConnection.read(connection)
+            settings = ConnectionSettings.from_airflow(connection)
         except MakeInputError as error:
             raise MakeInputError(f"Connection {self.make_conn_id!r}: {error}") from None
-        if settings.unknown:
+        if settings.unknown_extras:
             self.log.warning(
-                "Connection %r: extra keys %s mean nothing to Make and are ignored.",
+                "Connection %r: ignoring the extra keys %s, which this provider does not know.",
                 self.make_conn_id,
-                ", ".join(settings.unknown),
+                ", ".join(settings.unknown_extras),
             )
         return settings
 
+    @cached_property
+    def client(self) -> MakeClient:
+        """The client of the connection, for coroutines: open on ``event_loop``, or to open on another loop."""
+        return MakeClient(self.settings, self.rules, self.log)
+
+    @cached_property
+    def event_loop(self) -> EventLoopThread:
+        """The event loop that the hook's own methods use, in a thread that keeps the client open."""
+        event_loop = EventLoopThread(self.client)
+        # For hooks that are never closed: when the hook is deleted, or at exit.
+        weakref.finalize(self, event_loop.close)
+        return event_loop
+
     @property
     def requests_sent(self) -> int:
-        """Requests for analytics sent so far, every try counted."""
-        return self._exchange.requests_sent
+        """The number of requests for analytics sent so far, retries included."""
+        return self.client.requests_sent
 
     @property
     def base_url(self) -> str:
-        """Where the API is; ends in ``/api/v2``."""
+        """The base URL of the API; ends in ``/api/v2``."""
         return self.settings.base_url
 
     @base_url.setter
     def base_url(self, value: str) -> None:
-        """Take no notice: HttpHook assigns what it makes of the connection, before it can know it."""
+        """Ignore HttpHook's value; ours comes from the connection settings."""
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
         """
-        Create a session that is authorized for the zone. Extras of the connection never become headers.
+        Create a requests session that is authorized for the zone. Extras of the connection never become headers.
 
         :param headers: Further headers.
         :param extra_options: Overrides of the connection's ``verify``, ``proxies``, ``cert``, ``timeout`` and
-            ``trust_env``, and ``HttpHook``'s other options. Redirects are not followed unless these say so.
+            ``trust_env``, and ``HttpHook``'s other options. Redirects are followed only if ``allow_redirects`` is set.
         :return: The session.
         """
-        settings = self.settings
-        options = {"timeout": settings.timeout, "allow_redirects": False, **(extra_options or {})}
-        self.merged_extra = options
-        session = requests.Session()
-        session.auth = TokenAuth(settings.authorization)
-        session.headers["User-Agent"] = USER_AGENT
+        # HttpHook.run reads the options of the request from this attribute.
+        self.merged_extra = {"timeout": self.settings.timeout, "allow_redirects": False, **(extra_options or {})}
+        session = requests_session(self.settings, self.merged_extra)
         session.headers.update(headers or {})
-        session.verify = options.get("verify", options.get("verify_ssl", settings.verify))
-        session.proxies = dict(options.get("proxies", options.get("proxy", settings.proxies)))
-        session.cert = options.get("cert", settings.cert)
-        session.stream = options.get("stream", False)
-        session.trust_env = options.get("trust_env", settings.trust_env)
-        session.max_redirects = options.get("max_redirects", session.max_redirects)
         if adapter := self.adapter or self.keep_alive_adapter:
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -150,13 +155,13 @@ class MakeHook(HttpHook):
 
     def check_response(self, response: requests.Response) -> None:
         """
-        Raise Make's error for any answer that is not a success.
+        Raise Make's error for a response that is not a success.
 
-        :param response: The answer.
-        :raises MakeApiError: Or rather the subclass that tells what to do about it.
+        :param response: The response.
+        :raises MakeApiError: The status is not 2xx; the subclass depends on the status.
         """
         if response.status_code not in range(200, 300):
-            raise failure(
+            raise error_from_response(
                 response.status_code,
                 response.headers,
                 response.content,
@@ -181,37 +186,38 @@ class MakeHook(HttpHook):
         return_total_count: bool = False,
     ) -> AnalyticsPage:
         """
-        Read one page of an organization's analytics.
+        Fetch one page of an organization's analytics.
 
         :param organization_id: The organization; None for the connection's.
         :param team_id: Only scenarios of this team, or of a list of teams; None for all.
         :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
         :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``.
         :param date_from: Begin of the time frame: a datetime, date or ISO 8601 text, at most a year ago; UTC
-            where it names no zone. None for Make's default, a year ago.
+            where it has no time zone. None for Make's default, a year ago.
         :param date_to: End of the time frame, likewise. None for Make's default, now.
         :param sort_by: Column name (``error_rate``) or Make's (``errorRate``).
         :param sort_dir: ``asc`` or ``desc``.
-        :param offset: How many entries to skip.
-        :param last: The last key retrieved, to continue behind it; not together with ``offset``.
-        :param limit: The largest number of entries wanted; None for Make's default. Make may give fewer.
-        :param return_total_count: Whether ``page.pg.total_count`` shall tell the entries of the whole query.
-        :return: The page: ``total``, ``analytics`` and ``pg``, by Make's names.
-        :raises MakeInputError: An argument is wrong; no request was sent.
-        :raises MakeApiError: Make did not answer as hoped, however often it was tried.
+        :param offset: The number of entries to skip.
+        :param last: The key of the last entry received, to continue after it; not together with ``offset``.
+        :param limit: The most entries to return; None for Make's default. Make may return fewer.
+        :param return_total_count: Whether ``page.pg.total_count`` has the number of entries of the whole query.
+        :return: The page: ``total``, ``analytics`` and ``pg``.
+        :raises MakeInputError: An argument is not valid; no request was sent.
+        :raises MakeApiError: The page could not be fetched, after all tries.
         """
-        page = PageRequest.read(offset=offset, last=last, limit=limit, return_total_count=return_total_count)
-        query = self.query(
+        page = PageRequest.from_arguments(offset=offset, last=last, limit=limit, return_total_count=return_total_count)
+        query = self._query(
             organization_id=organization_id,
             team_id=team_id,
             folder_id=folder_id,
             status=status,
-            time_frame=resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to),
+            date_from=date_from,
+            date_to=date_to,
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
-        self._report_reading(query)
-        return self._ask(query, page)
+        self._report_input(query)
+        return self.event_loop.run(self.client.ask(query, page))
 
     def iter_analytics_pages(
         self,
@@ -227,79 +233,54 @@ class MakeHook(HttpHook):
         page_size: int = 1000,
     ) -> Iterator[AnalyticsPage]:
         """
-        Read all pages of an organization's analytics, one at a time.
+        Fetch all pages of an organization's analytics, one at a time.
 
         The arguments are those of :meth:`get_analytics_page`, and
 
-        :param page_size: Entries in each page; Make may give fewer.
-        :return: An iterator over the pages; arguments are checked now, requests are sent as it goes.
-        :raises MakeInputError: An argument is wrong; no request was sent.
-        :raises MakeIncompleteResultError: While iterating: the pages do not add up to every scenario once.
-        :raises MakeApiError: While iterating: Make did not answer as hoped, however often it was tried.
+        :param page_size: Entries in each page; Make may return fewer.
+        :return: An iterator over the pages. Arguments are validated now; requests are sent during the iteration.
+        :raises MakeInputError: An argument is not valid; no request was sent.
+        :raises MakeIncompleteResultError: During the iteration: the pages do not have every scenario exactly once.
+        :raises MakeApiError: During the iteration: a page could not be fetched, after all tries.
         """
-        size = positive_integer("page_size", page_size)
-        query = self.query(
+        size = parse_positive_integer("page_size", page_size)
+        query = self._query(
             organization_id=organization_id,
             team_id=team_id,
             folder_id=folder_id,
             status=status,
-            time_frame=resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to),
+            date_from=date_from,
+            date_to=date_to,
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
         return self._iter_pages(query, size)
 
-    def query(self, *, organization_id: Any = None, **values: Any) -> AnalyticsQuery:
-        """
-        Make a checked query.
-
-        :param organization_id: The organization; None for the connection's.
-        :param values: The other fields of :class:`AnalyticsQuery`.
-        :return: The query.
-        :raises MakeInputError: A value is wrong, or neither the caller nor the connection names an organization.
-        """
-        if organization_id is None:
-            organization_id = self.settings.organization_id
-        if organization_id is None:
-            raise MakeInputError(
-                f"No organization: expected organization_id as an argument or in connection {self.make_conn_id!r}."
-            )
-        return AnalyticsQuery.read(organization_id=organization_id, **values)
-
-    def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
-        self._report_reading(query)
-        reading = Round(page_size)
-        while batch := reading.next_batch():
-            for asked in batch:
-                page = self._ask(query, asked)
-                yield msgspec.structs.replace(page, analytics=reading.accept(asked, page))
-
-    def _report_reading(self, query: AnalyticsQuery) -> None:
-        report_reading(self, organization_uri(self.settings.zone, query.organization_id))
-
     def test_connection(self) -> tuple[bool, str]:
         """
-        Ask for one row of the connection's organization, once.
+        Request one entry of the connection's organization, without retries.
 
-        :return: Whether that worked, and what to tell the user.
+        :return: Whether it succeeded, and the message for the user.
         """
         try:
             if self.settings.organization_id is None:
                 return False, f"The connection can't be tested without organization_id. Zone: {self.settings.zone}."
-            query = self.query(sort_by="name", sort_dir="asc")
-            page = self._ask(query, PageRequest(limit=1, return_total_count=True), RetryRules(1, 0.0))
+            query = self._query(sort_by="name", sort_dir="asc")
+            one_entry = PageRequest(limit=1, return_total_count=True)
+            page = self.event_loop.run(self.client.ask(query, one_entry, RetryRules(1, 0.0)))
         except (MakeApiError, MakeInputError) as error:
             return False, str(error)
+        finally:
+            self.close()
         return True, (
             f"{self.settings.zone} answers for organization {self.settings.organization_id}: "
             f"{page.pg.total_count} scenarios."
         )
 
     def close(self) -> None:
-        """Close the session's connections; a later request opens new ones."""
-        if "_session" in self.__dict__:
-            self._session.close()
-            del self._session
+        """Close the HTTP connections of the client, and cancel its requests; a later request opens new ones."""
+        if "event_loop" in self.__dict__:
+            self.event_loop.close()
 
     def __enter__(self) -> Self:
         return self
@@ -307,35 +288,22 @@ class MakeHook(HttpHook):
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    @asynccontextmanager
-    async def connect(self, max_connections: int = 1) -> AsyncGenerator[Ask, None]:
-        """
-        Open the hook's asyncio side: the same requests, retries and errors, side by side on an event loop.
+    def _query(
+        self, *, organization_id: Any = None, date_from: Any = None, date_to: Any = None, **values: Any
+    ) -> AnalyticsQuery:
+        return AnalyticsQuery.from_arguments(
+            organization_id=self.settings.resolve_organization_id(organization_id),
+            time_frame=resolve_time_frame(now=datetime.now(UTC), date_from=date_from, date_to=date_to),
+            **values,
+        )
 
-        :param max_connections: The most connections at the same time.
-        :return: In ``async with``: a coroutine function that asks for a page of a query.
-        """
-        # In a thread: a CA bundle is read there, which takes some milliseconds.
-        route = await asyncio.to_thread(lambda: self._route)
-        async with AiohttpTransport(route, max_connections, self._exchange.count) as transport:
+    def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
+        self._report_input(query)
+        plan = PagePlan(page_size)
+        while batch := plan.next_pages():
+            for request in batch:
+                page = self.event_loop.run(self.client.ask(query, request))
+                yield msgspec.structs.replace(page, analytics=plan.accept(request, page))
 
-            async def ask(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
-                return await drive_async(self._exchange.ask(query, page), transport)
-
-            yield ask
-
-    @cached_property
-    def _route(self) -> Route:
-        return Route.find(self.settings)
-
-    @cached_property
-    def _exchange(self) -> Exchange:
-        return Exchange(self.settings, self.rules, self.log)
-
-    @cached_property
-    def _session(self) -> requests.Session:
-        return self.get_conn(headers={"Accept": "application/json"})
-
-    def _ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None) -> AnalyticsPage:
-        transport = RequestsTransport(self._route, self._session, self._exchange.count)
-        return drive(self._exchange.ask(query, page, rules), transport)
+    def _report_input(self, query: AnalyticsQuery) -> None:
+        report_input(self, organization_uri(self.settings.zone, query.organization_id))

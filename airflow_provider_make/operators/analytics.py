@@ -1,4 +1,4 @@
-"""The operator: an organization's scenario analytics into XCom or object storage."""
+"""The operator that pulls an organization's scenario analytics into XCom or object storage."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_make.api.query import positive_integer
-from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink
+from airflow_provider_make.links import LinksToMake, MakeOrganizationLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,20 +18,20 @@ if TYPE_CHECKING:
     from airflow_provider_make.hooks.make import MakeHook
 
 
-class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
+class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     """
     Pull the analytics of every scenario of an organization, each exactly once.
 
-    The time frame: explicit ``date_from`` and ``date_to`` win; else ``lookback`` ends at ``date_to``, the data
-    interval's end, or now; else it is the run's data interval, if that is longer than zero; else it is left to
-    Make, which takes a year. A date means midnight UTC, a time without a zone is in UTC.
+    The time frame is taken from the first of these that is set: ``date_from`` and ``date_to``; ``lookback``, which
+    ends at ``date_to``, the end of the data interval, or now; the run's data interval, if it is longer than zero.
+    Otherwise it is Make's default, a year. A date means midnight UTC; a time without a time zone is in UTC.
 
     All arguments but ``csv_safe``, ``api_retry_limit`` and ``api_retry_delay`` are templated; numbers may be rendered
     as text.
 
-    The events of the task's ``outlets`` get the summary without ``rows``, and ``error_rate``, as ``extra``. An outlet
-    whose own ``extra`` has a ``partition_key``, a format for strftime such as ``%Y-%m-%d``, gets the partition that
-    this makes of the time frame's begin in UTC (Airflow 3.3 and later).
+    The ``extra`` of the asset events of ``outlets`` is the summary without ``rows``, and ``error_rate``. If the own
+    ``extra`` of an outlet has a ``partition_key``, a strftime format such as ``%Y-%m-%d``, its event has the begin of
+    the time frame in UTC, in that format, as partition key (Airflow 3.3 and later).
 
     :param organization_id: The organization; None for the connection's.
     :param team_id: Only scenarios of this team, or of a list of teams; None for all.
@@ -42,31 +40,31 @@ class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
         due to errors); None for all.
     :param date_from: Begin of the time frame, at most a year ago: a datetime, a date or ISO 8601 text.
     :param date_to: End of the time frame, likewise.
-    :param lookback: Length of the time frame, if ``date_from`` does not say where it begins: a timedelta or
+    :param lookback: Length of the time frame, if ``date_from`` is not set: a timedelta or
         an ISO 8601 duration such as ``P1D``.
     :param sort_by: Order of the rows, by column name (``error_rate``) or Make's (``errorRate``). Make can't
         sort by centicredits.
     :param sort_dir: ``asc`` or ``desc``.
-    :param page_size: Scenarios to ask for in each request; one or more. Make may give fewer.
+    :param page_size: Scenarios to request at a time; one or more. Make may return fewer.
     :param max_concurrency: The most requests, connections, and pages in memory at the same time; one or more.
-    :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it. It appears whole
-        or not at all, over what was there. None for rows in XCom.
-    :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to go by the suffix
+    :param output_path: Path or URL of the object to write, for ``ObjectStoragePath``. It is written whole
+        or not at all, and replaces an existing object. None for rows in XCom.
+    :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to use the suffix
         of ``output_path``: ``.parquet``, ``.jsonl``, ``.csv``, ``.jsonl.gz`` or ``.csv.gz``.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
     :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
-    :param max_xcom_bytes: The most bytes of JSON that XCom may get; a larger result is an error.
+    :param max_xcom_bytes: The most bytes of JSON that may go to XCom; a larger result is an error.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled each time up to 60 s, with full jitter. A
-        ``Retry-After`` of the server replaces it, up to 300 s.
+    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full
+        jitter. A ``Retry-After`` of the server replaces it, up to 300 s.
     :return: To XCom: ``{"organization_id", "zone", "date_from", "date_to", "total", "row_count", "requests",
-        "path", "format", "bytes", "rows"}``; ``rows`` without ``output_path`` only, and the three before it
-        are None then.
-    :raises MakeInputError: An argument or the connection is wrong; no request was sent, and Airflow does not
-        retry. Or the result is too large for XCom.
-    :raises MakeApiError: Make did not answer as hoped, or the pages do not add up to every scenario exactly
-        once. Nothing was written.
+        "path", "format", "bytes", "rows"}``; ``rows`` only without ``output_path``, and then the three before it
+        are None.
+    :raises MakeInputError: An argument or the connection is not valid, and no request was sent; or the result is too
+        large for XCom. Airflow does not retry.
+    :raises MakeApiError: A page could not be fetched, or the pages do not have every scenario exactly once.
+        Nothing was written.
     """
 
     template_fields: Sequence[str] = (
@@ -89,7 +87,7 @@ class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
     )
     operator_extra_links = (MakeOrganizationLink(),)
     ui_color = "#e8d7fb"
-    # For lineage: the organization's URI, and the summary, as far as the task came.
+    # For lineage, once they are known.
     _organization_uri: str | None = None
     _summary: dict[str, Any] | None = None
 
@@ -140,25 +138,28 @@ class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
 
     @cached_property
     def hook(self) -> MakeHook:
-        """The hook, made when it is first used: importing it takes as long as a Dag file may."""
+        """The hook. It is imported at first use, because importing it slows down the parsing of a Dag file."""
         from airflow_provider_make.hooks.make import MakeHook
 
         return MakeHook(self.make_conn_id, self.api_retry_limit, self.api_retry_delay)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
-        Pull.
+        Pull the analytics.
 
-        :param context: Airflow's context; its data interval may give the time frame.
-        :return: The summary, as of the class.
+        :param context: Airflow's context, whose data interval may be the time frame.
+        :return: The summary, as described for the class.
         """
+        from airflow_provider_make.api.query import AnalyticsQuery
+        from airflow_provider_make.api.time_frame import resolve_time_frame
+        from airflow_provider_make.arguments import parse_positive_integer
         from airflow_provider_make.lineage import organization_uri
-        from airflow_provider_make.outlets import check_outlets, tell_outlets
+        from airflow_provider_make.outlets import check_outlets, fill_outlet_events
         from airflow_provider_make.output.destination import open_destination
         from airflow_provider_make.pull import pull
 
-        max_concurrency = positive_integer("max_concurrency", self.max_concurrency)
-        page_size = positive_integer("page_size", self.page_size)
+        max_concurrency = parse_positive_integer("max_concurrency", self.max_concurrency)
+        page_size = parse_positive_integer("page_size", self.page_size)
         time_frame = resolve_time_frame(
             now=datetime.now(UTC),
             date_from=self.date_from,
@@ -176,8 +177,8 @@ class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
         )
         check_outlets(self.outlets, context, time_frame)
         with self.hook as hook:
-            query = hook.query(
-                organization_id=self.organization_id,
+            query = AnalyticsQuery.from_arguments(
+                organization_id=hook.settings.resolve_organization_id(self.organization_id),
                 team_id=self.team_id,
                 folder_id=self.folder_id,
                 status=self.status,
@@ -188,14 +189,22 @@ class MakeAnalyticsOperator(LeavesLinks, BaseOperator):
             zone = hook.settings.zone
             self.link_organization(context, zone, query.organization_id)
             self._organization_uri = organization_uri(zone, query.organization_id)
-            summary = pull(hook, query, page_size=page_size, max_concurrency=max_concurrency, destination=destination)
+            summary = pull(
+                hook.client,
+                hook.event_loop,
+                query,
+                page_size=page_size,
+                max_concurrency=max_concurrency,
+                destination=destination,
+                log=self.log,
+            )
         self._summary = summary
-        tell_outlets(self.outlets, context, time_frame, summary)
+        fill_outlet_events(self.outlets, context, time_frame, summary)
         return summary
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """
-        Tell OpenLineage what was read and written.
+        Describe the task's lineage for OpenLineage.
 
         :param task_instance: The task instance.
         :return: The organization as input, and the object as output, if one was written.

@@ -1,4 +1,4 @@
-"""How a finished file gets into a storage: in one step, over what was there."""
+"""Copy a finished file to a storage in one step, so that readers see the old object or the new one."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from uuid import uuid4
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-# Those where an upload shows nothing before it is complete.
+# Stores where an upload is not visible before it is complete.
 OBJECT_STORES = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs", "oss", "r2"))
 
 
-def publish_file(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
+def write_atomically(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
     """
-    Copy a local file to a storage. The object appears whole, or stays as it was.
+    Copy a local file to a storage. The object is replaced whole, or stays as it was.
 
     :param source: The file; it need not have a name.
     :param filesystem: The storage.
-    :param path: Where in it; missing local folders are made.
+    :param path: The path in the storage; missing local folders are created.
     """
     source.flush()
     source.seek(0)
@@ -36,7 +36,7 @@ def publish_file(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -
 
 def _replace_local_file(source: IO[bytes], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, so that the last step is a rename within one file system: atomic.
+    # In the same folder: a rename within one file system is atomic.
     part = target.with_name(f".make-analytics-{uuid4().hex}.part")
     try:
         with _nameless_file(target.parent) or part.open("xb") as copy:
@@ -44,7 +44,7 @@ def _replace_local_file(source: IO[bytes], target: Path) -> None:
             copy.flush()
             os.fsync(copy.fileno())
             if not part.exists():
-                # With a descriptor, which an absolute path does not need, Python takes the call that follows links.
+                # With src_dir_fd, Python calls linkat(), which can follow the symbolic link in /proc.
                 os.link(f"/proc/self/fd/{copy.fileno()}", part, src_dir_fd=copy.fileno())
         os.replace(part, target)
     finally:
@@ -52,7 +52,7 @@ def _replace_local_file(source: IO[bytes], target: Path) -> None:
 
 
 def _nameless_file(folder: Path) -> IO[bytes] | None:
-    # Where the file system has them, so that a worker killed while it copies leaves nothing behind.
+    # Not on every file system. It leaves nothing behind if the worker is killed during the copy.
     try:
         return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
     except (AttributeError, OSError):

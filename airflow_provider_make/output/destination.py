@@ -1,4 +1,4 @@
-"""Where the rows of a pull go: into XCom, or whole into one object of a storage."""
+"""The destination of a pull's rows: XCom, or one object in a storage."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from airflow_provider_make.api.query import positive_integer
-from airflow_provider_make.api.response import ScenarioFigures
+from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.atomic_write import publish_file
+from airflow_provider_make.output.atomic_write import write_atomically
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
-from airflow_provider_make.output.object_path import find_object, read_location
-from airflow_provider_make.output.rows import RowMaker
+from airflow_provider_make.output.object_path import parse_object_path, resolve_object
+from airflow_provider_make.output.rows import RowBuilder
 
 
 class Destination(Protocol):
-    """A place that takes entries, and shows their rows only when all are there."""
+    """A destination that receives entries, and publishes their rows only when the pull is complete."""
 
     def __enter__(self) -> Self:
-        """Get ready."""
+        """Prepare for entries."""
 
     def __exit__(self, *exception: object) -> None:
-        """Clean up; what was not published is gone."""
+        """Clean up, and discard what is not published."""
 
-    def begin(self, maker: RowMaker) -> None:
-        """Begin, or begin again: forget the entries taken so far."""
+    def begin(self, builder: RowBuilder) -> None:
+        """Start, or start again: discard the entries added so far."""
 
-    def add(self, entries: Sequence[ScenarioFigures]) -> None:
-        """Take the entries of a page."""
+    def add(self, entries: Sequence[ScenarioMetrics]) -> None:
+        """Add the entries of a page."""
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        """Show the rows; return the summary with the part about them."""
+        """Publish the rows, and return the summary completed with the result."""
 
 
 def open_destination(
@@ -48,30 +48,30 @@ def open_destination(
     csv_safe: bool = False,
 ) -> Destination:
     """
-    Choose the destination, and refuse what can't work before any request is sent.
+    Choose the destination, and validate its arguments before any request is sent.
 
     :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it; None for XCom.
     :param output_format: ``parquet``, ``jsonl`` or ``csv``; None to go by the path's suffix.
     :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
-    :param max_xcom_bytes: The most bytes of JSON that XCom may get.
+    :param max_xcom_bytes: The most bytes of JSON that may go to XCom.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
-    :return: The destination, to be used in a ``with`` block.
-    :raises MakeInputError: The format is unknown, or no number of bytes was given.
+    :return: The destination, to use in ``with``.
+    :raises MakeInputError: An argument is not valid.
     """
     if output_path is None:
         for name, value in (("output_format", output_format), ("storage_conn_id", storage_conn_id)):
             if value is not None:
                 raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
-        return XComRows(positive_integer("max_xcom_bytes", max_xcom_bytes))
-    path = read_location("output_path", output_path, "a whole path or URL, or None for XCom")
-    return StoredObject(path, *choose_format(path, output_format), storage_conn_id, csv_safe)
+        return XComDestination(parse_positive_integer("max_xcom_bytes", max_xcom_bytes))
+    path = parse_object_path("output_path", output_path, "a whole path or URL, or None for XCom")
+    return ObjectDestination(path, *choose_format(path, output_format), storage_conn_id, csv_safe)
 
 
-class XComRows:
+class XComDestination:
     """
-    Rows for XCom, as long as they are few.
+    Return the rows in the summary, for XCom.
 
-    :param max_bytes: The most bytes that the summary with them may have as JSON.
+    :param max_bytes: The most bytes that the summary may have as JSON, rows included.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -85,41 +85,41 @@ class XComRows:
     def __exit__(self, *exception: object) -> None:
         self._rows = []
 
-    def begin(self, maker: RowMaker) -> None:
+    def begin(self, builder: RowBuilder) -> None:
         """
-        Begin, or begin again: forget the entries taken so far.
+        Start, or start again: discard the entries added so far.
 
-        :param maker: Makes the rows.
+        :param builder: Builds the rows.
         """
-        self._maker = maker
+        self._builder = builder
         self._rows, self._bytes = [], 0
 
-    def add(self, entries: Sequence[ScenarioFigures]) -> None:
+    def add(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
-        Take the entries of a page.
+        Add the entries of a page.
 
         :param entries: The entries.
-        :raises MakeInputError: They are too many for XCom. Said at once, before more pages are fetched.
+        :raises MakeInputError: The rows so far are too large for XCom; no more pages are fetched.
         """
-        for row in self._maker.rows(entries):
+        for row in self._builder.rows(entries):
             self._bytes += len(msgspec.json.encode(row))
             self._rows.append(row)
-            self._check(self._bytes, f"its first {len(self._rows)} rows alone")
+            self._check_size(self._bytes, f"its first {len(self._rows)} rows alone")
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Hand the rows on.
+        Add the rows to the summary.
 
-        :param summary: What else the summary says.
-        :return: The summary, with the rows.
-        :raises MakeInputError: It is too large for XCom.
+        :param summary: The summary without the rows.
+        :return: The summary with the rows.
+        :raises MakeInputError: The summary is too large for XCom.
         """
         result = {**summary, "path": None, "format": None, "bytes": None, "rows": self._rows}
-        # As Airflow writes it: with spaces, and other characters than ASCII escaped.
-        self._check(len(json.dumps(result)), "it")
+        # As Airflow serialises it: with spaces, and non-ASCII characters escaped.
+        self._check_size(len(json.dumps(result)), "it")
         return result
 
-    def _check(self, size: int, what: str) -> None:
+    def _check_size(self, size: int, what: str) -> None:
         if size > self._max_bytes:
             raise MakeInputError(
                 f"The result is too large for XCom: {what} would take {size} bytes, and "
@@ -127,15 +127,15 @@ class XComRows:
             )
 
 
-class StoredObject:
+class ObjectDestination:
     """
-    One object of a storage, which appears whole or not at all.
+    Write the rows to one object in a storage, whole or not at all.
 
-    Rows are spooled to a local file, and copied to the storage when the pull is exact.
+    Rows are spooled to a local file, and copied to the storage when the pull is complete.
 
     :param path: Path or URL of the object.
     :param format_name: ``parquet``, ``jsonl`` or ``csv``.
-    :param compressed: Whether it is compressed by gzip.
+    :param compressed: Whether to compress with gzip.
     :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
     """
@@ -151,33 +151,33 @@ class StoredObject:
         self._writer: Writer | None = None
 
     def __enter__(self) -> Self:
-        # Looked up now: a storage that is unknown, or whose connection is, is to fail before the pull.
-        self._target = find_object("output_path", self._path, self._storage_conn_id)
+        # An unknown storage, or an unknown connection, fails here, before the first request.
+        self._target = resolve_object("output_path", self._path, self._storage_conn_id)
         self._filesystem = self._target.fs
-        # It has no name: nothing is left of it, whatever happens to the worker.
+        # A file without a name: nothing is left of it if the worker is killed.
         self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._abandon()
+        self._discard()
         self._spool.close()
 
-    def begin(self, maker: RowMaker) -> None:
+    def begin(self, builder: RowBuilder) -> None:
         """
-        Begin, or begin again: forget the entries taken so far.
+        Start, or start again: discard the entries added so far.
 
-        :param maker: Makes the rows.
+        :param builder: Builds the rows.
         """
-        self._abandon()
+        self._discard()
         self._spool.seek(0)
         self._spool.truncate()
         self._writer = open_writer(
-            self._format, self._spool, maker, compressed=self._compressed, csv_safe=self._csv_safe
+            self._format, self._spool, builder, compressed=self._compressed, csv_safe=self._csv_safe
         )
 
-    def add(self, entries: Sequence[ScenarioFigures]) -> None:
+    def add(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
-        Spool the entries of a page.
+        Add the entries of a page.
 
         :param entries: The entries.
         """
@@ -187,22 +187,22 @@ class StoredObject:
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Copy the spool to the storage, over what was there; missing local folders are made.
+        Copy the spooled file to the storage, and replace an existing object. Missing local folders are created.
 
-        :param summary: What else the summary says.
-        :return: The summary, with where the object is.
+        :param summary: The summary without the object.
+        :return: The summary with ``path``, ``format`` and ``bytes``.
         """
         writer, self._writer = self._writer, None
         if writer is None:
             raise RuntimeError("begin() comes before publish()")
         writer.close(summary)
         size = self._spool.seek(0, os.SEEK_END)
-        publish_file(self._spool, self._filesystem, self._target.path)
+        write_atomically(self._spool, self._filesystem, self._target.path)
         return {**summary, "path": str(self._target), "format": self._format, "bytes": size}
 
-    def _abandon(self) -> None:
+    def _discard(self) -> None:
         if self._writer is not None:
-            # Writers write to the last; what they can't write any more, on a full disk say, does not count.
+            # Writers write when they are closed; that may fail, on a full disk for example, and does not matter here.
             with suppress(Exception):
                 self._writer.close(None)
             self._writer = None

@@ -1,4 +1,4 @@
-"""How the entries of a pull are written into a file: JSON Lines, CSV or Parquet."""
+"""Write the entries of a pull to a file, as JSON Lines, CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 import msgspec
 
 from airflow_provider_make import __version__
-from airflow_provider_make.api.response import ScenarioFigures
+from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
-from airflow_provider_make.output.rows import COLUMN_TYPES, COLUMNS, TEXT_COLUMNS, RowMaker
+from airflow_provider_make.output.rows import COLUMN_TYPES, COLUMNS, TEXT_COLUMNS, RowBuilder
 
 if TYPE_CHECKING:
     import pyarrow
 
 FORMATS = ("parquet", "jsonl", "csv")
-# Rows that are gathered, as Arrow columns of some hundred bytes each, before they are written as one group.
+# Rows in a row group of Parquet. In memory, each takes some hundred bytes.
 ROW_GROUP = 65_536
-MOST_BATCHES = 500
-# What a decimal128 holds.
-_MOST_DIGITS = 38
-# Structs are encoded in half the time of dicts.
+MAX_BATCHES = 500
+# The precision of a decimal128.
+_MAX_DIGITS = 38
+# msgspec encodes structs in half the time of dicts.
 _Row = msgspec.defstruct("_Row", COLUMNS, gc=False)
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class Writer(Protocol):
-    """Writes entries into a file."""
+    """Writes entries to a file."""
 
-    def write(self, entries: Sequence[ScenarioFigures]) -> None:
+    def write(self, entries: Sequence[ScenarioMetrics]) -> None:
         """Write the entries of a page."""
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """Write what is left, and what the format keeps of the summary; None: nothing counts. The file stays open."""
+        """Write what is buffered, and the summary if the format stores it; None to discard. The file stays open."""
 
 
 class JsonLinesWriter:
     """
-    A line of JSON for each row, in UTF-8.
+    Write JSON Lines in UTF-8.
 
-    :param file: Where to write.
-    :param maker: Makes the rows.
+    :param file: The file to write to.
+    :param builder: Builds the rows.
     """
 
-    def __init__(self, file: IO[bytes], maker: RowMaker) -> None:
+    def __init__(self, file: IO[bytes], builder: RowBuilder) -> None:
         self._file = file
-        self._maker = maker
+        self._builder = builder
 
-    def write(self, entries: Sequence[ScenarioFigures]) -> None:
+    def write(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
         Write the entries of a page.
 
         :param entries: The entries.
         """
-        self._file.write(_encode_lines(starmap(_Row, self._maker.tuples(entries))))
+        self._file.write(_encode_lines(starmap(_Row, self._builder.tuples(entries))))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """Do nothing: lines have no end to write."""
@@ -65,29 +65,29 @@ class JsonLinesWriter:
 
 class CsvWriter:
     """
-    Comma-separated values in UTF-8, with a header, as of RFC 4180.
+    Write CSV in UTF-8 with a header (RFC 4180).
 
-    Text is always quoted, and what is missing is empty and not quoted: so the two can be told apart. Numbers and
-    times are not quoted.
+    Text is always quoted, and an absent value is empty without quotes, so that it differs from empty text. Numbers
+    and times are not quoted.
 
-    :param file: Where to write.
-    :param maker: Makes the rows.
+    :param file: The file to write to.
+    :param builder: Builds the rows.
     :param safe: Whether text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
 
-    def __init__(self, file: IO[bytes], maker: RowMaker, safe: bool = False) -> None:
+    def __init__(self, file: IO[bytes], builder: RowBuilder, safe: bool = False) -> None:
         self._file = file
-        self._maker = maker
+        self._builder = builder
         self._safe = safe
         self._write_lines([",".join(COLUMNS)])
 
-    def write(self, entries: Sequence[ScenarioFigures]) -> None:
+    def write(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
         Write the entries of a page.
 
         :param entries: The entries.
         """
-        self._write_lines(",".join(map(self._cell, COLUMNS, row)) for row in self._maker.tuples(entries))
+        self._write_lines(",".join(map(self._cell, COLUMNS, row)) for row in self._builder.tuples(entries))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """Do nothing: lines have no end to write."""
@@ -108,18 +108,18 @@ class CsvWriter:
 
 class GzipWriter:
     """
-    Another format, compressed by gzip.
+    Compress the output of another writer with gzip.
 
-    :param file: Where to write.
-    :param open_inner: Opens the writer of the other format.
+    :param file: The file to write to.
+    :param open_inner: Creates the other writer.
     """
 
     def __init__(self, file: IO[bytes], open_inner: Callable[[IO[bytes]], Writer]) -> None:
-        # Without a time and a name inside, the same rows make the same bytes.
+        # Without a file name and a time in its header, the same rows give the same bytes.
         self._file = gzip.GzipFile("", "wb", fileobj=file, mtime=0)
         self._inner = open_inner(cast(IO[bytes], self._file))
 
-    def write(self, entries: Sequence[ScenarioFigures]) -> None:
+    def write(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
         Write the entries of a page.
 
@@ -129,9 +129,9 @@ class GzipWriter:
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """
-        Write what is left.
+        Write what is buffered.
 
-        :param summary: What the pull's summary says; None to end a file that does not count.
+        :param summary: The pull's summary; None to discard.
         """
         self._inner.close(summary)
         self._file.close()
@@ -139,27 +139,29 @@ class GzipWriter:
 
 class ParquetWriter:
     """
-    Parquet, with the pull's summary as JSON in the file's metadata, under ``make_analytics``.
+    Write Parquet, with the pull's summary as JSON in the file's metadata under ``make_analytics``.
 
-    :param file: Where to write.
-    :param maker: Makes the columns.
+    :param file: The file to write to.
+    :param builder: Builds the columns.
     """
 
-    def __init__(self, file: IO[bytes], maker: RowMaker) -> None:
+    def __init__(self, file: IO[bytes], builder: RowBuilder) -> None:
         import pyarrow
         from pyarrow.parquet import ParquetWriter as Writer
 
-        self._maker = maker
+        self._builder = builder
         self._schema = parquet_schema()
         self._types = dict(zip(self._schema.names, self._schema.types, strict=True))
-        self._constants = {name: pyarrow.scalar(value, self._types[name]) for name, value in maker.constants().items()}
-        self._waiting: list[pyarrow.RecordBatch] = []
-        self._rows_waiting = 0
-        # A dictionary for what repeats; names and ids would only outgrow theirs.
+        self._constants = {
+            name: pyarrow.scalar(value, self._types[name]) for name, value in builder.constants().items()
+        }
+        self._batches: list[pyarrow.RecordBatch] = []
+        self._buffered_rows = 0
+        # Only for values that repeat: the dictionaries of names and ids would grow too large.
         repeating = ["status", "team_id", "team_name", *self._constants]
         self._writer = Writer(file, self._schema, compression="zstd", use_dictionary=repeating)
 
-    def write(self, entries: Sequence[ScenarioFigures]) -> None:
+    def write(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
         Write the entries of a page.
 
@@ -168,7 +170,7 @@ class ParquetWriter:
         """
         import pyarrow
 
-        columns = self._maker.columns(entries)
+        columns = self._builder.columns(entries)
         arrays = {name: pyarrow.repeat(value, len(entries)) for name, value in self._constants.items()}
         try:
             arrays["centicredits"] = _decimals(columns.pop("centicredits"), self._types["centicredits"])
@@ -176,33 +178,33 @@ class ParquetWriter:
         except pyarrow.ArrowInvalid as error:
             text = f"an amount of centicredits does not fit into Parquet, but would into jsonl or csv: {error}"
             raise MakeResponseError(text) from None
-        self._waiting.append(pyarrow.RecordBatch.from_arrays([arrays[name] for name in COLUMNS], schema=self._schema))
-        self._rows_waiting += len(entries)
-        if self._rows_waiting >= ROW_GROUP:
+        self._batches.append(pyarrow.RecordBatch.from_arrays([arrays[name] for name in COLUMNS], schema=self._schema))
+        self._buffered_rows += len(entries)
+        if self._buffered_rows >= ROW_GROUP:
             self._write_group()
-        elif len(self._waiting) >= MOST_BATCHES:
-            # Tiny pages would take a kilobyte for each row.
-            self._waiting = pyarrow.Table.from_batches(self._waiting).combine_chunks().to_batches()
+        elif len(self._batches) >= MAX_BATCHES:
+            # As a batch of its own, a tiny page would take a kilobyte for each row.
+            self._batches = pyarrow.Table.from_batches(self._batches).combine_chunks().to_batches()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """
-        Write what is left, and the summary.
+        Write what is buffered, and the summary.
 
-        :param summary: What the pull's summary says; None to end a file that does not count.
+        :param summary: The pull's summary; None to discard.
         """
         if summary is not None:
             self._write_group()
-            kept = {**summary, "provider_version": __version__}
-            self._writer.add_key_value_metadata({"make_analytics": msgspec.json.encode(kept).decode()})
+            metadata = {**summary, "provider_version": __version__}
+            self._writer.add_key_value_metadata({"make_analytics": msgspec.json.encode(metadata).decode()})
         self._writer.close()
 
     def _write_group(self) -> None:
         import pyarrow
 
-        if self._rows_waiting:
-            table = pyarrow.Table.from_batches(self._waiting)
+        if self._buffered_rows:
+            table = pyarrow.Table.from_batches(self._batches)
             self._writer.write_table(table, row_group_size=len(table))
-        self._waiting, self._rows_waiting = [], 0
+        self._batches, self._buffered_rows = [], 0
 
 
 def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Array:
@@ -210,16 +212,16 @@ def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Ar
     import pyarrow.compute
 
     as_text = pyarrow.array(texts, pyarrow.string())
-    if (pyarrow.compute.max(pyarrow.compute.binary_length(as_text)).as_py() or 0) > _MOST_DIGITS:
-        # Zeros in front do no harm, and too large a number is an error here; a cast would let it overflow.
+    if (pyarrow.compute.max(pyarrow.compute.binary_length(as_text)).as_py() or 0) > _MAX_DIGITS:
+        # Leading zeros are fine, and a number that is too large raises an error here; a cast would overflow.
         return pyarrow.array([text if text is None else int(text) for text in texts], kind)
-    # Twice as fast.
+    # A cast takes half the time.
     return as_text.cast(kind)
 
 
 def parquet_schema() -> pyarrow.Schema:
     """
-    Give the schema of Parquet files, which stays as it is.
+    Return the schema of Parquet files.
 
     :return: ``COLUMNS`` with their types.
     """
@@ -239,11 +241,10 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
     """
     Choose the format of an object.
 
-    :param path: Path or URL of the object; its suffix stands for the format, with ``.gz`` behind it for
-        a compressed one.
-    :param output_format: One of ``FORMATS``, whatever the suffix says; None to go by the suffix.
-    :return: The format, and whether it is compressed by gzip.
-    :raises MakeInputError: There is no such format, or it can't be written here.
+    :param path: Path or URL of the object. Its suffix is the format; ``.gz`` after it means compression.
+    :param output_format: One of ``FORMATS``, which overrides the suffix; None to use the suffix.
+    :return: The format, and whether it is compressed with gzip.
+    :raises MakeInputError: The format is unknown, or pyarrow is not installed.
     """
     compressed = path.endswith(".gz")
     stem = path.removesuffix(".gz")
@@ -261,19 +262,19 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
     return chosen, compressed
 
 
-def open_writer(name: str, file: IO[bytes], maker: RowMaker, *, compressed: bool, csv_safe: bool) -> Writer:
+def open_writer(name: str, file: IO[bytes], builder: RowBuilder, *, compressed: bool, csv_safe: bool) -> Writer:
     """
-    Begin to write.
+    Create the writer of a format.
 
     :param name: One of ``FORMATS``.
-    :param file: Where to write.
-    :param maker: Makes the rows.
-    :param compressed: Whether it is compressed by gzip.
+    :param file: The file to write to.
+    :param builder: Builds the rows.
+    :param compressed: Whether to compress with gzip.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
     :return: The writer.
     """
     if compressed:
-        return GzipWriter(file, lambda inner: open_writer(name, inner, maker, compressed=False, csv_safe=csv_safe))
+        return GzipWriter(file, lambda inner: open_writer(name, inner, builder, compressed=False, csv_safe=csv_safe))
     if name == "parquet":
-        return ParquetWriter(file, maker)
-    return CsvWriter(file, maker, csv_safe) if name == "csv" else JsonLinesWriter(file, maker)
+        return ParquetWriter(file, builder)
+    return CsvWriter(file, builder, csv_safe) if name == "csv" else JsonLinesWriter(file, builder)

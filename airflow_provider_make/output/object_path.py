@@ -1,4 +1,4 @@
-"""Paths and URLs of objects, as users write them."""
+"""Paths and URLs of objects: validated, resolved to a storage, and named as assets."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 
-def read_location(name: str, value: Any, expectation: str) -> str:
+def parse_object_path(name: str, value: Any, expectation: str) -> str:
     """
-    Read the path or URL of an object.
+    Validate the path or URL of an object.
 
     :param name: The argument, for the error.
-    :param value: What the user gave.
+    :param value: Its value.
     :param expectation: What would be right, for the error.
     :return: The URL, or an absolute path.
-    :raises MakeInputError: There is no path, or one that a shell would have to complete.
+    :raises MakeInputError: The value is empty, or begins with ``~``, which only a shell expands.
     """
     location = "" if value is None else str(value)
     if not location.strip() or location.startswith("~"):
         raise MakeInputError.expected(name, value, expectation)
-    # Some versions of Airflow take a relative path to begin at the root.
+    # Some versions of Airflow resolve a relative path against the root folder.
     return location if "://" in location else os.path.abspath(location)
 
 
 def object_uri(location: str) -> str:
     """
-    Name an object as an asset: by what it is, not by how it is reached.
+    Return the asset URI of an object, which does not contain the connection.
 
-    :param location: A URL, which may name its connection (``s3://aws_default@bucket/key``), or an absolute path.
-    :return: The URL without the connection; ``file://`` and the path.
+    :param location: A URL, which may contain its connection id (``s3://aws_default@bucket/key``), or an absolute path.
+    :return: The URL without the connection id; ``file://`` and the path for a local file.
     """
-    # Not by urllib: a name may have # and ?.
+    # Without urllib: the name may contain # and ?.
     scheme, _, rest = (location if "://" in location else f"file://{location}").partition("://")
     host, slash, name = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{name}"
 
 
-def find_object(name: str, location: str, storage_conn_id: str | None) -> ObjectStoragePath:
+def resolve_object(name: str, location: str, storage_conn_id: str | None) -> ObjectStoragePath:
     """
-    Look up the storage of an object, and so its connection; the object itself need not be there.
+    Resolve an object's storage, and the connection of the storage. The object itself need not exist.
 
-    :param name: The argument that has the location, for the error.
+    :param name: The argument, for the error.
     :param location: A URL or an absolute path.
     :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
-    :return: The object's path, whose ``fs`` is there.
-    :raises MakeInputError: Airflow has no such storage.
+    :return: The object's path, with its ``fs`` created.
+    :raises MakeInputError: Airflow does not know the storage, or it can't be created.
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 

@@ -1,4 +1,4 @@
-"""The rows of a pull: which columns they have, made of Make's entries one by one or column by column."""
+"""The rows of a pull: their columns, and how they are built from Make's entries, by row or by column."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from airflow_provider_make.api.response import Figures, ScenarioFigures, make_names
+from airflow_provider_make.api.response import Metrics, ScenarioMetrics, make_names
 from airflow_provider_make.api.time_frame import iso
 
-# By each column that Make fills, Make's name for it.
-FIGURE_COLUMNS = make_names(Figures)
-_NAMES = make_names(ScenarioFigures)
+# Make's field names by column, for the columns that Make fills.
+FIGURE_COLUMNS = make_names(Metrics)
+_NAMES = make_names(ScenarioMetrics)
 SCENARIO_COLUMNS = {**{column: _NAMES[column] for column in _NAMES if column not in FIGURE_COLUMNS}, **FIGURE_COLUMNS}
 COLUMNS = ("organization_id", *SCENARIO_COLUMNS, "date_from", "date_to", "extracted_at", "extra")
 _OTHER_TYPES = {
@@ -24,22 +24,22 @@ _OTHER_TYPES = {
     **dict.fromkeys(("date_from", "date_to", "extracted_at"), "timestamp[us, UTC]"),
     "centicredits": "decimal128(38, 0)",
 }
-# What the columns hold, in Arrow's words; rates and changes are float64.
+# Arrow types; rates and changes are float64.
 COLUMN_TYPES = {column: _OTHER_TYPES.get(column, "float64") for column in COLUMNS}
-# Text of any content, as opposed to numbers and times, which JSON and CSV write as text too.
+# Columns of free text. Centicredits and times are text in JSON and CSV, too.
 TEXT_COLUMNS = frozenset(column for column, kind in COLUMN_TYPES.items() if kind == "string")
 _values = attrgetter(*SCENARIO_COLUMNS)
-# More tuples than these at a time set off Python's garbage collector, which goes through all of Airflow.
-_FEW = 256
+# More tuples at a time trigger Python's garbage collector, which then traverses all objects of Airflow.
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
-class RowMaker:
+class RowBuilder:
     """
-    Makes rows of the entries of one pull.
+    Build the rows of one pull from its entries.
 
-    :param organization_id: The organization asked for.
-    :param date_from: Begin of the time frame, as sent; None if none was.
+    :param organization_id: The organization.
+    :param date_from: Begin of the time frame, as sent; None if none was sent.
     :param date_to: End of the time frame, likewise.
     :param extracted_at: When the pull began.
     """
@@ -49,46 +49,46 @@ class RowMaker:
     date_to: datetime | None
     extracted_at: datetime
 
-    def rows(self, entries: Sequence[ScenarioFigures]) -> Iterator[dict[str, Any]]:
+    def rows(self, entries: Sequence[ScenarioMetrics]) -> Iterator[dict[str, Any]]:
         """
-        Make a dict of each entry.
+        Build a dict for each entry.
 
-        :param entries: Entries of an answer.
-        :return: JSON-serialisable dicts of ``COLUMNS``, in the entries' order, of the values as in ``tuples``.
+        :param entries: Entries of a page.
+        :return: JSON-serialisable dicts with ``COLUMNS`` as keys, and values as in ``tuples``.
         """
         return (dict(zip(COLUMNS, row, strict=True)) for row in self.tuples(entries))
 
-    def tuples(self, entries: Sequence[ScenarioFigures]) -> Iterator[tuple[Any, ...]]:
+    def tuples(self, entries: Sequence[ScenarioMetrics]) -> Iterator[tuple[Any, ...]]:
         """
-        Make a tuple of each entry.
+        Build a tuple for each entry.
 
-        :param entries: Entries of an answer.
-        :return: Values in the order of ``COLUMNS``, in the entries' order. Centicredits are text, as Make sends
-            them; times are ISO 8601; what is absent is None; ``extra`` is a JSON object of the fields this version
-            does not know, or None.
+        :param entries: Entries of a page.
+        :return: Tuples of values in the order of ``COLUMNS``. Centicredits are text, as Make sends them; times are
+            ISO 8601; absent values are None; ``extra`` is a JSON object of the fields this version does not know,
+            or None.
         """
         organization_id = self.organization_id
         times = (iso(self.date_from), iso(self.date_to), iso(self.extracted_at))
         for entry in entries:
             yield (organization_id, *_values(entry), *times, entry.extra)
 
-    def columns(self, entries: Sequence[ScenarioFigures]) -> dict[str, list[Any]]:
+    def columns(self, entries: Sequence[ScenarioMetrics]) -> dict[str, list[Any]]:
         """
-        Make a list of each column that differs from entry to entry.
+        Build a list for each column that differs between entries.
 
-        :param entries: Entries of an answer.
-        :return: Lists by the names of ``SCENARIO_COLUMNS`` and ``extra``; values are as in ``tuples``.
+        :param entries: Entries of a page.
+        :return: Lists by column, for ``SCENARIO_COLUMNS`` and ``extra``, with values as in ``tuples``.
         """
-        columns: dict[str, list[Any]] = {field: [] for field in ScenarioFigures.__struct_fields__}
-        for begin in range(0, len(entries), _FEW):
-            by_field = zip(*map(astuple, entries[begin : begin + _FEW]), strict=True)
+        columns: dict[str, list[Any]] = {field: [] for field in ScenarioMetrics.__struct_fields__}
+        for begin in range(0, len(entries), _CHUNK):
+            by_field = zip(*map(astuple, entries[begin : begin + _CHUNK]), strict=True)
             for column, values in zip(columns.values(), by_field, strict=True):
                 column.extend(values)
         return columns
 
     def constants(self) -> dict[str, Any]:
         """
-        Give the columns that are alike in all rows of the pull.
+        Return the values that are the same in all rows of the pull.
 
         :return: Values by column; times are datetimes.
         """
@@ -100,11 +100,11 @@ class RowMaker:
         }
 
 
-def to_total(total: Figures) -> dict[str, Any]:
+def to_total(total: Metrics) -> dict[str, Any]:
     """
-    Name the organization's figures as the columns are named.
+    Convert the organization's figures to a dict with our column names.
 
-    :param total: The ``total`` of an answer.
+    :param total: The ``total`` of a page.
     :return: A JSON-serialisable dict, with ``extra`` as in rows.
     """
     return {column: getattr(total, column) for column in (*FIGURE_COLUMNS, "extra")}

@@ -1,4 +1,4 @@
-"""Entries that were read in one order, put into another one: on disk, with some bytes of memory for each."""
+"""Sort entries on disk, with only their sort keys in memory."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, Self
 
 import msgspec
 
-from airflow_provider_make.api.response import ScenarioFigures
+from airflow_provider_make.api.response import ScenarioMetrics
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(ScenarioFigures).decode
+_decode = msgspec.json.Decoder(ScenarioMetrics).decode
 
 
-class Reordering:
+class DiskSort:
     """
-    Takes entries in any order and gives them back sorted. Used in ``with``.
+    Sort entries that are added in any order. Used in ``with``.
 
-    Entries with equal sort keys stay in the order in which they came. Text is sorted by code points.
+    The sort is stable. Text is sorted by code points.
 
     :param column: The sort key, by our column's name.
     :param sort_dir: ``asc`` or ``desc``.
-    :param absent_first: Whether entries without a value come before the others, or behind them.
+    :param absent_first: Whether entries without a value come before the others, or after them.
     """
 
     def __init__(self, column: str, sort_dir: str, absent_first: bool) -> None:
@@ -35,15 +35,15 @@ class Reordering:
         self._offsets = array("q", [0])
 
     def __enter__(self) -> Self:
-        self._spool = tempfile.TemporaryFile(prefix="make-analytics-")  # __exit__ closes it
+        self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._spool.close()
 
-    def add(self, entries: Iterable[ScenarioFigures]) -> None:
+    def add(self, entries: Iterable[ScenarioMetrics]) -> None:
         """
-        Take entries.
+        Add entries.
 
         :param entries: The entries.
         """
@@ -51,9 +51,9 @@ class Reordering:
             self._keys.append(getattr(entry, self._column))
             self._offsets.append(self._offsets[-1] + self._spool.write(_encode(entry)))
 
-    def batches(self, size: int) -> Iterator[list[ScenarioFigures]]:
+    def batches(self, size: int) -> Iterator[list[ScenarioMetrics]]:
         """
-        Give the entries back, sorted.
+        Return the entries, sorted.
 
         :param size: The most entries in each batch.
         :return: An iterator over batches.
@@ -69,7 +69,7 @@ class Reordering:
         present.sort(key=keys.__getitem__, reverse=self._descending)
         return iter([*absent, *present] if self._absent_first else [*present, *absent])
 
-    def _read(self, index: int) -> ScenarioFigures:
+    def _read(self, index: int) -> ScenarioMetrics:
         begin, end = self._offsets[index], self._offsets[index + 1]
         self._spool.seek(begin)
         return _decode(self._spool.read(end - begin))

@@ -1,4 +1,4 @@
-"""One round of reading: which pages make up a query's result, and whether those that came do so exactly."""
+"""Which pages to request for all entries of a query, and whether the pages received fit together exactly."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Figures, ScenarioFigures
+from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 
 _scenario_id = attrgetter("scenario_id")
 
 
-class Round:
+class PagePlan:
     """
-    All pages of a query in one order. No I/O: ask for a batch, then hand in its answers, in order.
+    The pages of one pass over a query's result. It does no I/O: request the next pages, then accept them in order.
 
-    Neighbouring pages overlap by one entry wherever that costs no further request, and the entry has to be
-    the same on both. So a scenario deleted behind the reader is noticed even if another one was added ahead,
-    which leaves the count alike.
+    Neighbouring pages overlap by one entry where that costs no further request, and that entry has to be the same on
+    both. So a scenario that is deleted before the reader's position is noticed, even if another one is created after
+    it and the total stays the same.
 
-    :param page_size: Entries to ask for in each page; one or more. The server may give fewer; it says so in
-        ``pg.limit``, and the following pages go by that.
+    :param page_size: Entries to request in each page; one or more. The server may return fewer and says so in
+        ``pg.limit``; the next pages are planned with that.
     """
 
     def __init__(self, page_size: int) -> None:
         self._page_size = page_size
-        # What the first answer shows the server to give: the page that all others go by.
-        self._page = page_size
+        # The page length of the server, known from the first page on.
+        self._served_size = page_size
         self._planned = False
         self._seen: set[int] = set()
         self._last: int | None = None
@@ -36,29 +36,29 @@ class Round:
 
     @property
     def row_count(self) -> int:
-        """Entries accepted so far, each of them once."""
+        """The number of entries accepted so far."""
         return len(self._seen)
 
     @property
-    def total(self) -> Figures:
-        """The organization's figures, of the first answer."""
-        return self._first.total if self._first else Figures()
+    def total(self) -> Metrics:
+        """The organization's figures, from the first page."""
+        return self._first.total if self._first else Metrics()
 
     def begins_without(self, column: str) -> bool:
         """
-        Tell whether the server puts entries without a value first.
+        Decide whether the server sorts entries without a value first.
 
-        :param column: The sort key, by our column's name.
-        :return: Whether the very first entry lacks it.
+        :param column: The sort key, by our column name.
+        :return: Whether the first entry of the first page lacks it.
         """
         return self._first is not None and any(getattr(entry, column) is None for entry in self._first.analytics[:1])
 
-    def next_batch(self) -> Sequence[PageRequest]:
+    def next_pages(self) -> Sequence[PageRequest]:
         """
         Choose the next pages, which may be fetched side by side.
 
-        :return: First one page, which tells the total and the server's own page size; then all others; none
-            when all entries were accepted.
+        :return: The first page alone, which has the total and the server's page length; then all other pages; no
+            pages when all entries are accepted.
         """
         if self.total_count is None:
             return [_page(0, self._page_size)]
@@ -67,61 +67,61 @@ class Round:
         if not self._planned:
             self._planned = True
             return self._plan(self.total_count)
-        # The server gave one entry less than asked for, in the one case where that was not known before.
-        return [_page(self.row_count - 1, self._page)]
+        # The server returned one entry fewer than requested, where the first page could not show that.
+        return [_page(self.row_count - 1, self._served_size)]
 
-    def accept(self, asked: PageRequest, page: AnalyticsPage) -> list[ScenarioFigures]:
+    def accept(self, request: PageRequest, page: AnalyticsPage) -> list[ScenarioMetrics]:
         """
-        Take the answer to the next page of the batch.
+        Accept the next page, in the order of the requests.
 
-        :param asked: The page asked for.
-        :param page: The answer.
+        :param request: The page that was requested.
+        :param page: The page that was received.
         :return: The entries that are new, in order.
-        :raises MakeIncompleteResultError: The total moved, pages do not join, an entry came twice, or entries
+        :raises MakeIncompleteResultError: The total changed, the pages do not join, an entry is repeated, or entries
             are missing.
         """
-        offset, limit = asked.offset or 0, asked.limit or self._page_size
+        offset, limit = request.offset or 0, request.limit or self._page_size
         total_count = page.pg.total_count
         if total_count is None or self.total_count not in (None, total_count):
-            raise self._inexact(f"the total moved from {self.total_count} to {total_count}")
+            raise self._inexact(f"the total changed from {self.total_count} to {total_count}")
         if self._first is None:
             self._first = page
-            self._page = min(limit, page.pg.limit or len(page.analytics) or limit)
+            self._served_size = min(limit, page.pg.limit or len(page.analytics) or limit)
             self.total_count = total_count
-        due = min(limit, page.pg.limit or limit, max(0, total_count - offset))
-        # Without pg.limit a short page can only be taken as the server's own limit.
-        if len(page.analytics) != due and (page.pg.limit or not 0 < len(page.analytics) < due):
-            raise self._inexact(f"the page at {offset} has {len(page.analytics)} entries where {due} are due")
+        expected = min(limit, page.pg.limit or limit, max(0, total_count - offset))
+        # Without pg.limit, a short page can only be explained by a limit of the server.
+        if len(page.analytics) != expected and (page.pg.limit or not 0 < len(page.analytics) < expected):
+            raise self._inexact(f"the page at offset {offset} has {len(page.analytics)} entries instead of {expected}")
         if offset > self.row_count:
-            raise self._inexact(f"entries from {self.row_count} to {offset} are missing: pages became shorter")
+            raise self._inexact(f"entries {self.row_count} to {offset} are missing: the pages became shorter")
         entries = page.analytics
         if offset < self.row_count:
             if not entries or entries[0].scenario_id != self._last:
-                raise self._inexact(f"the page at {offset} does not join the one before")
+                raise self._inexact(f"the page at offset {offset} does not begin with the last entry before it")
             entries = entries[1:]
         if not entries and self.row_count < total_count:
-            raise self._inexact(f"the page at {offset} brings nothing new")
+            raise self._inexact(f"the page at offset {offset} has no new entries")
         seen_before = self.row_count
         self._seen.update(map(_scenario_id, entries))
         if self.row_count < seen_before + len(entries):
-            raise self._inexact(f"the page at {offset} repeats scenarios")
+            raise self._inexact(f"the page at offset {offset} repeats scenarios")
         if entries:
             self._last = entries[-1].scenario_id
         return entries
 
     def _plan(self, total: int) -> list[PageRequest]:
-        size = self._page
-        further = range(1, -(-total // size))
-        if size > 1 and total - size <= len(further) * (size - 1):
-            # There is room on the last page: each step is one entry shorter than its page.
-            return [_page(number * (size - 1), size) for number in further]
+        size = self._served_size
+        numbers = range(1, -(-total // size))
+        if size > 1 and total - size <= len(numbers) * (size - 1):
+            # The last page has room for the entries that the overlaps repeat.
+            return [_page(number * (size - 1), size) for number in numbers]
         if size > 1 and size == self._page_size:
-            # No room, but the server gave all that was asked for: it may give one entry more.
-            return [_page(number * size - 1, size + 1) for number in further]
-        return [_page(number * size, size) for number in further]
+            # It has no room, but the server returned as many entries as requested: it may return one more.
+            return [_page(number * size - 1, size + 1) for number in numbers]
+        return [_page(number * size, size) for number in numbers]
 
-    def _inexact(self, what: str) -> MakeIncompleteResultError:
-        return MakeIncompleteResultError(f"{what} (after {self.row_count} of {self.total_count} scenarios)")
+    def _inexact(self, problem: str) -> MakeIncompleteResultError:
+        return MakeIncompleteResultError(f"{problem} (after {self.row_count} of {self.total_count} scenarios)")
 
 
 def _page(offset: int, limit: int) -> PageRequest:

@@ -1,4 +1,4 @@
-"""The sensor: waits until an organization's, or any scenario's, error figures cross a threshold."""
+"""The sensor that waits until the error figures of an organization, or of any scenario, cross a threshold."""
 
 from __future__ import annotations
 
@@ -9,50 +9,53 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
 
-from airflow_provider_make.links import LeavesLinks, MakeOrganizationLink, MakeScenarioLink
+from airflow_provider_make.links import LinksToMake, MakeOrganizationLink, MakeScenarioLink
+from airflow_provider_make.thresholds.arguments import ThresholdArguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_provider_make.hooks.make import MakeHook
-    from airflow_provider_make.thresholds.check import Watch
+    from airflow_provider_make.thresholds.check import ThresholdCheck
+    from airflow_provider_make.thresholds.rule import Verdict
 
-# Past the trigger's own deadline: Airflow's is for a triggerer that is gone, and does not tell what was waited for.
+# Airflow's own timeout of the deferral is only for a triggerer that is gone: the trigger's has a better message.
 GRACE = timedelta(minutes=5)
 
 
-class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
+class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
     """
     Wait until error figures cross a threshold.
 
-    Transient failures of the API are logged and waited out; a token that is refused (401, 403) or a wrong argument
-    fails the task at once. ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode`` are Airflow's own; all modes
-    find the same.
+    Transient failures of the API are logged, and the sensor waits on. A token that is refused (401, 403) or an argument
+    that is not valid fails the task at once. ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode`` are Airflow's
+    own; all modes give the same result.
 
-    :param threshold: What the metric is held against: percent for ``error_rate`` and the changes, else a number.
-    :param metric: ``error_rate``, ``errors``, ``error_rate_change`` or ``errors_change``; changes are
-        percentages, as Make calculates them. A value that can't be calculated never crosses.
-    :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses stands to the threshold.
-    :param scope: ``organization``: the organization's own figures, one request a poke. ``scenario``: any scenario's;
-        as many pages as have scenarios that cross.
-    :param min_executions: The fewest executions in the time frame for figures to count; zero or more.
-    :param lookback: How far back each poke looks from its own time: a timedelta, or an ISO 8601 duration such as
-        ``PT1H``; at most a year.
+    :param threshold: The value that the metric is compared with: percent for ``error_rate`` and the changes, else a
+        number.
+    :param metric: ``error_rate``, ``errors``, ``error_rate_change`` or ``errors_change``; changes are percentages, as
+        Make calculates them. A value that can't be calculated never crosses the threshold.
+    :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses compares to the threshold.
+    :param scope: ``organization`` compares the organization's figures, with one request a poke; ``scenario`` compares
+        those of each scenario, and reads pages until no further scenario can cross.
+    :param min_executions: Figures based on fewer executions than this are ignored; zero or more.
+    :param lookback: The length of the time frame, which ends at each poke: a timedelta, or an ISO 8601 duration such
+        as ``PT1H``; at most a year.
     :param organization_id: The organization; None for the connection's.
     :param team_id: Only scenarios of this team, or of a list of teams; None for all.
     :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
     :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``; None for all.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled each time up to 60 s, with full jitter.
-    :param deferrable: Whether a trigger does the waiting, which takes no worker; by default as Airflow's
-        ``[operators] default_deferrable`` says.
+    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
+    :param deferrable: Whether a trigger waits, which occupies no worker; by default Airflow's
+        ``[operators] default_deferrable``.
     :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios", "total",
-        "date_from", "date_to", "checked_at"}``; ``value`` is the total's, or the most extreme of ``scenarios``, the
-        rows that crossed.
-    :raises MakeInputError: An argument or the connection is wrong; Airflow does not retry.
-    :raises MakeApiError: Make refuses the request, the most extreme case being a token that is not accepted.
+        "date_from", "date_to", "checked_at"}``; ``scenarios`` are the rows that crossed, and ``value`` is the
+        organization's, or that of the most extreme scenario.
+    :raises MakeInputError: An argument or the connection is not valid; Airflow does not retry.
+    :raises MakeApiError: Make refuses the request, for example because it does not accept the token.
     """
 
     template_fields: Sequence[str] = (
@@ -70,7 +73,7 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
     )
     operator_extra_links = (MakeOrganizationLink(), MakeScenarioLink())
     ui_color = "#f7d7e8"
-    # For lineage: the organization's URI, when it is known.
+    # For lineage, once it is known.
     _organization_uri: str | None = None
 
     def __init__(
@@ -110,42 +113,40 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
 
     @cached_property
     def hook(self) -> MakeHook:
-        """The hook, made when it is first used: importing it takes as long as a Dag file may."""
+        """The hook. It is imported at first use, because importing it slows down the parsing of a Dag file."""
         from airflow_provider_make.hooks.make import MakeHook
 
         return MakeHook(self.make_conn_id, self.api_retry_limit, self.api_retry_delay)
 
     @cached_property
-    def watch(self) -> Watch:
-        """What is watched, checked."""
-        from airflow_provider_make.thresholds.check import Watch
+    def check(self) -> ThresholdCheck:
+        """The rule, and the query for the figures that it needs, validated."""
+        from airflow_provider_make.thresholds.check import ThresholdCheck
 
-        return Watch.read(self._arguments())
+        return ThresholdCheck.from_arguments(ThresholdArguments.of(self))
 
     def execute(self, context: Context) -> Any:
         """
-        Wait: here, or in the triggerer.
+        Wait on this worker, or defer to a trigger.
 
         :param context: Airflow's context.
-        :return: The result, as of the class.
+        :return: The result, as described for the class.
         """
-        # What is wrong is said here, before any request is sent.
-        organization_id = self.watch.query(self.hook, datetime.now(UTC)).organization_id
+        # Raises what is not valid before any request is sent.
+        organization_id = self.check.query(self.hook.settings, datetime.now(UTC)).organization_id
         zone = self.hook.settings.zone
-        self._tell(context, zone, organization_id)
+        self._link_organization(context, zone, organization_id)
         if not self.deferrable:
-            found = super().execute(context)
-            self._tell_scenario(context, zone, found)
-            return found
+            with self.hook:
+                result = super().execute(context)
+            self._link_scenario(context, zone, result)
+            return result
         from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
 
         timeout = timedelta(seconds=self.timeout)
         self.defer(
             trigger=MakeErrorRateTrigger(
-                **self._arguments(),
-                make_conn_id=self.make_conn_id,
-                api_retry_limit=self.api_retry_limit,
-                api_retry_delay=self.api_retry_delay,
+                **ThresholdArguments.of(self).values(),
                 poke_interval=self.poke_interval,
                 deadline=datetime.now(UTC) + timeout,
             ),
@@ -156,24 +157,23 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """
-        Look once.
+        Check the figures once.
 
         :param context: Airflow's context.
         :return: Whether the threshold is crossed, with the result.
         """
-        from airflow_provider_make.api.error_mapping import may_mend
-        from airflow_provider_make.api.event_loop import run
+        from airflow_provider_make.api.error_mapping import is_retryable
         from airflow_provider_make.exceptions import MakeApiError
 
         try:
-            finding = self.watch.rule.judge(run(self._look()))
+            verdict = self._check_once()
         except MakeApiError as error:
-            if not may_mend(error):
+            if not is_retryable(error):
                 raise
-            self.log.warning("Make did not answer as hoped; next poke in %g s: %s", self.poke_interval, error)
+            self.log.warning("The figures could not be fetched; next poke in %g s: %s", self.poke_interval, error)
             return PokeReturnValue(False)
-        self.log.info("%s%s", finding, "." if finding.crossed else f"; next poke in {self.poke_interval:g} s.")
-        return PokeReturnValue(finding.crossed, finding.result() if finding.crossed else None)
+        self.log.info("%s%s", verdict, "." if verdict.crossed else f"; next poke in {self.poke_interval:g} s.")
+        return PokeReturnValue(verdict.crossed, verdict.result() if verdict.crossed else None)
 
     def execute_complete(
         self,
@@ -183,31 +183,31 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
         organization_id: int | None = None,
     ) -> dict[str, Any]:
         """
-        Go on where the trigger ended.
+        Resume after the trigger's event.
 
         :param context: Airflow's context.
-        :param event: What the trigger said.
-        :param zone: The host that was watched; None where Airflow lost it, as its test of a Dag does.
-        :param organization_id: The organization that was watched, likewise.
-        :return: The result, as of the class.
+        :param event: The payload of the event.
+        :param zone: The host of the API; None where Airflow lost it, as ``dag.test()`` does.
+        :param organization_id: The organization, likewise.
+        :return: The result, as described for the class.
         """
-        from airflow_provider_make.thresholds.event_payload import read_event
+        from airflow_provider_make.thresholds.event_payload import parse_event
 
         if zone is not None and organization_id is not None:
-            self._tell(context, zone, organization_id)
+            self._link_organization(context, zone, organization_id)
         try:
-            found = read_event(event)
+            result = parse_event(event)
         except Exception as error:
             if self.soft_fail:
                 raise AirflowSkipException(f"Skipped due to soft_fail: {error}") from error
             raise
         if zone is not None:
-            self._tell_scenario(context, zone, found)
-        return found
+            self._link_scenario(context, zone, result)
+        return result
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """
-        Tell OpenLineage what was read.
+        Describe the task's lineage for OpenLineage.
 
         :param task_instance: The task instance.
         :return: The organization as input.
@@ -216,20 +216,15 @@ class MakeErrorRateSensor(LeavesLinks, BaseSensorOperator):
 
         return to_openlineage(self._organization_uri)
 
-    def _tell(self, context: Context, zone: str, organization_id: int) -> None:
+    def _check_once(self) -> Verdict:
+        return self.check.rule.evaluate(self.hook.event_loop.run(self.check.fetch(self.hook.client)))
+
+    def _link_organization(self, context: Context, zone: str, organization_id: int) -> None:
         from airflow_provider_make.lineage import organization_uri
 
         self.link_organization(context, zone, organization_id)
         self._organization_uri = organization_uri(zone, organization_id)
 
-    def _tell_scenario(self, context: Context, zone: str, found: dict[str, Any]) -> None:
-        for row in found["scenarios"][:1]:
+    def _link_scenario(self, context: Context, zone: str, result: dict[str, Any]) -> None:
+        for row in result["scenarios"][:1]:
             self.link_scenario(context, zone, row)
-
-    async def _look(self) -> Any:
-        async with self.hook.connect() as ask:
-            return await self.watch.look(self.hook, ask)
-
-    def _arguments(self) -> dict[str, Any]:
-        names = [name for name in self.template_fields if name != "make_conn_id"]
-        return {name: getattr(self, name) for name in names}

@@ -1,4 +1,4 @@
-"""Asking Make for what a rule is about, with as few pages as tell it."""
+"""Fetch the figures that a threshold rule needs, in as few pages as possible."""
 
 from __future__ import annotations
 
@@ -9,124 +9,128 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Figures, ScenarioFigures
+from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
-from airflow_provider_make.paging.exact_reader import Ask, read_exactly
-from airflow_provider_make.thresholds.rule import ErrorRateRule, Reading
+from airflow_provider_make.paging.exact_reader import read_exactly
+from airflow_provider_make.thresholds.arguments import ThresholdArguments
+from airflow_provider_make.thresholds.rule import Snapshot, ThresholdRule
 
 if TYPE_CHECKING:
-    from airflow_provider_make.hooks.make import MakeHook
+    from airflow_provider_make.api.client import MakeClient
+    from airflow_provider_make.connection.settings import ConnectionSettings
 
-# Scenarios that cross come first; there are few of them.
+# Scenarios that cross come first, and there are few of them.
 PAGE_SIZE = 1000
 
 
 @dataclass(frozen=True)
-class Watch:
+class ThresholdCheck:
     """
-    What is watched, by the arguments of sensor and triggers.
+    A rule, and the query for the figures that it needs.
 
-    :param rule: What is watched for.
-    :param lookback: How far back from now each look reaches: a timedelta or an ISO 8601 duration such as ``PT1H``.
-    :param filters: ``organization_id``, ``team_id``, ``folder_id`` and ``status``, as of the operator.
+    :param rule: The rule.
+    :param lookback: The length of the time frame: a timedelta, or an ISO 8601 duration such as ``PT1H``.
+    :param filters: ``organization_id``, ``team_id``, ``folder_id`` and ``status``, as the operator takes them.
     """
 
-    rule: ErrorRateRule
+    rule: ThresholdRule
     lookback: Any
     filters: dict[str, Any]
 
     @classmethod
-    def read(cls, arguments: dict[str, Any]) -> Watch:
+    def from_arguments(cls, arguments: ThresholdArguments, *, hysteresis: Any = 0.0) -> ThresholdCheck:
         """
-        Check the arguments.
+        Validate the arguments of a sensor or trigger.
 
-        :param arguments: Those of sensor or trigger; others than a watch's are passed over.
-        :return: The watch.
-        :raises MakeInputError: The first argument that is wrong, its value, and what would be right.
+        :param arguments: The arguments.
+        :param hysteresis: The hysteresis of a watcher, which a sensor does not have.
+        :return: The check.
+        :raises MakeInputError: An argument is not valid; the error names the first such argument.
         """
-        of_rule = ("threshold", "metric", "comparison", "scope", "min_executions", "hysteresis")
-        of_query = ("organization_id", "team_id", "folder_id", "status")
-        lookback = arguments["lookback"]
-        if lookback is None:
+        if arguments.lookback is None:
             raise MakeInputError.expected("lookback", None, "a timedelta, or an ISO 8601 duration such as PT1H")
-        resolve_time_frame(now=datetime.now(UTC), lookback=lookback)
-        return cls(
-            ErrorRateRule.read(**{name: arguments[name] for name in of_rule if name in arguments}),
-            lookback,
-            {name: arguments[name] for name in of_query},
+        resolve_time_frame(now=datetime.now(UTC), lookback=arguments.lookback)
+        rule = ThresholdRule.from_arguments(
+            threshold=arguments.threshold,
+            metric=arguments.metric,
+            comparison=arguments.comparison,
+            scope=arguments.scope,
+            min_executions=arguments.min_executions,
+            hysteresis=hysteresis,
         )
+        filters = {name: getattr(arguments, name) for name in ("organization_id", "team_id", "folder_id", "status")}
+        return cls(rule, arguments.lookback, filters)
 
-    def query(self, hook: MakeHook, now: datetime) -> AnalyticsQuery:
+    def query(self, settings: ConnectionSettings, now: datetime) -> AnalyticsQuery:
         """
-        Write the query of one look.
+        Build the query of one check.
 
-        :param hook: The connection, whose organization is taken unless the filters name one.
-        :param now: Where the time frame ends.
+        :param settings: The connection settings, whose organization is the default.
+        :param now: The end of the time frame.
         :return: The query.
-        :raises MakeInputError: A filter is wrong, or there is no organization.
+        :raises MakeInputError: A filter is not valid, or there is no organization.
         """
-        rule = self.rule
-        scenarios = rule.scope == "scenario"
-        return hook.query(
-            **self.filters,
+        by_metric = self.rule.scope == "scenario"
+        organization_id = settings.resolve_organization_id(self.filters["organization_id"])
+        return AnalyticsQuery.from_arguments(
+            **{**self.filters, "organization_id": organization_id},
             time_frame=resolve_time_frame(now=now, lookback=self.lookback, date_to=now),
-            sort_by=rule.metric if scenarios else "name",
-            sort_dir=rule.sort_dir if scenarios else "asc",
+            sort_by=self.rule.metric if by_metric else "name",
+            sort_dir=self.rule.sort_dir if by_metric else "asc",
         )
 
-    async def look(self, hook: MakeHook, ask: Ask) -> Reading:
+    async def fetch(self, client: MakeClient) -> Snapshot:
         """
-        Ask Make.
+        Fetch the figures.
 
-        :param hook: The connection.
-        :param ask: Its asyncio side.
-        :return: What Make told: by one request of one entry for an organization; for scenarios, in order of the
-            metric, by as many pages as have scenarios that matter, one after another.
-        :raises MakeInputError: A filter is wrong, or there is no organization.
-        :raises MakeApiError: Make did not answer as hoped.
+        :param client: The client of the organization's zone.
+        :return: The figures: one request of one entry for the organization's; for those of scenarios, as many pages in
+            the order of the metric as have scenarios that may cross.
+        :raises MakeInputError: A filter is not valid, or there is no organization.
+        :raises MakeApiError: The figures could not be fetched.
         """
         now = datetime.now(UTC).replace(microsecond=0)
-        query = self.query(hook, now)
+        query = self.query(client.settings, now)
         if self.rule.scope == "organization":
-            total, entries = (await ask(query, PageRequest(limit=1))).total, list[ScenarioFigures]()
+            total, entries = (await client.ask(query, PageRequest(limit=1))).total, list[ScenarioMetrics]()
         else:
-            total, entries = await _extremes(ask, query, self.rule, hook.rules.delay)
-        return Reading(query.organization_id, hook.settings.zone, query.time_frame, now, total, entries)
+            total, entries = await _read_extremes(client, query, self.rule)
+        return Snapshot(query.organization_id, client.settings.zone, query.time_frame, now, total, entries)
 
 
-async def _extremes(
-    ask: Ask, query: AnalyticsQuery, rule: ErrorRateRule, delay: float
-) -> tuple[Figures, list[ScenarioFigures]]:
-    found = _UntilSettled(rule)
+async def _read_extremes(
+    client: MakeClient, query: AnalyticsQuery, rule: ThresholdRule
+) -> tuple[Metrics, list[ScenarioMetrics]]:
+    extremes = _Extremes(rule)
 
-    async def ask_for_total_too(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
-        answer = await ask(query, page)
-        found.total = answer.total
-        return answer
+    async def ask(query: AnalyticsQuery, request: PageRequest) -> AnalyticsPage:
+        page = await client.ask(query, request)
+        extremes.total = page.total
+        return page
 
-    with suppress(_Settled):
-        await read_exactly(ask_for_total_too, query, found, page_size=PAGE_SIZE, max_concurrency=1, delay=delay)
-    return found.total, found.entries
+    with suppress(_Bounded):
+        await read_exactly(ask, query, extremes, page_size=PAGE_SIZE, max_concurrency=1, delay=client.rules.delay)
+    return extremes.total, extremes.entries
 
 
-class _Settled(Exception):
-    """No further page matters."""
+class _Bounded(Exception):
+    """No further scenario can matter."""
 
 
 @dataclass
-class _UntilSettled:
-    """Takes entries up to the first that settles the others."""
+class _Extremes:
+    """Collects entries up to the first that bounds all after it."""
 
-    rule: ErrorRateRule
-    total: Figures = field(default_factory=Figures)
-    entries: list[ScenarioFigures] = field(default_factory=list)
+    rule: ThresholdRule
+    total: Metrics = field(default_factory=Metrics)
+    entries: list[ScenarioMetrics] = field(default_factory=list)
 
-    def add(self, entries: Sequence[ScenarioFigures], total_count: int | None) -> None:
+    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> None:
         for entry in entries:
             self.entries.append(entry)
-            if self.rule.settles(entry):
-                raise _Settled
+            if self.rule.bounds_all_after(entry):
+                raise _Bounded
 
-    def restart(self, error: MakeIncompleteResultError, pause: float) -> None:
+    def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
         self.entries = []

@@ -1,4 +1,4 @@
-"""What a trigger says to its task: that the threshold was crossed, that time ran out, or what went wrong."""
+"""The payload of a trigger's event: success, timeout or error, and its conversion back to a result or an error."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 from airflow_provider_make import exceptions
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 
-# Of the events; a task that is resumed by a newer version of the provider finds one it does not know.
+# Increased with each incompatible change: worker and triggerer may have different versions of the provider.
 VERSION = 1
 _DETAILS = ("status_code", "code", "detail")
 
 
-def fired(result: Mapping[str, Any]) -> dict[str, Any]:
+def success_payload(result: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Say that the threshold was crossed.
+    Build the payload for a crossing.
 
     :param result: The sensor's result.
-    :return: The event's payload, JSON-serialisable: the result, with ``status`` and ``version``.
+    :return: The result with ``status`` and ``version``, JSON-serialisable.
     """
     return {**result, "status": "success", "version": VERSION}
 
 
-def timed_out(told: str) -> dict[str, Any]:
+def timeout_payload(message: str) -> dict[str, Any]:
     """
-    Say that time ran out.
+    Build the payload for a timeout.
 
-    :param told: What was waited for, and for how long.
-    :return: The event's payload.
+    :param message: The text for ``AirflowSensorTimeout``.
+    :return: The payload.
     """
-    return {"status": "timeout", "version": VERSION, "message": told}
+    return {"status": "timeout", "version": VERSION, "message": message}
 
 
-def failed(error: Exception) -> dict[str, Any]:
+def error_payload(error: Exception) -> dict[str, Any]:
     """
-    Say what went wrong.
+    Build the payload for an error.
 
     :param error: The error.
-    :return: The event's payload, from which ``read_event`` makes an error of the same kind.
+    :return: The payload, from which ``parse_event`` creates an error of the same class.
     """
     payload = {"status": "error", "version": VERSION, "error": type(error).__name__, "message": str(error)}
     if isinstance(error, MakeApiError):
@@ -49,15 +49,17 @@ def failed(error: Exception) -> dict[str, Any]:
     return payload
 
 
-def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
+def parse_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
     """
-    Take what a trigger said.
+    Convert the payload of an event to the sensor's result, or raise its error.
 
-    :param event: The event's payload.
+    :param event: The payload.
     :return: The sensor's result.
-    :raises AirflowSensorTimeout: Time ran out.
-    :raises AirflowFailException: The event is none that this version knows.
-    :raises MakeApiError: What the trigger failed with; or MakeInputError, or AirflowFailException for any other.
+    :raises AirflowSensorTimeout: The deadline passed.
+    :raises AirflowFailException: This version does not know the event, or the trigger failed with an error that is
+        not of this provider.
+    :raises MakeApiError: The trigger failed with it.
+    :raises MakeInputError: The trigger failed with it.
     """
     status = event.get("status") if isinstance(event, Mapping) else None
     if event is None or status not in ("success", "timeout", "error") or event.get("version") != VERSION:
@@ -69,10 +71,10 @@ def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
         return {name: value for name, value in event.items() if name not in ("status", "version")}
     if status == "timeout":
         raise AirflowSensorTimeout(event.get("message"))
-    raise _error(event)
+    raise _to_error(event)
 
 
-def _error(event: Mapping[str, Any]) -> Exception:
+def _to_error(event: Mapping[str, Any]) -> Exception:
     kind = getattr(exceptions, str(event.get("error")), None)
     message = str(event.get("message"))
     if kind is MakeInputError:

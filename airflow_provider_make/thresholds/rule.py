@@ -1,18 +1,18 @@
-"""When figures are alarming: the rule that a sensor or a trigger watches for, and what it finds in a reading."""
+"""The threshold rule: which figures cross it, which are back, and whether a crossing is new."""
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_make.api.response import Figures, ScenarioFigures
+from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame, iso
+from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.rows import RowMaker, to_total
+from airflow_provider_make.output.rows import RowBuilder, to_total
 
 METRICS = ("error_rate", "errors", "error_rate_change", "errors_change")
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -25,37 +25,37 @@ SCOPES = ("organization", "scenario")
 
 
 @dataclass(frozen=True)
-class Reading:
+class Snapshot:
     """
-    What Make told at one time.
+    The figures that one check fetched.
 
     :param organization_id: The organization.
-    :param zone: The host that answered.
-    :param time_frame: The time that figures are counted in.
-    :param checked_at: When Make was asked.
+    :param zone: The host of the API.
+    :param time_frame: The time frame that the figures are counted in.
+    :param checked_at: The time of the check.
     :param total: The organization's figures.
-    :param entries: The scenarios read, the most extreme first; none where the rule is about the organization.
+    :param entries: The scenarios fetched, the most extreme first; none where the rule is about the organization.
     """
 
     organization_id: int
     zone: str
     time_frame: TimeFrame
     checked_at: datetime
-    total: Figures
-    entries: Sequence[ScenarioFigures] = ()
+    total: Metrics
+    entries: Sequence[ScenarioMetrics] = ()
 
 
 @dataclass(frozen=True)
-class ErrorRateRule:
+class ThresholdRule:
     """
-    A threshold, and what is held against it.
+    A threshold, and which figures are compared with it.
 
-    :param threshold: Percent, or a number of errors, as the metric has it.
+    :param threshold: Percent, or a number of errors, depending on the metric.
     :param metric: One of ``METRICS``.
-    :param comparison: One of ``COMPARISONS``: how a value that crosses stands to the threshold.
-    :param scope: One of ``SCOPES``: whose figures.
-    :param min_executions: The fewest executions for figures to count, zero or more.
-    :param hysteresis: How far behind the threshold, zero or more, a value has come back for good.
+    :param comparison: One of ``COMPARISONS``: how a value that crosses compares to the threshold.
+    :param scope: One of ``SCOPES``: whose figures are compared.
+    :param min_executions: Figures based on fewer executions than this are ignored; zero or more.
+    :param hysteresis: How far back from the threshold a value has to come to be back, zero or more.
     """
 
     threshold: float
@@ -66,14 +66,14 @@ class ErrorRateRule:
     hysteresis: float = 0.0
 
     @classmethod
-    def read(
+    def from_arguments(
         cls, *, threshold: Any, metric: Any, comparison: Any, scope: Any, min_executions: Any, hysteresis: Any = 0.0
-    ) -> ErrorRateRule:
+    ) -> ThresholdRule:
         """
-        Check what the user gave; numbers may be text, as templates render them.
+        Validate the arguments of a sensor or trigger; numbers may be text, as templates render them.
 
         :return: The rule.
-        :raises MakeInputError: The first argument that is wrong, its value, and what would be right.
+        :raises MakeInputError: An argument is not valid; the error names the first such argument.
         """
         for name, value, choices in (
             ("metric", metric, METRICS),
@@ -82,42 +82,49 @@ class ErrorRateRule:
         ):
             if not isinstance(value, str) or value not in choices:
                 raise MakeInputError.expected(name, value, f"one of {', '.join(choices)}")
-        executions = _number("min_executions", min_executions, "a whole number, zero or more")
-        if executions < 0 or not executions.is_integer():
-            raise MakeInputError.expected("min_executions", min_executions, "a whole number, zero or more")
-        width = _number("hysteresis", hysteresis, "a number, zero or more")
-        if width < 0:
-            raise MakeInputError.expected("hysteresis", hysteresis, "a number, zero or more")
-        limit = _number("threshold", threshold, "a number")
-        return cls(limit, metric, comparison, scope, int(executions), width)
+        return cls(
+            min_executions=int(
+                parse_number(
+                    "min_executions",
+                    min_executions,
+                    "a whole number, zero or more",
+                    lambda number: number >= 0 and number.is_integer(),
+                )
+            ),
+            hysteresis=parse_number("hysteresis", hysteresis, "a number, zero or more", lambda number: number >= 0),
+            threshold=parse_number("threshold", threshold, "a number"),
+            metric=metric,
+            comparison=comparison,
+            scope=scope,
+        )
 
     @property
     def sort_dir(self) -> str:
-        """The order in which scenarios that cross come first."""
+        """The sort order that puts scenarios that cross first."""
         return "desc" if self.comparison in (">", ">=") else "asc"
 
-    def value(self, figures: Figures) -> float | None:
+    def value(self, figures: Metrics) -> float | None:
         """
-        Give the figure that the rule is about.
+        Return the value of the metric.
 
-        :param figures: A scenario's or an organization's.
+        :param figures: The figures of a scenario or an organization.
         :return: The value; None where it can't be calculated.
         """
         value: float | None = getattr(figures, self.metric)
         return value
 
-    def counts(self, figures: Figures) -> bool:
+    def counted_value(self, figures: Metrics) -> float | None:
         """
-        Tell whether figures rest on enough executions, and have the value.
+        Return the value of the metric, if the figures are based on enough executions.
 
-        :param figures: A scenario's or an organization's.
-        :return: Whether they may cross.
+        :param figures: The figures of a scenario or an organization.
+        :return: The value; None where it can't be calculated, or where ``min_executions`` is not reached.
         """
-        return self.value(figures) is not None and (figures.executions or 0) >= self.min_executions
+        return self.value(figures) if (figures.executions or 0) >= self.min_executions else None
 
     def is_beyond(self, value: float) -> bool:
         """
-        Hold a value against the threshold.
+        Compare a value with the threshold.
 
         :param value: The value.
         :return: Whether it crosses.
@@ -126,7 +133,7 @@ class ErrorRateRule:
 
     def is_back(self, value: float) -> bool:
         """
-        Tell whether a value is behind the threshold for good.
+        Decide whether a value is back on the other side of the threshold.
 
         :param value: The value.
         :return: Whether it is below ``threshold - hysteresis``, or above ``threshold + hysteresis`` for a rule
@@ -136,137 +143,124 @@ class ErrorRateRule:
             return value < self.threshold - self.hysteresis
         return value > self.threshold + self.hysteresis
 
-    def settles(self, entry: ScenarioFigures) -> bool:
+    def bounds_all_after(self, entry: ScenarioMetrics) -> bool:
         """
-        Tell whether no scenario behind this one can matter any more.
+        Decide whether no scenario after this one can matter, in the order of the metric.
 
-        Entries without a value tell nothing: servers may put them first or last.
+        An entry without a value decides nothing: servers may sort it first or last.
 
-        :param entry: One of the entries that come sorted by the metric, the most extreme first.
-        :return: Whether it has come back, and so have all behind it.
+        :param entry: One of the entries, which are sorted by the metric, the most extreme first.
+        :return: Whether it does not cross, and is back if there is a hysteresis.
         """
         value = self.value(entry)
         return value is not None and not self.is_beyond(value) and (not self.hysteresis or self.is_back(value))
 
-    def judge(self, reading: Reading) -> Finding:
+    def evaluate(self, snapshot: Snapshot) -> Verdict:
         """
-        Hold a reading against the rule.
+        Compare the figures of a snapshot with the threshold.
 
-        :param reading: What Make told.
-        :return: What is to be said about it.
+        :param snapshot: The snapshot.
+        :return: The verdict.
         """
-        looked_at = [reading.total] if self.scope == "organization" else reading.entries
-        counting = [figures for figures in looked_at if self.counts(figures)]
-        crossed = [figures for figures in counting if self.is_beyond(self._sure(figures))]
-        # Of scenarios, the last that was read settles the others; whether it counts itself does not matter.
-        deciding = counting or [figures for figures in looked_at[-1:] if self.scope == "scenario"]
-        values = [value for figures in deciding if (value := self.value(figures)) is not None]
-        return Finding(
+        per_scenario = self.scope == "scenario"
+        candidates: Sequence[Metrics] = snapshot.entries if per_scenario else [snapshot.total]
+        counted = [(figures, value) for figures in candidates if (value := self.counted_value(figures)) is not None]
+        crossed = [figures for figures, value in counted if self.is_beyond(value)]
+        values = [value for _, value in counted]
+        if not values and per_scenario and snapshot.entries:
+            # The last scenario read bounds all unread ones, even below min_executions.
+            last = self.value(snapshot.entries[-1])
+            back = last is not None and self.is_back(last)
+        else:
+            back = bool(values) and all(map(self.is_back, values))
+        return Verdict(
             rule=self,
-            reading=reading,
-            value=self._sure(counting[0]) if counting else None,
+            snapshot=snapshot,
+            value=values[0] if values else None,
             crossed=bool(crossed),
-            back=bool(values) and all(map(self.is_back, values)),
-            scenarios=tuple(figures for figures in crossed if isinstance(figures, ScenarioFigures)),
+            back=back,
+            scenarios=tuple(figures for figures in crossed if isinstance(figures, ScenarioMetrics)),
         )
-
-    def _sure(self, figures: Figures) -> float:
-        value = self.value(figures)
-        assert value is not None, "asked only of figures that count"
-        return value
 
     def __str__(self) -> str:
         return f"{self.metric} {self.comparison} {self.threshold:g}"
 
 
 @dataclass(frozen=True)
-class Finding:
+class Verdict:
     """
-    A reading, held against a rule.
+    The result of comparing a snapshot with a rule.
 
     :param rule: The rule.
-    :param reading: The reading.
-    :param value: The organization's value, or the most extreme of its scenarios'; None where there is none that counts.
+    :param snapshot: The snapshot.
+    :param value: The organization's value, or that of the most extreme scenario; None where no value counts.
     :param crossed: Whether the threshold is crossed.
-    :param back: Whether everything has come back behind the threshold for good; neither where that can't be told.
+    :param back: Whether all values are back. Both are False where no value counts.
     :param scenarios: The scenarios that crossed, the most extreme first.
     """
 
-    rule: ErrorRateRule
-    reading: Reading
+    rule: ThresholdRule
+    snapshot: Snapshot
     value: float | None
     crossed: bool
     back: bool
-    scenarios: tuple[ScenarioFigures, ...] = field(repr=False)
+    scenarios: tuple[ScenarioMetrics, ...] = field(repr=False)
 
     def result(self) -> dict[str, Any]:
         """
-        Give what users get.
+        Return the result of a sensor, or the payload of an event.
 
         :return: A JSON-serialisable dict: ``organization_id``, ``scope``, ``metric``, ``threshold``, ``comparison``,
             ``value``, ``scenarios`` (rows), ``total``, ``date_from``, ``date_to``, ``checked_at``.
         """
-        rule, reading, frame = self.rule, self.reading, self.reading.time_frame
-        maker = RowMaker(reading.organization_id, frame.date_from, frame.date_to, reading.checked_at)
+        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
+        builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
         return {
-            "organization_id": reading.organization_id,
+            "organization_id": snapshot.organization_id,
             "scope": rule.scope,
             "metric": rule.metric,
             "threshold": rule.threshold,
             "comparison": rule.comparison,
             "value": self.value,
-            "scenarios": list(maker.rows(self.scenarios)),
-            "total": to_total(reading.total),
+            "scenarios": list(builder.rows(self.scenarios)),
+            "total": to_total(snapshot.total),
             "date_from": iso(frame.date_from),
             "date_to": iso(frame.date_to),
-            "checked_at": iso(reading.checked_at),
+            "checked_at": iso(snapshot.checked_at),
         }
 
     def __str__(self) -> str:
-        rule, reading, frame = self.rule, self.reading, self.reading.time_frame
-        whose = "" if rule.scope == "organization" else ", at its most extreme scenario,"
+        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
+        of_scenario = "" if rule.scope == "organization" else ", at its most extreme scenario,"
         value = "can't be calculated" if self.value is None else f"is {self.value:g}"
-        by_how_many = f" by {len(self.scenarios)} scenarios" if self.scenarios else ""
+        by_scenarios = f" by {len(self.scenarios)} scenarios" if self.scenarios else ""
         return (
-            f"Organization {reading.organization_id} at {reading.zone}, {iso(frame.date_from)} to {iso(frame.date_to)}:"
-            f" {rule.metric}{whose} {value}; {rule.comparison} {rule.threshold:g} is {'' if self.crossed else 'not '}"
-            f"crossed{by_how_many}"
+            f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
+            f"{iso(frame.date_to)}: {rule.metric}{of_scenario} {value}; {rule.comparison} {rule.threshold:g} is "
+            f"{'' if self.crossed else 'not '}crossed{by_scenarios}"
         )
 
 
 @dataclass
-class Crossings:
+class CrossingDetector:
     """
-    Tells crossings from what stays beyond the threshold.
+    Detects new crossings among the verdicts of a watcher.
 
-    :param beyond: Whether a crossing was told, and the value has not come back since.
+    :param beyond: Whether a crossing was detected, and the value has not come back since.
     """
 
     beyond: bool = False
 
-    def is_new(self, finding: Finding) -> bool:
+    def is_new(self, verdict: Verdict) -> bool:
         """
-        Take the next finding.
+        Update the state with the next verdict.
 
-        :param finding: The finding.
-        :return: Whether it is a crossing that was not told yet.
+        :param verdict: The verdict.
+        :return: Whether it is a new crossing.
         """
-        if finding.crossed:
+        if verdict.crossed:
             new, self.beyond = not self.beyond, True
             return new
-        if finding.back:
+        if verdict.back:
             self.beyond = False
         return False
-
-
-def _number(name: str, value: Any, expectation: str) -> float:
-    try:
-        if (
-            isinstance(value, (int, float, str))
-            and not isinstance(value, bool)
-            and math.isfinite(number := float(value))
-        ):
-            return number
-    except (ValueError, OverflowError):
-        pass
-    raise MakeInputError.expected(name, value, expectation)

@@ -1,4 +1,4 @@
-"""What a watcher remembers over restarts, in Airflow's asset state store (3.3 and later)."""
+"""The state of a watcher that survives restarts, in Airflow's asset state store (3.3 and later)."""
 
 from __future__ import annotations
 
@@ -10,48 +10,52 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 
-class Memory:
+class WatcherState:
     """
-    Whether the last crossing was told and still lasts. Without a store it begins anew each time.
+    Whether the value is beyond the threshold, and an event was emitted for it. Without a store, nothing is stored.
 
     :param store: ``asset_state_store`` of an event trigger; None before Airflow 3.3.
-    :param arguments: The trigger's: several watchers of one asset have a key each.
+    :param arguments: The trigger's arguments, from which the key is derived: an asset may have several watchers.
     """
 
     def __init__(self, store: Any, arguments: Mapping[str, Any]) -> None:
-        # Equal triggers on several assets are one trigger with several stores, and without a name for any.
-        by_asset = [*getattr(store, "_by_name", {}).values(), *getattr(store, "_by_uri", {}).values()]
-        self._stores = by_asset or [store] if store is not None else []
-        told = repr(sorted(arguments.items()))
-        self._key = f"make_error_rate_{hashlib.sha256(told.encode()).hexdigest()[:16]}"
-        self._kept: bool | None = None
+        self._stores = _stores_by_asset(store) or [store] if store is not None else []
+        digest = hashlib.sha256(repr(sorted(arguments.items())).encode()).hexdigest()
+        self._key = f"make_error_rate_{digest[:16]}"
+        self._saved: bool | None = None
 
-    async def recall(self) -> bool:
+    async def load(self) -> bool:
         """
-        Read the stores.
+        Load the state.
 
-        :return: Whether a crossing was told, for any of the assets, and the value has not come back since.
+        :return: Whether the value was beyond the threshold, for any of the assets.
         """
         values = []
         for store in self._stores:
             try:
                 values.append(await store.aget(self._key))
             except Exception:
-                log.warning("The asset state store can't be read: a crossing may be told again.", exc_info=True)
+                log.warning("The asset state store can't be read; an event may be emitted again.", exc_info=True)
         return "beyond" in values
 
-    async def keep(self, beyond: bool) -> None:
+    async def save(self, beyond: bool) -> None:
         """
-        Write the stores, if it changed.
+        Save the state, if it changed.
 
-        :param beyond: Whether a crossing was told, and the value has not come back since.
+        :param beyond: Whether the value is beyond the threshold, and an event was emitted for it.
         """
-        if beyond == self._kept:
+        if beyond == self._saved:
             return
         for store in self._stores:
             try:
                 await store.aset(self._key, "beyond" if beyond else "back")
             except Exception:
-                log.warning("The asset state store can't be written: a crossing may be told again.", exc_info=True)
+                log.warning("The asset state store can't be written; an event may be emitted again.", exc_info=True)
                 return
-        self._kept = beyond
+        self._saved = beyond
+
+
+def _stores_by_asset(store: Any) -> list[Any]:
+    # Private to Airflow (3.3). Equal triggers of several assets are one trigger with one store for each asset, and
+    # the public methods, which name no asset, then raise ValueError.
+    return [*getattr(store, "_by_name", {}).values(), *getattr(store, "_by_uri", {}).values()]

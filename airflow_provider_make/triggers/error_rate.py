@@ -1,203 +1,203 @@
-"""The triggers: one waits in the place of a sensor, one watches for an asset and tells each crossing once."""
+"""The triggers: one waits for a deferred sensor, the other emits an event for each crossing, for an asset."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Hashable, Sequence
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_make.api.error_mapping import may_mend
+from airflow_provider_make.api.error_mapping import is_retryable
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.thresholds.check import Watch
-from airflow_provider_make.thresholds.event_payload import failed, fired, timed_out
-from airflow_provider_make.thresholds.poll_loop import Cadence, polls
-from airflow_provider_make.thresholds.rule import Crossings, Reading
-from airflow_provider_make.thresholds.watcher_state import Memory
+from airflow_provider_make.thresholds.arguments import ThresholdArguments
+from airflow_provider_make.thresholds.check import ThresholdCheck
+from airflow_provider_make.thresholds.event_payload import error_payload, success_payload, timeout_payload
+from airflow_provider_make.thresholds.poll_loop import PollSchedule, poll
+from airflow_provider_make.thresholds.rule import CrossingDetector, Snapshot
+from airflow_provider_make.thresholds.watcher_state import WatcherState
 
-_PATH = "airflow_provider_make.triggers.error_rate"
-# What organization-wide watchers need not have in common to share one poll: the figures are the same.
-_OWN = ("threshold", "metric", "comparison", "min_executions", "hysteresis")
+if TYPE_CHECKING:
+    from airflow_provider_make.api.client import MakeClient
+
+# Watchers of an organization that differ only in these share one poll: they need the same figures.
+_NOT_OF_THE_QUERY = ("threshold", "metric", "comparison", "min_executions", "hysteresis")
 log = logging.getLogger(__name__)
 
 
-class MakeErrorRateTrigger(BaseTrigger):
+@dataclass(kw_only=True, eq=False, repr=False)
+class MakeErrorRateTrigger(ThresholdArguments, BaseTrigger):
     """
-    Wait until error figures cross a threshold, in the place of a deferred ``MakeErrorRateSensor``.
+    Wait until error figures cross a threshold, for a deferred ``MakeErrorRateSensor``.
 
-    One event ends it: ``status`` is ``success`` (with the sensor's result), ``timeout`` or ``error``. Transient
-    failures are logged and waited out, with growing pauses.
+    It emits one event, whose ``status`` is ``success`` (with the sensor's result), ``timeout`` or ``error``. Transient
+    failures are logged, and the pause between polls grows with each failure in a row.
 
-    :param threshold: As of the sensor, like all that is not described here.
-    :param poke_interval: Seconds from one look to the next, above zero.
-    :param deadline: When to give up, aware; after a last look. None to wait for ever.
+    The arguments are those of the sensor, and
+
+    :param poke_interval: Seconds from the start of one poll to the start of the next; above zero.
+    :param deadline: When to give up after a last poll, aware. None to wait for ever.
     """
 
-    def __init__(
-        self,
-        *,
-        threshold: float | str,
-        metric: str = "error_rate",
-        comparison: str = ">=",
-        scope: str = "organization",
-        min_executions: int | str = 1,
-        lookback: timedelta | str = timedelta(hours=1),
-        organization_id: int | str | None = None,
-        team_id: int | str | Sequence[int | str] | None = None,
-        folder_id: int | str | Sequence[int | str] | None = None,
-        status: str | Sequence[str] | None = None,
-        make_conn_id: str = "make_default",
-        api_retry_limit: int = 5,
-        api_retry_delay: float = 1.0,
-        poke_interval: float = 60.0,
-        deadline: datetime | None = None,
-    ) -> None:
-        # All of them, so that none is lost on the way through the database.
-        self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        super().__init__()
+    poke_interval: float = 60.0
+    deadline: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Initialize Airflow's part of the trigger."""
+        BaseTrigger.__init__(self)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
-        Give what the trigger is made of.
+        Serialize the trigger.
 
         :return: Class path and arguments.
         """
-        return f"{_PATH}.MakeErrorRateTrigger", dict(self._arguments)
+        return _serialize(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is something to tell."""
+        """Poll until there is an event to emit."""
         try:
-            event = await self._wait()
+            payload = await self._wait()
         except Exception as error:
             if not isinstance(error, (MakeApiError, MakeInputError)):
                 self.log.exception("The trigger failed.")
-            event = failed(error)
-        yield TriggerEvent(event)
+            payload = error_payload(error)
+        yield TriggerEvent(payload)
 
     async def _wait(self) -> dict[str, Any]:
-        watch = Watch.read(self._arguments)
-        cadence = Cadence(self._arguments["poke_interval"], self._arguments["deadline"])
-        async for outcome in polls(watch, self._arguments, cadence):
-            if isinstance(outcome, Reading):
-                finding = watch.rule.judge(outcome)
-                if finding.crossed:
-                    self.log.info("%s.", finding)
-                    return fired(finding.result())
-                self.log.info("%s; next poke in %g s.", finding, cadence.pause)
-            elif not may_mend(outcome):
-                raise outcome
-            else:
-                self.log.warning("Make did not answer as hoped; next poke in %g s: %s", cadence.pause, outcome)
-        return timed_out(f"{watch.rule} was not crossed before the sensor's timeout")
+        check = ThresholdCheck.from_arguments(self)
+        schedule = PollSchedule(self.poke_interval, self.deadline)
+        async with _open_client(self) as client:
+            async for outcome in poll(client, check, schedule):
+                if isinstance(outcome, Snapshot):
+                    verdict = check.rule.evaluate(outcome)
+                    if verdict.crossed:
+                        self.log.info("%s.", verdict)
+                        return success_payload(verdict.result())
+                    self.log.info("%s; next poke in %g s.", verdict, schedule.pause)
+                elif not is_retryable(outcome):
+                    raise outcome
+                else:
+                    self.log.warning("The figures could not be fetched; next poke in %g s: %s", schedule.pause, outcome)
+        return timeout_payload(f"{check.rule} was not crossed before the sensor's timeout")
 
 
-class MakeErrorRateEventTrigger(BaseEventTrigger):
+@dataclass(kw_only=True, eq=False, repr=False)
+class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
     """
-    Tell each crossing of a threshold once, for an ``AssetWatcher``. Needs Airflow 3.0 or later.
+    Emit one event for each crossing of a threshold, for an ``AssetWatcher``. Needs Airflow 3.0 or later.
 
-    A first look beyond the threshold is a crossing; the next one is told after the value has come back. On Airflow
-    3.3 it is remembered over restarts that a crossing was told; before, what is still beyond the threshold is told
-    again after a restart of the triggerer. Failures of the API are logged and never told, and after very many in a
-    row the watcher is started afresh. On 3.3, watchers that look at the same figures of one organization share one
-    poll.
+    A first value beyond the threshold is a crossing; the next event follows after the value has come back. On Airflow
+    3.3, the state survives restarts; before, a value that is still beyond the threshold is a crossing again after a
+    restart of the triggerer. Failures of the API are logged and emit nothing; after very many in a row, the trigger
+    raises, and Airflow starts it again. On 3.3, watchers that need the same figures of one organization share one poll.
 
-    The event's payload is the sensor's result with ``status`` (``success``) and ``version``.
+    The payload of an event is the sensor's result with ``status`` (``success``) and ``version``.
 
-    :param threshold: As of the sensor, like all that is not described here.
-    :param api_retry_limit: Tries of one request; by default one, as the next poll comes anyway.
-    :param poke_interval: Seconds from one look to the next, above zero; also while Make is down.
-    :param hysteresis: How far below the threshold the value has to come back (for ``<`` and ``<=``: above) before
+    The arguments are those of the sensor, and
+
+    :param api_retry_limit: Tries of one request; by default one, because the next poll follows anyway.
+    :param poke_interval: Seconds from the start of one poll to the start of the next, also while Make is down; above
+        zero.
+    :param hysteresis: How far below the threshold (for ``<`` and ``<=``: above it) the value has to come back before
         the next crossing counts; zero or more.
-    :raises MakeInputError: An argument is wrong, or this Airflow has no watchers.
+    :raises MakeInputError: An argument is not valid, or this Airflow has no watchers.
     """
 
-    def __init__(
-        self,
-        *,
-        threshold: float | str,
-        metric: str = "error_rate",
-        comparison: str = ">=",
-        scope: str = "organization",
-        min_executions: int | str = 1,
-        lookback: timedelta | str = timedelta(hours=1),
-        organization_id: int | str | None = None,
-        team_id: int | str | Sequence[int | str] | None = None,
-        folder_id: int | str | Sequence[int | str] | None = None,
-        status: str | Sequence[str] | None = None,
-        make_conn_id: str = "make_default",
-        api_retry_limit: int = 1,
-        api_retry_delay: float = 1.0,
-        poke_interval: float = 60.0,
-        hysteresis: float = 0.0,
-    ) -> None:
-        # All of them, so that none is lost on the way through the database.
-        self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
-        super().__init__()
+    api_retry_limit: int = 1
+    poke_interval: float = 60.0
+    hysteresis: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Initialize Airflow's part of the trigger, and validate the arguments when the Dag is parsed."""
+        BaseEventTrigger.__init__(self)
         if BaseEventTrigger is BaseTrigger:
             raise MakeInputError("MakeErrorRateEventTrigger is for an AssetWatcher: expected Airflow 3.0 or later.")
-        self._watch = Watch.read(self._arguments)
-        Cadence(poke_interval)
+        self._rule = ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis).rule
+        PollSchedule(self.poke_interval)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """
-        Give what the trigger is made of.
+        Serialize the trigger.
 
         :return: Class path and arguments.
         """
-        return f"{_PATH}.MakeErrorRateEventTrigger", dict(self._arguments)
+        return _serialize(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch, for ever, with a poll of its own: where Airflow knows no shared ones."""
-        async for event in self.filter_shared_stream(type(self).open_shared_stream(self._arguments)):
+        """Watch for ever, with a poll of its own: for Airflow before 3.3, which has no shared streams."""
+        async for event in self.filter_shared_stream(type(self).open_shared_stream(self.values())):
             yield event
 
     def shared_stream_key(self) -> Hashable | None:
         """
-        Tell which watchers may share one poll.
+        Return the key that watchers with the same poll have in common.
 
-        :return: Everything that makes a request; of watchers for scenarios also what tells where to stop reading.
+        :return: All arguments that affect the requests; in scenario scope, those of the rule decide how far to read.
         """
-        own = _OWN if self._watch.rule.scope == "organization" else ()
-        return (_PATH, *(f"{name}={value!r}" for name, value in self._arguments.items() if name not in own))
+        ignored = _NOT_OF_THE_QUERY if self._rule.scope == "organization" else ()
+        return (type(self).__module__, *(f"{k}={v!r}" for k, v in self.values().items() if k not in ignored))
 
     @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Reading]:
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """
-        Poll, for ever.
+        Poll for ever.
 
         :param kwargs: The arguments of one of the watchers that share the poll.
-        :return: Readings.
+        :return: Snapshots.
         :raises MakeApiError: Very many polls in a row failed.
         """
-        watch = Watch.read(kwargs)
-        cadence = Cadence(kwargs["poke_interval"], growing=False)
-        async for outcome in polls(watch, kwargs, cadence):
-            if isinstance(outcome, Reading):
-                yield outcome
-                continue
-            log.warning("Make did not answer as hoped; next poll in %g s: %s", cadence.pause, outcome)
-            if cadence.is_hopeless:
-                # A watcher that ends is started again at once.
-                await asyncio.sleep(cadence.pause)
-                raise outcome
+        watcher = cls(**kwargs)
+        check = ThresholdCheck.from_arguments(watcher, hysteresis=watcher.hysteresis)
+        schedule = PollSchedule(watcher.poke_interval, growing=False)
+        async with _open_client(watcher) as client:
+            async for outcome in poll(client, check, schedule):
+                if isinstance(outcome, Snapshot):
+                    yield outcome
+                    continue
+                log.warning("The figures could not be fetched; next poll in %g s: %s", schedule.pause, outcome)
+                if schedule.is_hopeless:
+                    # Airflow starts a watcher that raises again at once.
+                    await asyncio.sleep(schedule.pause)
+                    raise outcome
 
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Reading]) -> AsyncIterator[TriggerEvent]:
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
         """
-        Tell the crossings among readings.
+        Emit an event for each new crossing.
 
-        :param shared_stream: The readings.
+        :param shared_stream: The snapshots.
         :return: Events.
         """
-        memory = Memory(getattr(self, "asset_state_store", None), self._arguments)
-        crossings = Crossings(beyond=await memory.recall())
-        async for reading in shared_stream:
-            finding = self._watch.rule.judge(reading)
-            self.log.info("%s; next poll in %g s.", finding, self._arguments["poke_interval"])
-            if crossings.is_new(finding):
-                yield TriggerEvent(fired(finding.result()))
-            # Behind the event: one too many after a crash is better than none.
-            await memory.keep(crossings.beyond)
+        state = WatcherState(getattr(self, "asset_state_store", None), self.values())
+        detector = CrossingDetector(beyond=await state.load())
+        async for snapshot in shared_stream:
+            verdict = self._rule.evaluate(snapshot)
+            self.log.info("%s; next poll in %g s.", verdict, self.poke_interval)
+            if detector.is_new(verdict):
+                yield TriggerEvent(success_payload(verdict.result()))
+            # After the event: after a crash, one event too many is better than none.
+            await state.save(detector.beyond)
+
+
+def _serialize(trigger: ThresholdArguments) -> tuple[str, dict[str, Any]]:
+    kind = type(trigger)
+    return f"{kind.__module__}.{kind.__qualname__}", trigger.values()
+
+
+@asynccontextmanager
+async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClient]:
+    def create_hook() -> Any:
+        from airflow_provider_make.hooks.make import MakeHook
+
+        return MakeHook(arguments.make_conn_id, arguments.api_retry_limit, arguments.api_retry_delay)
+
+    # The first import of the HTTP provider would hold up the event loop.
+    hook = await asyncio.to_thread(create_hook)
+    await hook.load_settings()
+    async with hook.client as client:
+        yield client

@@ -1,171 +1,172 @@
+"""The client's retries and rate limit, in virtual time, with responses from a script."""
+
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.client import Exchange, Steps, drive, drive_async
+from airflow_provider_make.api.client import MakeClient
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
+from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
-from airflow_provider_make.api.transport import Answer, Request
-from airflow_provider_make.connection.settings import MakeConnection
+from airflow_provider_make.api.transport import HttpResponse
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeRateLimitError
+from tests.support.virtual_time import run_in_virtual_time
 
 TOKEN = "c0ffee00-token"
-QUERY = AnalyticsQuery.read(organization_id=42, sort_by="name", sort_dir="asc")
+QUERY = AnalyticsQuery.from_arguments(organization_id=42, sort_by="name", sort_dir="asc")
 PAGE = PageRequest(offset=0, limit=2, return_total_count=True)
-GOOD = Answer(
+GOOD = HttpResponse(
     200, {}, json.dumps({"total": {}, "analytics": [{"id": 1}], "pg": {"totalCount": 1, "offset": 0}}).encode()
 )
-RATE_LIMITED = Answer(429, {"retry-after": "7"}, b'{"message": "Requests limit"}')
-DOWN = Answer(503, {}, b"<html>down</html>")
+RATE_LIMITED = HttpResponse(429, {"retry-after": "7"}, b'{"message": "Requests limit"}')
+DOWN = HttpResponse(503, {}, b"<html>down</html>")
 DROPPED = MakeConnectionError("dropped")
+Outcome = HttpResponse | MakeApiError
 
 
-def exchange(requests_per_minute: float | None = None, limit: int = 5, delay: float = 1.0) -> Exchange:
-    connection = MakeConnection("https://eu1.make.com/api/v2", TOKEN, requests_per_minute=requests_per_minute)
-    rules = RetryRules(limit, delay, jitter=lambda low, high: high)
-    return Exchange(connection, rules, logging.getLogger(__name__))
+class ScriptedTransport:
+    """Returns the outcomes of a script, and records when each request was sent."""
+
+    def __init__(self, *script: Outcome) -> None:
+        self.script = list(script)
+        self.sent: list[tuple[float, str, Sequence[tuple[str, str]]]] = []
+
+    @property
+    def times(self) -> list[float]:
+        return [time for time, _, _ in self.sent]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        pass
+
+    async def get(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
+        self.sent.append((asyncio.get_running_loop().time(), path, parameters))
+        outcome = self.script.pop(0)
+        if isinstance(outcome, MakeApiError):
+            raise outcome
+        return outcome
 
 
-class Clock:
-    """A present that passes only when somebody waits."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 1000.0
-        monkeypatch.setattr("airflow_provider_make.api.client.time.monotonic", lambda: self.now)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def client(
+    transport: ScriptedTransport, requests_per_minute: float | None = None, limit: int = 5, delay: float = 1.0
+) -> MakeClient:
+    connection = ConnectionSettings("https://eu1.make.com/api/v2", TOKEN, requests_per_minute=requests_per_minute)
+    client = MakeClient(
+        connection, RetryRules(limit, delay, jitter=lambda low, high: high), logging.getLogger(__name__)
+    )
+    client._transport = transport  # type: ignore[assignment]
+    return client
 
 
-def take(steps: Steps[Any], clock: Clock, *answers: Answer | MakeApiError) -> tuple[Any, list[float]]:
-    """Take the steps, with these answers; give the result, and when each request went out."""
-    script = list(answers)
-    sent: list[float] = []
-    reply: Answer | MakeApiError | None = None
-    while True:
-        try:
-            step = steps.send(reply)
-        except StopIteration as end:
-            return end.value, sent
-        reply = None
-        if isinstance(step, Request):
-            sent.append(clock.now - 1000)
-            reply = script.pop(0)
-        else:
-            clock.now += step
+def ask(*script: Outcome, **options: Any) -> tuple[AnalyticsPage, list[float]]:
+    """The page, and when each request was sent."""
+    transport = ScriptedTransport(*script)
+    page = run_in_virtual_time(client(transport, **options).ask(QUERY, PAGE))
+    return page, transport.times
 
 
-def test_asks_for_the_page_of_the_organization(clock: Clock) -> None:
-    steps = exchange().ask(QUERY, PAGE)
-    step = next(steps)
-    assert step == Request("analytics/42", QUERY.parameters(PAGE))
-
-
-def test_pauses_grow_between_tries(clock: Clock) -> None:
-    page, sent = take(exchange().ask(QUERY, PAGE), clock, DOWN, DROPPED, DOWN, GOOD)
+def test_the_request_is_for_the_page_of_the_query() -> None:
+    transport = ScriptedTransport(GOOD)
+    page = run_in_virtual_time(client(transport).ask(QUERY, PAGE))
+    assert transport.sent == [(0.0, "analytics/42", QUERY.parameters(PAGE))]
     assert [entry.scenario_id for entry in page.analytics] == [1]
-    assert sent == [0, 1, 3, 7]
 
 
-def test_retry_after_replaces_the_pause(clock: Clock) -> None:
-    _, sent = take(exchange().ask(QUERY, PAGE), clock, RATE_LIMITED, DOWN, GOOD)
-    assert sent == [0, 7, 9]
+def test_delays_grow_between_tries() -> None:
+    assert ask(DOWN, DROPPED, DOWN, GOOD)[1] == [0, 1, 3, 7]
 
 
-def test_a_rate_limit_holds_up_all_requests_and_a_drop_only_its_own(clock: Clock) -> None:
-    talk = exchange()
-    limited, other = talk.ask(QUERY, PAGE), talk.ask(QUERY, PAGE)
-    assert isinstance(next(limited), Request)
-    assert limited.send(RATE_LIMITED) == 7
-    assert next(other) == 7
-    clock.now += 7
-    assert isinstance(next(other), Request)
-    assert isinstance(next(limited), Request)
-    assert limited.send(DROPPED) == 2
-    assert isinstance(next(talk.ask(QUERY, PAGE)), Request)
+def test_retry_after_replaces_the_delay() -> None:
+    assert ask(RATE_LIMITED, DOWN, GOOD)[1] == [0, 7, 9]
 
 
-def test_a_limit_of_the_connection_spaces_all_requests(clock: Clock) -> None:
-    talk = exchange(requests_per_minute=30)
-    sent = [take(talk.ask(QUERY, PAGE), clock, GOOD)[1] for _ in range(3)]
-    assert sent == [[0], [2], [4]]
+def test_a_429_holds_back_all_requests_and_a_dropped_connection_only_its_own() -> None:
+    transport = ScriptedTransport(RATE_LIMITED, DROPPED, GOOD, GOOD, GOOD)
+    shared = client(transport)
+
+    async def run() -> None:
+        limited = asyncio.create_task(shared.ask(QUERY, PAGE))
+        await asyncio.sleep(3)
+        # At 3 s: held back until 7 s, as the first one is. One of them is dropped then, and retries at 8 or 9 s.
+        other = asyncio.create_task(shared.ask(QUERY, PAGE))
+        await asyncio.sleep(4.5)
+        third = asyncio.create_task(shared.ask(QUERY, PAGE))
+        await asyncio.gather(limited, other, third)
+
+    run_in_virtual_time(run())
+    assert transport.times[:4] == [0, 7, 7, 7.5]
+    assert transport.times[4] in (8, 9)
 
 
-def test_the_last_error_tells_what_happened_at_each_try(clock: Clock) -> None:
+def test_requests_per_minute_spaces_all_requests() -> None:
+    transport = ScriptedTransport(GOOD, GOOD, GOOD)
+    shared = client(transport, requests_per_minute=30)
+
+    async def run() -> None:
+        await asyncio.gather(*(shared.ask(QUERY, PAGE) for _ in range(3)))
+
+    run_in_virtual_time(run())
+    assert transport.times == [0, 2, 4]
+
+
+def test_the_last_error_has_the_errors_of_all_tries() -> None:
     with pytest.raises(MakeRateLimitError, match=r"3 tries: 1\. dropped; 2\. HTTP 503.*; 3\. HTTP 429: Requests"):
-        take(exchange(limit=3).ask(QUERY, PAGE), clock, DROPPED, DOWN, RATE_LIMITED)
+        ask(DROPPED, DOWN, RATE_LIMITED, limit=3)
 
 
-def test_a_token_that_the_server_echoes_is_blotted_out(clock: Clock) -> None:
-    echo = Answer(401, {}, json.dumps({"message": f"Unknown token {TOKEN}"}).encode())
+def test_other_rules_for_one_page() -> None:
+    transport = ScriptedTransport(DOWN, GOOD)
+    with pytest.raises(MakeApiError, match="HTTP 503"):
+        run_in_virtual_time(client(transport).ask(QUERY, PAGE, RetryRules(1, 0.0)))
+    assert len(transport.sent) == 1
+
+
+def test_a_token_in_a_response_is_masked() -> None:
+    echo = HttpResponse(401, {}, json.dumps({"message": f"Unknown token {TOKEN}"}).encode())
     with pytest.raises(MakeApiError, match=r"Unknown token \*\*\*"):
-        take(exchange().ask(QUERY, PAGE), clock, echo)
+        ask(echo)
 
 
-class Script:
-    """A transport, both ways, that gives the answers of a script."""
-
-    def __init__(self, *answers: Answer | MakeApiError) -> None:
-        self.answers = list(answers)
-
-    def send(self, request: Request) -> Answer | MakeApiError:
-        return self.answers.pop(0)
-
-
-class AsyncScript(Script):
-    async def send(self, request: Request) -> Answer | MakeApiError:  # type: ignore[override]
-        return super().send(request)
-
-
-def in_thread(steps: Steps[Any], *answers: Answer | MakeApiError) -> Any:
-    return drive(steps, Script(*answers))  # type: ignore[arg-type]
-
-
-def on_loop(steps: Steps[Any], *answers: Answer | MakeApiError) -> Any:
-    return asyncio.run(drive_async(steps, AsyncScript(*answers)))  # type: ignore[arg-type]
-
-
-ANSWERS = st.sampled_from(
+OUTCOMES = st.sampled_from(
     [
         DOWN,
         DROPPED,
-        Answer(429, {"retry-after": "0"}, b""),
-        Answer(200, {}, b""),
-        Answer(200, {}, b"<html>"),
-        Answer(200, {}, GOOD.body[:-9]),
-        Answer(401, {}, b""),
+        HttpResponse(429, {"retry-after": "0"}, b""),
+        HttpResponse(200, {}, b""),
+        HttpResponse(200, {}, b"<html>"),
+        HttpResponse(200, {}, GOOD.body[:-9]),
+        HttpResponse(401, {}, b""),
         GOOD,
     ]
 )
 
 
-@pytest.mark.parametrize("driver", [in_thread, on_loop])
 @settings(max_examples=300)
-@given(answers=st.lists(ANSWERS, max_size=6), limit=st.integers(1, 5))
-def test_any_answers_end_in_a_page_or_an_error_of_ours(
-    driver: Callable[..., Any], answers: list[Answer | MakeApiError], limit: int
-) -> None:
-    decisive = [
+@given(script=st.lists(OUTCOMES, max_size=6), limit=st.integers(1, 5))
+def test_any_outcomes_end_in_a_page_or_in_an_error_of_ours(script: list[Outcome], limit: int) -> None:
+    decisive = next(
         number
-        for number, answer in enumerate([*answers, GOOD], start=1)
-        if answer == GOOD or number == limit or (isinstance(answer, Answer) and answer.status == 401)
-    ][0]
-    good = [*answers, GOOD][decisive - 1] == GOOD
+        for number, outcome in enumerate([*script, GOOD], start=1)
+        if outcome == GOOD or number == limit or (isinstance(outcome, HttpResponse) and outcome.status == 401)
+    )
+    good = [*script, GOOD][decisive - 1] == GOOD
     try:
-        page = driver(exchange(limit=limit, delay=0.0).ask(QUERY, PAGE), *answers, GOOD)
+        page, times = ask(*script, GOOD, limit=limit, delay=0.0)
     except MakeApiError as error:
         assert not good
         assert len(error.tries) == decisive
     else:
         assert good
         assert page.pg.total_count == 1
+        assert len(times) == decisive

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_make.api.error_mapping import failure, may_mend, read_retry_after
+from airflow_provider_make.api.error_mapping import error_from_response, is_retryable, parse_retry_after
 from airflow_provider_make.exceptions import (
     MakeAccessDeniedError,
     MakeApiError,
@@ -36,7 +36,7 @@ TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 def failed(status: int = 400, body: Any = b"", **headers: str) -> MakeApiError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = CaseInsensitiveDict({name.replace("_", "-").title(): value for name, value in headers.items()})
-    return failure(status, named, raw, secret=TOKEN, now=NOW)
+    return error_from_response(status, named, raw, secret=TOKEN, now=NOW)
 
 
 @pytest.mark.parametrize(("status", "kind"), KINDS.items())
@@ -44,7 +44,7 @@ def test_status_chooses_the_class(status: int, kind: type[MakeApiError]) -> None
     error = failed(status, {"message": "Oops"})
     assert (type(error), error.status_code) == (kind, status)
     assert str(error).startswith(f"HTTP {status}: ")
-    assert may_mend(error) == (status in TRANSIENT)
+    assert is_retryable(error) == (status in TRANSIENT)
 
 
 def test_documented_error() -> None:
@@ -163,7 +163,7 @@ def test_long_bodies_are_cut(body: Any) -> None:
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    assert read_retry_after(value, NOW) == seconds
+    assert parse_retry_after(value, NOW) == seconds
     headers = {} if value is None else {"retry_after": value}
     assert failed(429, {"message": "Slow down"}, **headers).retry_after == seconds
     assert failed(503, **headers).retry_after == seconds
@@ -186,7 +186,7 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
     ],
 )
 def test_may_mend(error: MakeApiError, mends: bool) -> None:
-    assert may_mend(error) is mends
+    assert is_retryable(error) is mends
 
 
 TEXTS = st.text(st.characters(codec="utf-8")) | st.just(TOKEN)

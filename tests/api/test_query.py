@@ -28,7 +28,7 @@ DOCUMENTED_KEYS = {
 
 
 def query(**values: Any) -> AnalyticsQuery:
-    return AnalyticsQuery.read(**{**DEFAULTS, **values})
+    return AnalyticsQuery.from_arguments(**{**DEFAULTS, **values})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_sort_keys_that_make_lacks_are_told_apart() -> None:
 
 def test_missing_argument_is_an_input_error() -> None:
     with pytest.raises(MakeInputError, match="sort_by=None"):
-        AnalyticsQuery.read(organization_id=42, sort_dir="asc")
+        AnalyticsQuery.from_arguments(organization_id=42, sort_dir="asc")
 
 
 @pytest.mark.parametrize("value", [7, "7", " 7 ", "007", [7], ["7"], (7,), {7}, frozenset({"7"})])
@@ -126,7 +126,9 @@ def test_query_is_immutable_and_comparable() -> None:
 
 
 def page(**values: Any) -> PageRequest:
-    return PageRequest.read(**{"offset": None, "last": None, "limit": None, "return_total_count": False, **values})
+    return PageRequest.from_arguments(
+        **{"offset": None, "last": None, "limit": None, "return_total_count": False, **values}
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import Figures, Pagination, make_names, read_page
+from airflow_provider_make.api.response import Metrics, Pagination, make_names, parse_page
 from airflow_provider_make.exceptions import MakeResponseError
 
 FIGURES: dict[str, Any] = {
@@ -32,11 +32,11 @@ def body(entry: Any = None, *, total: Any = None, pg: Any = None, **more: Any) -
 
 
 def only(answer: bytes) -> dict[str, Any]:
-    (entry,) = read_page(answer, PageRequest()).analytics
+    (entry,) = parse_page(answer, PageRequest()).analytics
     return set_fields(entry)
 
 
-def set_fields(figures: Figures) -> dict[str, Any]:
+def set_fields(figures: Metrics) -> dict[str, Any]:
     """What is there, by Make's names."""
     by_name = {name: getattr(figures, column) for column, name in make_names(type(figures)).items()}
     by_name["extra"] = figures.extra
@@ -45,7 +45,7 @@ def set_fields(figures: Figures) -> dict[str, Any]:
 
 def test_documented_answer() -> None:
     answer = body({**SCENARIO, **FIGURES}, total=FIGURES, pg=PG)
-    page = read_page(answer, PageRequest(offset=0, limit=1000, return_total_count=True))
+    page = parse_page(answer, PageRequest(offset=0, limit=1000, return_total_count=True))
     figures = {**FIGURES, "operationsChange": 100.0}
     assert repr(set_fields(page.total)) == repr(figures)
     assert only(answer) == {**SCENARIO, **figures}
@@ -56,7 +56,7 @@ def test_documented_answer() -> None:
 def test_centicredits_are_digits_of_any_number(centicredits: str) -> None:
     answer = body({"centicredits": centicredits}, total={"centicredits": centicredits})
     assert only(answer)["centicredits"] == centicredits
-    assert read_page(answer, PageRequest()).total == Figures(centicredits=centicredits)
+    assert parse_page(answer, PageRequest()).total == Metrics(centicredits=centicredits)
 
 
 @pytest.mark.parametrize("null", [{}, dict.fromkeys([*FIGURES, "imtId", "name", "status", "teamId", "teamName"])])
@@ -73,14 +73,14 @@ def test_counts_reach_to_64_bits(count: int) -> None:
 def test_unknown_fields_are_kept() -> None:
     strange = {"error_rate": 99.0, "extra": "é", "date_from": {"a": [None, 1.5]}}
     answer = body({**SCENARIO, **FIGURES, **strange}, total=strange)
-    page = read_page(answer, PageRequest())
+    page = parse_page(answer, PageRequest())
     assert page.analytics[0].extra == page.total.extra
     assert json.loads(page.total.extra or "") == strange
     assert {**only(answer), "extra": None} == {**only(body({**SCENARIO, **FIGURES})), "extra": None}
 
 
 def test_unknown_fields_around_the_entries_are_no_error() -> None:
-    page = read_page(body(pg={"next": "x"}, meta={"a": 1}), PageRequest())
+    page = parse_page(body(pg={"next": "x"}, meta={"a": 1}), PageRequest())
     assert len(page.analytics) == 1
 
 
@@ -145,7 +145,7 @@ def test_unknown_fields_around_the_entries_are_no_error() -> None:
 )
 def test_misshapen_answer_is_told_without_its_values(answer: bytes, told: str) -> None:
     with pytest.raises(MakeResponseError) as caught:
-        read_page(answer, PageRequest())
+        parse_page(answer, PageRequest())
     assert told in str(caught.value)
     assert SECRET not in str(caught.value)
     assert caught.value.status_code == 200
@@ -156,8 +156,8 @@ def test_misshapen_answer_is_told_without_its_values(answer: bytes, told: str) -
 @pytest.mark.parametrize(
     ("answer", "asked", "told"),
     [
-        (body(pg={"offset": 0}), PageRequest(offset=1000), "offset 0, not the one at 1000"),
-        (body(pg={"offset": 1000}), PageRequest(offset=0), "offset 1000, not the one at 0"),
+        (body(pg={"offset": 0}), PageRequest(offset=1000), "offset 0, but the one at 1000 was requested"),
+        (body(pg={"offset": 1000}), PageRequest(offset=0), "offset 1000, but the one at 0 was requested"),
         (body(analytics=[{"id": 1}, {"id": 2}]), PageRequest(limit=1), "2 entries, more than the 1"),
         (body(pg={"offset": 0}), PageRequest(offset=0, return_total_count=True), "lacks pg.totalCount"),
         (body(pg={"totalCount": None}), PageRequest(return_total_count=True), "lacks pg.totalCount"),
@@ -165,7 +165,7 @@ def test_misshapen_answer_is_told_without_its_values(answer: bytes, told: str) -
 )
 def test_another_page_than_asked_for(answer: bytes, asked: PageRequest, told: str) -> None:
     with pytest.raises(MakeResponseError, match=told):
-        read_page(answer, asked)
+        parse_page(answer, asked)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,6 @@ def test_another_page_than_asked_for(answer: bytes, asked: PageRequest, told: st
     ],
 )
 def test_fitting_answers(answer: bytes, asked: PageRequest) -> None:
-    assert [{"id": entry.scenario_id} for entry in read_page(answer, asked).analytics] == json.loads(answer)[
+    assert [{"id": entry.scenario_id} for entry in parse_page(answer, asked).analytics] == json.loads(answer)[
         "analytics"
     ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.time_frame import TimeFrame, a_year_before, iso, read_time, resolve_time_frame
+from airflow_provider_make.api.time_frame import TimeFrame, iso, one_year_before, parse_time, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
 
 NOW = datetime(2026, 6, 15, 12, 30, tzinfo=UTC)
@@ -65,7 +65,7 @@ def test_precedence(given_values: dict[str, Any], date_from: datetime | None, da
     ],
 )
 def test_times_are_read_into_plain_utc(value: Any, moment: datetime | None) -> None:
-    read = read_time("date_from", value)
+    read = parse_time("date_from", value)
     assert read == moment
     assert read is None or (type(read), read.tzinfo) == (datetime, UTC)
 
@@ -115,7 +115,7 @@ def test_empty_and_reversed_frames_are_refused(date_from: Any, date_to: Any) -> 
     ],
 )
 def test_a_year_ago_is_the_oldest_begin(moment: datetime, before: datetime) -> None:
-    assert a_year_before(moment) == before
+    assert one_year_before(moment) == before
     assert resolve_time_frame(now=moment, date_from=before).date_from == before
     with pytest.raises(MakeInputError, match="more than a year ago"):
         resolve_time_frame(now=moment, date_from=before - timedelta(microseconds=1))
@@ -167,8 +167,8 @@ def test_iso() -> None:
 # Two days from either end of the calendar, as no zone is further from UTC.
 @given(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones()))
 def test_any_aware_time_survives_the_wire(moment: datetime) -> None:
-    read = read_time("date_from", moment)
+    read = parse_time("date_from", moment)
     text = iso(read)
     assert text is not None
     assert text.endswith("Z")
-    assert read_time("date_from", text) == read == moment.astimezone(UTC)
+    assert parse_time("date_from", text) == read == moment.astimezone(UTC)

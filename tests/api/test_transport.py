@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from airflow_provider_make import __version__
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, ScenarioFigures
+from airflow_provider_make.api.response import AnalyticsPage, ScenarioMetrics
 from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeConnectionError,
@@ -40,19 +41,19 @@ from tests.support.loopback import (
     stall_amid_the_body,
 )
 
-QUERY = AnalyticsQuery.read(organization_id=1, sort_by="name", sort_dir="asc")
+QUERY = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
 ONE = PageRequest(limit=1)
 
 
-def by_requests(hook: MakeHook, times: int) -> list[AnalyticsPage]:
+def on_the_hooks_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
     with hook:
         return [hook.get_analytics_page(limit=1) for _ in range(times)]
 
 
-def by_aiohttp(hook: MakeHook, times: int) -> list[AnalyticsPage]:
+def on_a_loop_of_the_caller(hook: MakeHook, times: int) -> list[AnalyticsPage]:
     async def one_after_another() -> list[AnalyticsPage]:
-        async with hook.connect() as ask:
-            return [await ask(QUERY, ONE) for _ in range(times)]
+        async with hook.client as client:
+            return [await client.ask(QUERY, ONE) for _ in range(times)]
 
     return asyncio.run(one_after_another())
 
@@ -64,27 +65,22 @@ def connect(host: str, monkeypatch: pytest.MonkeyPatch, tries: int = 1, **extra:
     return MakeHook("make_default", tries, 0.0)
 
 
-# verify is false where certificates are not the matter.
-pytestmark = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
-
-
 class Ask:
-    """One way to ask a host: once, or several times over one session; by a connection with these extras."""
+    """Request a page from a host, once or several times over one session, with the extras of a connection."""
 
-    def __init__(self, way: Callable[[MakeHook, int], list[AnalyticsPage]], monkeypatch: pytest.MonkeyPatch) -> None:
-        self._way = way
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
 
     def __call__(self, host: str, times: int = 1, **options: Any) -> list[AnalyticsPage]:
         self.hook = connect(host, self._monkeypatch, **options)
-        pages = self._way(self.hook, times)
+        pages = on_the_hooks_loop(self.hook, times)
         assert len(pages) == times
         return pages
 
 
-@pytest.fixture(params=[by_requests, by_aiohttp], ids=["requests", "aiohttp"])
-def ask(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ask:
-    return Ask(request.param, monkeypatch)
+@pytest.fixture
+def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
+    return Ask(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -305,21 +301,21 @@ def test_an_answer_that_stalls(
 
 
 def test_an_answer_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_ANSWER", 2)
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
     chunks = [b"1\r\n \r\n"] * 99
     with Script(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks)) as script:
         late(ask, script.url)
 
 
 def test_headers_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_ANSWER", 2)
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
     with Script(drip(b"HTTP/1.1 200 OK\r\nX-Much: ", *[b"a"] * 99)) as script:
         late(ask, script.url)
 
 
 def late(ask: Ask, host: str, **extra: Any) -> None:
     began = time.monotonic()
-    with pytest.raises(MakeConnectionError, match=r"no answer from 127.* within 0\.2 s"):
+    with pytest.raises(MakeConnectionError, match=r"no response from 127.* within 0\.2 s"):
         ask(host, timeout=0.2, **extra)
     assert time.monotonic() - began < 1.6  # the limit for a whole answer is 2 s
 
@@ -338,7 +334,7 @@ def test_a_proxy_that_says_nothing(ask: Ask, make_sandbox: Sandbox) -> None:
 
 def test_a_slow_answer_in_time_is_read(ask: Ask) -> None:
     with Script(drip(answer()[:-6], *(bytes([byte]) for byte in answer()[-6:]))) as script:
-        assert ask(script.url, timeout=0.25)[0].analytics == [ScenarioFigures(scenario_id=1)]
+        assert ask(script.url, timeout=0.25)[0].analytics == [ScenarioMetrics(scenario_id=1)]
 
 
 @pytest.mark.parametrize(
@@ -347,14 +343,14 @@ def test_a_slow_answer_in_time_is_read(ask: Ask) -> None:
         (b"", MakeConnectionError, "could not be reached"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", MakeConnectionError, "could not be reached"),
         (answer()[:4], MakeConnectionError, "could not be reached"),
-        (answer()[:-5], MakeResponseError, "the answer was cut off"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", MakeResponseError, "the answer was cut off"),
+        (answer()[:-5], MakeResponseError, "the response was cut off"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", MakeResponseError, "the response was cut off"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", MakeResponseError, "was cut off"),
-        (answer("Content-Encoding: gzip"), MakeResponseError, "the answer was cut off"),
+        (answer("Content-Encoding: gzip"), MakeResponseError, "the response was cut off"),
         (
             answer("Content-Encoding: gzip", body=gzip.compress(PAGE, mtime=0)[:-12]),
             MakeResponseError,
-            "is no JSON",
+            "is not JSON",
         ),
     ],
 )
@@ -385,18 +381,35 @@ def test_requests_share_one_connection(target: str, ask: Ask, make_sandbox: Sand
     assert https.connections == target.startswith("https")
 
 
-def test_no_more_connections_than_asked_for(
+def test_as_many_connections_as_requests_side_by_side(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = make_sandbox_factory(latency=0.05)
     hook = connect(sandbox.host, monkeypatch)
 
-    async def many_at_once() -> None:
-        async with hook.connect(3) as ask:
-            await asyncio.gather(*(ask(QUERY, ONE) for _ in range(12)))
+    async def three_at_once() -> None:
+        async with hook.client as client:
+            for _ in range(4):
+                await asyncio.gather(*(client.ask(QUERY, ONE) for _ in range(3)))
 
-    asyncio.run(many_at_once())
+    asyncio.run(three_at_once())
     assert (len(sandbox.requests), sandbox.connections) == (12, 3)
+
+
+def test_a_client_can_be_opened_again_on_another_loop(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = connect(make_sandbox.host, monkeypatch)
+    for times in (1, 2):
+        assert len(on_a_loop_of_the_caller(hook, times)) == times
+    assert (hook.requests_sent, make_sandbox.connections) == (3, 2)
+
+
+def test_the_private_attribute_of_aiohttp_still_exists() -> None:
+    # Transport sets it to False; without it, aiohttp would resend requests by itself (see transport.py).
+    async def default() -> bool:
+        async with aiohttp.ClientSession() as session:
+            return session._retry_connection
+
+    assert asyncio.run(default()) is True
 
 
 # The names don't hold the bodies: gzip's tells the time, and tests have to be named alike in all processes.
@@ -405,7 +418,7 @@ def test_no_more_connections_than_asked_for(
 )
 def test_compressed_answers(encoding: str, body: bytes, ask: Ask) -> None:
     with says(answer(f"Content-Encoding: {encoding}", body=body)) as script:
-        assert ask(script.url)[0].analytics == [ScenarioFigures(scenario_id=1)]
+        assert ask(script.url)[0].analytics == [ScenarioMetrics(scenario_id=1)]
     assert encoding in script.heads[0].partition("Accept-Encoding: ")[2].partition("\r\n")[0]
 
 
@@ -466,7 +479,7 @@ def test_a_proxy_that_says_nothing_to_connect(ask: Ask, https: Relay) -> None:
 
 
 def test_a_body_that_drips_ends_in_time(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_ANSWER", 2)
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
     with Script(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", *[b" "] * 99)) as script:
         late(ask, script.url)
 

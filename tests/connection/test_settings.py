@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.connection.settings import DEFAULT_TIMEOUT, MakeConnection
+from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.settings import DEFAULT_TIMEOUT, ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.get_provider_info import CONNECTION_FIELDS, ZONES
 
 TOKEN = "s3cr3t-t0ken"
 ZONE = "eu1.make.com"
@@ -17,6 +17,7 @@ ZONE = "eu1.make.com"
 
 @dataclass
 class Fields:
+    conn_id: str = "make_default"
     host: str | None = None
     schema: str | None = None
     port: int | None = None
@@ -24,11 +25,11 @@ class Fields:
     extra: str | None = None
 
 
-def read(**fields: Any) -> MakeConnection:
-    return MakeConnection.read(Fields(**fields))
+def read(**fields: Any) -> ConnectionSettings:
+    return ConnectionSettings.from_airflow(Fields(**fields))
 
 
-def with_extra(**extra: Any) -> MakeConnection:
+def with_extra(**extra: Any) -> ConnectionSettings:
     return read(extra=json.dumps({"zone": ZONE, **extra}))
 
 
@@ -137,7 +138,7 @@ def test_no_zone_and_no_host_lists_all_zones(extra: str | None) -> None:
 @pytest.mark.parametrize("empty", [None, ""])
 def test_null_and_empty_extras_are_absent(empty: str | None) -> None:
     names = set(CONNECTION_FIELDS) - {"zone"}
-    assert with_extra(**dict.fromkeys(names, empty)) == MakeConnection(f"https://{ZONE}/api/v2", TOKEN)
+    assert with_extra(**dict.fromkeys(names, empty)) == ConnectionSettings(f"https://{ZONE}/api/v2", TOKEN)
 
 
 def test_defaults() -> None:
@@ -183,14 +184,14 @@ def test_secrets_are_never_shown(show: Callable[[object], str]) -> None:
 def test_uri_form(airflow_connection: Any, uri: str, base_url: str) -> None:
     from_uri = getattr(airflow_connection, "from_uri", None)  # The model takes the URI as an argument.
     parsed = from_uri(uri, conn_id="c") if from_uri else airflow_connection(uri=uri, conn_id="c")
-    connection = MakeConnection.read(parsed)
+    connection = ConnectionSettings.from_airflow(parsed)
     assert (connection.base_url, connection.token, connection.organization_id) == (base_url, TOKEN, 42)
 
 
 def test_json_form(airflow_connection: Any) -> None:
     extra = {"zone": "us1.make.com", "organization_id": 42, "verify": False, "timeout": None}
     text = json.dumps({"conn_type": "make", "password": TOKEN, "extra": extra})
-    connection = MakeConnection.read(airflow_connection.from_json(text, conn_id="make_default"))
+    connection = ConnectionSettings.from_airflow(airflow_connection.from_json(text, conn_id="make_default"))
     assert (connection.base_url, connection.token) == ("https://us1.make.com/api/v2", TOKEN)
     assert (connection.organization_id, connection.verify, connection.timeout) == (42, False, DEFAULT_TIMEOUT)
 
@@ -254,4 +255,4 @@ def test_bad_proxies_are_named_but_unseen(value: Any) -> None:
 
 def test_unknown_extras_are_kept_apart() -> None:
     connection = with_extra(headers={"X-Mine": "1"}, organization_id=42, colour="red")
-    assert connection.unknown == ("headers", "colour")
+    assert connection.unknown_extras == ("headers", "colour")

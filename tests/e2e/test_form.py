@@ -17,8 +17,8 @@ import pytest
 from airflow.sdk import Connection
 from playwright.sync_api import Browser, expect
 
-from airflow_provider_make.connection.settings import MakeConnection
-from airflow_provider_make.get_provider_info import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest
 from tests.e2e.stack import AirflowStack
@@ -68,13 +68,13 @@ def saved(ui: Ui, sandbox: Sandbox) -> str:
     return "needed"
 
 
-def read(rest: Rest, connection_id: str) -> tuple[MakeConnection, dict[str, Any]]:
+def read(rest: Rest, connection_id: str) -> tuple[ConnectionSettings, dict[str, Any]]:
     """A connection as the hook reads it, and its extra, of what the REST API tells."""
     told = rest.call("GET", f"connections/{connection_id}")
     assert told["password"] == "***"
     names = ("conn_type", "host", "schema", "port", "password", "extra")
     connection = Connection(conn_id=connection_id, **{name: told[name] for name in names})
-    return MakeConnection.read(connection), json.loads(told["extra"])
+    return ConnectionSettings.from_airflow(connection), json.loads(told["extra"])
 
 
 def test_standard_fields(ui: Ui) -> None:
@@ -105,7 +105,7 @@ def test_extra_fields(ui: Ui) -> None:
 def test_fields_left_empty_are_absent_ones(rest: Rest, saved: str, sandbox: Sandbox) -> None:
     connection, extra = read(rest, saved)
     assert extra == {**dict.fromkeys(CONNECTION_FIELDS), "organization_id": 42}
-    assert connection == MakeConnection(base_url=sandbox.base_url, token="***", organization_id=42)
+    assert connection == ConnectionSettings(base_url=sandbox.base_url, token="***", organization_id=42)
 
 
 def test_all_fields(ui: Ui, rest: Rest) -> None:
@@ -126,7 +126,7 @@ def test_all_fields(ui: Ui, rest: Rest) -> None:
     form.fill({field["label"]: texts[name] for name, field in CONNECTION_FIELDS.items()})
     form.save()
     connection, _ = read(rest, "all")
-    assert connection == MakeConnection(
+    assert connection == ConnectionSettings(
         base_url="https://us2.make.com/api/v2",
         token="***",
         auth_scheme="Bearer",

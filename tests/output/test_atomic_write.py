@@ -21,7 +21,7 @@ from fsspec.asyn import AsyncFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
-from airflow_provider_make.output.atomic_write import publish_file
+from airflow_provider_make.output.atomic_write import write_atomically
 
 OLD, NEW = b"old\n", b"new\n" * 100_000
 
@@ -37,7 +37,7 @@ def spool(content: bytes) -> Iterator[IO[bytes]]:
 
 def publish(content: bytes, filesystem: Any, path: object) -> None:
     with spool(content) as file:
-        publish_file(file, filesystem, str(path))
+        write_atomically(file, filesystem, str(path))
 
 
 def files(folder: Path) -> list[str]:
@@ -129,7 +129,7 @@ def test_copy_in_the_making_is_hidden(local: LocalFileSystem, tmp_path: Path, re
             seen.extend(files(tmp_path))
             return super().read(size)
 
-    publish_file(Watched(NEW), local, str(tmp_path / "rows.csv"))
+    write_atomically(Watched(NEW), local, str(tmp_path / "rows.csv"))
     assert all(name.startswith(".") for name in seen)
     assert len(set(seen)) == (0 if request.node.callspec.params["local"] == "nameless" else 1)
     assert files(tmp_path) == ["rows.csv"]
@@ -156,7 +156,7 @@ def test_disk_that_fills_up_leaves_the_old_file_and_no_part(
         resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
         try:
             with pytest.raises(OSError, match="File too large"):
-                publish_file(file, local, str(path))
+                write_atomically(file, local, str(path))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(tmp_path) == ([] if old is None else ["rows.csv"])
@@ -181,13 +181,13 @@ def test_folder_that_is_a_file_is_left_alone(local: LocalFileSystem, tmp_path: P
 KILLED = """
 import io, os, signal, sys
 from fsspec.implementations.local import LocalFileSystem
-from airflow_provider_make.output.atomic_write import publish_file
+from airflow_provider_make.output.atomic_write import write_atomically
 
 class Killing(io.BytesIO):
     def read(self, *size):
         return super().read(*size) or os.kill(os.getpid(), signal.SIGKILL)
 
-publish_file(Killing(b"new" * 1_000_000), LocalFileSystem(), sys.argv[1])
+write_atomically(Killing(b"new" * 1_000_000), LocalFileSystem(), sys.argv[1])
 """
 
 
@@ -199,7 +199,7 @@ def test_worker_killed_while_it_copies_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == ["rows.csv"]
 
 
-class Memory(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+class WatcherState(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
     """A storage of its own, which fails where it is told to."""
 
     cachable = False
@@ -239,7 +239,7 @@ class Memory(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
 @pytest.mark.parametrize("path", ["/bucket/a/rows.csv", "/rows.csv"])
 @pytest.mark.parametrize("old", [None, OLD])
 def test_other_storage_gets_a_part_that_is_renamed(path: str, old: bytes | None) -> None:
-    storage = Memory()
+    storage = WatcherState()
     if old is not None:
         storage.pipe_file(path, old)
     publish(NEW, storage, path)
@@ -252,7 +252,7 @@ def test_other_storage_gets_a_part_that_is_renamed(path: str, old: bytes | None)
 def test_upload_that_fails_leaves_the_old_object_and_no_part(
     failing: str, error: type[BaseException], old: dict[str, bytes]
 ) -> None:
-    storage = Memory()
+    storage = WatcherState()
     for path, content in old.items():
         storage.pipe_file(path, content)
     storage.failing, storage.error = failing, error

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioFigures
+from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output import formats
-from airflow_provider_make.output.destination import Destination, StoredObject, XComRows, open_destination
+from airflow_provider_make.output.destination import Destination, ObjectDestination, XComDestination, open_destination
 from tests.support.entries import MAKER, SUMMARY, entries, entry
 
-Page = Sequence[ScenarioFigures]
+Page = Sequence[ScenarioMetrics]
 SUFFIXES = ["parquet", "jsonl", "csv", "jsonl.gz", "csv.gz"]
 ENTRIES = [entry(1, name="Žluťoučký\u2028kůň 🐎\n", centicredits=10**30, errorRate=None), entry(2, name='"', new=[1.5])]
 ROWS = list(MAKER.rows(ENTRIES))
@@ -68,26 +68,26 @@ def small_disk(largest_file: int) -> Iterator[None]:
 
 def test_rows_go_to_xcom() -> None:
     destination = open_destination(**XCOM)
-    assert isinstance(destination, XComRows)
+    assert isinstance(destination, XComDestination)
     result = write(destination, [ENTRIES[:1], [], ENTRIES[1:]])
     assert result == {**SUMMARY, "path": None, "format": None, "bytes": None, "rows": ROWS}
 
 
 def test_no_rows_go_to_xcom_as_an_empty_list() -> None:
-    assert write(XComRows(1000))["rows"] == []
+    assert write(XComDestination(1000))["rows"] == []
 
 
 @given(st.lists(entries, max_size=3))
-def test_xcom_takes_max_xcom_bytes_and_not_one_more(some: list[ScenarioFigures]) -> None:
-    result = write(XComRows(10**9), [some])
+def test_xcom_takes_max_xcom_bytes_and_not_one_more(some: list[ScenarioMetrics]) -> None:
+    result = write(XComDestination(10**9), [some])
     size = len(json.dumps(result).encode())
-    assert write(XComRows(size), [some]) == result
+    assert write(XComDestination(size), [some]) == result
     with pytest.raises(MakeInputError, match=f"max_xcom_bytes={size - 1}.*output_path"):
-        write(XComRows(size - 1), [some])
+        write(XComDestination(size - 1), [some])
 
 
 def test_too_many_rows_are_refused_before_all_are_there() -> None:
-    with XComRows(10_000) as destination:
+    with XComDestination(10_000) as destination:
         destination.begin(MAKER)
         with pytest.raises(MakeInputError, match="first .* rows alone.*max_xcom_bytes=10000.*output_path"):
             for number in range(100):
@@ -96,8 +96,8 @@ def test_too_many_rows_are_refused_before_all_are_there() -> None:
 
 
 def test_xcom_begins_again_with_nothing() -> None:
-    size = len(json.dumps(write(XComRows(10**6), [ENTRIES])))
-    assert write(XComRows(size), [ENTRIES], [ENTRIES], [ENTRIES])["rows"] == ROWS
+    size = len(json.dumps(write(XComDestination(10**6), [ENTRIES])))
+    assert write(XComDestination(size), [ENTRIES], [ENTRIES], [ENTRIES])["rows"] == ROWS
 
 
 @pytest.mark.parametrize("value", [0, -1, None, True, 1.5, "x"])
@@ -111,7 +111,7 @@ def test_bad_max_xcom_bytes_is_named(value: Any) -> None:
 def test_rows_go_to_an_object(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "missing" / "folders" / f"rows.{suffix}"
     destination = to_file(path)
-    assert isinstance(destination, StoredObject)
+    assert isinstance(destination, ObjectDestination)
     result = write(destination, [ENTRIES[:1], [], ENTRIES[1:]])
     named = suffix.removesuffix(".gz")
     assert result == {**SUMMARY, "path": str(path), "format": named, "bytes": path.stat().st_size}

@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_make import __version__
-from airflow_provider_make.api.response import ScenarioFigures
+from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output import formats
 from airflow_provider_make.output.formats import ROW_GROUP, choose_format, open_writer, parquet_schema
@@ -49,7 +49,7 @@ SUFFIXES = ["parquet", "jsonl", "csv", "jsonl.gz", "csv.gz"]
 Rows = list[dict[str, Any]]
 
 
-def write(file: io.BytesIO, suffix: str, some: Iterable[Sequence[ScenarioFigures]], *, csv_safe: bool = False) -> bytes:
+def write(file: io.BytesIO, suffix: str, some: Iterable[Sequence[ScenarioMetrics]], *, csv_safe: bool = False) -> bytes:
     name, compressed = choose_format(f"rows.{suffix}", None)
     writer = open_writer(name, file, MAKER, compressed=compressed, csv_safe=csv_safe)
     for page in some:
@@ -58,7 +58,7 @@ def write(file: io.BytesIO, suffix: str, some: Iterable[Sequence[ScenarioFigures
     return file.getvalue()
 
 
-def made(suffix: str, *some: Sequence[ScenarioFigures], csv_safe: bool = False) -> bytes:
+def made(suffix: str, *some: Sequence[ScenarioMetrics], csv_safe: bool = False) -> bytes:
     return write(io.BytesIO(), suffix, some, csv_safe=csv_safe)
 
 
@@ -116,7 +116,7 @@ def by_duckdb(path: str) -> Rows:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @settings(max_examples=60, deadline=None)
 @given(some=pages, row_group=st.sampled_from([1, 3, ROW_GROUP]))
-def test_rows_read_back_exactly(suffix: str, some: list[list[ScenarioFigures]], row_group: int) -> None:
+def test_rows_read_back_exactly(suffix: str, some: list[list[ScenarioMetrics]], row_group: int) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = f"{folder}/rows.{suffix}"
         patch.setattr(formats, "ROW_GROUP", row_group)
@@ -136,13 +136,13 @@ def test_rows_read_back_exactly(suffix: str, some: list[list[ScenarioFigures]], 
 
 @pytest.mark.parametrize(("suffix", "content"), [("jsonl", b""), ("csv", ",".join(PROMISED).encode() + b"\r\n")])
 @pytest.mark.parametrize("some", [[], [[]], [[], []]])
-def test_no_entries(suffix: str, content: bytes, some: list[list[ScenarioFigures]]) -> None:
+def test_no_entries(suffix: str, content: bytes, some: list[list[ScenarioMetrics]]) -> None:
     assert made(suffix, *some) == content
     assert gzip.decompress(made(f"{suffix}.gz", *some)) == content
 
 
 @pytest.mark.parametrize("some", [[], [[]], [[], []]])
-def test_no_entries_in_parquet(some: list[list[ScenarioFigures]]) -> None:
+def test_no_entries_in_parquet(some: list[list[ScenarioMetrics]]) -> None:
     table = pyarrow.parquet.read_table(io.BytesIO(made("parquet", *some)))
     assert table.num_rows == 0
     assert table.schema.equals(parquet_schema())
@@ -177,7 +177,7 @@ def test_a_line_of_csv() -> None:
     )
 
 
-def cells(entry: ScenarioFigures, *, csv_safe: bool) -> list[str]:
+def cells(entry: ScenarioMetrics, *, csv_safe: bool) -> list[str]:
     return list(csv.reader(io.StringIO(made("csv", [entry], csv_safe=csv_safe).decode(), newline="")))[1]
 
 

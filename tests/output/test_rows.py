@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import ScenarioFigures, read_page
+from airflow_provider_make.api.response import ScenarioMetrics, parse_page
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, to_total
 from tests.support.entries import MAKER, PROMISED, entries, truth, wire
@@ -33,10 +33,10 @@ ROW = (42, 7, "imt-1", "Žluťoučký kůň 🐎", "active", 3, "Ops")
 ROW_FIGURES = (120, 3456, "345600", 3, 2.5, -12.5, 100.0, 0.1, 33.33, -0.0)
 
 
-def read(entry: Any = None, total: Any = None) -> tuple[list[ScenarioFigures], dict[str, Any]]:
+def read(entry: Any = None, total: Any = None) -> tuple[list[ScenarioMetrics], dict[str, Any]]:
     """Give the entries of an answer with one, and its total as it is shown."""
     answer = {"total": total or {}, "analytics": [{"id": 7, **(entry or {})}], "pg": {}}
-    page = read_page(json.dumps(answer).encode(), PageRequest())
+    page = parse_page(json.dumps(answer).encode(), PageRequest())
     return page.analytics, to_total(page.total)
 
 
@@ -70,7 +70,7 @@ def test_rows_and_total_are_json() -> None:
 
 
 @given(st.lists(entries, max_size=3))
-def test_rows_and_columns_say_the_same(some: list[ScenarioFigures]) -> None:
+def test_rows_and_columns_say_the_same(some: list[ScenarioMetrics]) -> None:
     rows, columns, constants = list(MAKER.rows(some)), MAKER.columns(some), MAKER.constants()
     by_column = [
         {name: columns[name][n] if name in columns else constants[name] for name in PROMISED} for n in range(len(some))
@@ -130,7 +130,7 @@ def test_an_unknown_number_that_is_no_json_is_an_error(number: bytes) -> None:
         b'{"total": {}, "analytics": [{"id": 1, "new": [%s]}], "pg": {}}',
     ):
         with pytest.raises(MakeResponseError, match="malformed|out of range"):
-            read_page(answer % number, PageRequest())
+            parse_page(answer % number, PageRequest())
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.integers() | st.text(st.characters(codec="utf-8"))))

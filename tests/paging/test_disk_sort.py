@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioFigures
-from airflow_provider_make.paging.disk_sort import Reordering
+from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.paging.disk_sort import DiskSort
 from tests.support.entries import entries as any_entries
 from tests.support.entries import entry, texts, wire
 
 
 def reorder(
-    entries: Iterable[ScenarioFigures], column: str, sort_dir: str = "asc", absent_first: bool = False, size: int = 7
-) -> list[list[ScenarioFigures]]:
-    with Reordering(column, sort_dir, absent_first) as reordering:
+    entries: Iterable[ScenarioMetrics], column: str, sort_dir: str = "asc", absent_first: bool = False, size: int = 7
+) -> list[list[ScenarioMetrics]]:
+    with DiskSort(column, sort_dir, absent_first) as reordering:
         # As pages come: several at a time, and some of them empty.
         remaining = iter(entries)
         reordering.add([])
@@ -30,7 +30,7 @@ def reorder(
         return list(reordering.batches(size))
 
 
-def flat(batches: Iterable[list[ScenarioFigures]]) -> list[ScenarioFigures]:
+def flat(batches: Iterable[list[ScenarioMetrics]]) -> list[ScenarioMetrics]:
     return [entry for batch in batches for entry in batch]
 
 
@@ -88,7 +88,7 @@ def test_equal_keys_stay_in_the_order_they_came_in(drawn: tuple[str, list[Any]],
 
 
 @given(st.lists(any_entries, max_size=5))
-def test_entries_come_back_exactly(some: list[ScenarioFigures]) -> None:
+def test_entries_come_back_exactly(some: list[ScenarioMetrics]) -> None:
     # 0.0 and -0.0 are equal, but written otherwise.
     by_id = sorted(some, key=lambda entry: entry.scenario_id)
     assert repr(flat(reorder(some, "scenario_id"))) == repr(by_id)
@@ -113,7 +113,7 @@ def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest
         return sum(os.path.islink(link) and os.readlink(link).startswith(str(tmp_path)) for link in links)
 
     try:
-        with Reordering("scenario_id", "asc", False) as reordering:
+        with DiskSort("scenario_id", "asc", False) as reordering:
             reordering.add([entry(1), entry(2)])
             assert open_files() == 1
             next(reordering.batches(1))
@@ -127,14 +127,14 @@ def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest
 def test_memory_for_each_entry() -> None:
     count = 100_000
 
-    def entries() -> Iterator[ScenarioFigures]:
+    def entries() -> Iterator[ScenarioMetrics]:
         for number in range(count):
             yield entry(number, executions=10**6 + number * 7919 % count, name="n" * 1000)
 
     tracemalloc.start()
     try:
         begun, _ = tracemalloc.get_traced_memory()
-        with Reordering("executions", "desc", False) as reordering:
+        with DiskSort("executions", "desc", False) as reordering:
             reordering.add(entries())
             assert sum(len(batch) for batch in reordering.batches(100)) == count
             _, peak = tracemalloc.get_traced_memory()

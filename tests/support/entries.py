@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioFigures
-from airflow_provider_make.output.rows import RowMaker
+from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.output.rows import RowBuilder
 
 # As DESIGN.md promises them.
 PROMISED = [
@@ -24,7 +24,7 @@ COUNTS = ("executions", "operations", "errors")
 TIMES = ("date_from", "date_to", "extracted_at")
 RATES = tuple(column for column in PROMISED if column.endswith(("_rate", "_change")))
 
-MAKER = RowMaker(42, datetime(2026, 1, 31, tzinfo=UTC), None, datetime(2026, 2, 28, 23, 59, 58, tzinfo=UTC))
+MAKER = RowBuilder(42, datetime(2026, 1, 31, tzinfo=UTC), None, datetime(2026, 2, 28, 23, 59, 58, tzinfo=UTC))
 SUMMARY: dict[str, Any] = {"organization_id": 42, "zone": "eu1.make.com", "total": {"name": "🐎"}, "row_count": 2}
 
 
@@ -33,17 +33,17 @@ def wire(column: str) -> str:
     return "id" if column == "scenario_id" else re.sub("_(.)", lambda found: found[1].upper(), column)
 
 
-def entry(scenario_id: int = 7, **fields: Any) -> ScenarioFigures:
+def entry(scenario_id: int = 7, **fields: Any) -> ScenarioMetrics:
     """An entry of the fields given, by Make's names; centicredits may be a number."""
     known = {column: fields.pop(wire(column)) for column in PROMISED[2:17] if wire(column) in fields}
     if known.get("centicredits") is not None:
         known["centicredits"] = str(known["centicredits"])
     unknown = {name: fields[name] for name in sorted(fields)}
     extra = msgspec.json.encode(unknown).decode() if unknown else None
-    return ScenarioFigures(scenario_id=scenario_id, extra=extra, **known)
+    return ScenarioMetrics(scenario_id=scenario_id, extra=extra, **known)
 
 
-def truth(entry: ScenarioFigures) -> dict[str, Any]:
+def truth(entry: ScenarioMetrics) -> dict[str, Any]:
     """The row of an entry, each value as Python's own type for it."""
     return {
         "organization_id": 42,

@@ -10,7 +10,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_make import exceptions
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.thresholds.event_payload import VERSION, failed, fired, read_event, timed_out
+from airflow_provider_make.thresholds.event_payload import (
+    VERSION,
+    error_payload,
+    parse_event,
+    success_payload,
+    timeout_payload,
+)
 
 
 def through_json(event: dict[str, Any]) -> dict[str, Any]:
@@ -20,14 +26,14 @@ def through_json(event: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_result_comes_out_as_it_went_in() -> None:
     result = {"organization_id": 42, "value": 7.5, "scenarios": [{"name": "🐎"}]}
-    event = fired(result)
+    event = success_payload(result)
     assert (event["status"], event["version"]) == ("success", 1)
-    assert read_event(through_json(event)) == result
+    assert parse_event(through_json(event)) == result
 
 
 def test_a_timeout() -> None:
     with pytest.raises(AirflowSensorTimeout, match="not crossed"):
-        read_event(through_json(timed_out("error_rate >= 5 was not crossed")))
+        parse_event(through_json(timeout_payload("error_rate >= 5 was not crossed")))
 
 
 KINDS = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, MakeApiError)]
@@ -38,7 +44,7 @@ def test_errors_keep_their_kind_and_what_make_said(kind: type[MakeApiError]) -> 
     error = kind("Permission denied", status_code=403, code="SC403", detail="Access denied.", suberrors=["no scope"])
     error.tries = ("HTTP 500", "HTTP 403")
     with pytest.raises(kind) as caught:
-        read_event(through_json(failed(error)))
+        parse_event(through_json(error_payload(error)))
     assert type(caught.value) is kind
     assert str(caught.value) == str(error)
     assert (caught.value.status_code, caught.value.code, caught.value.suberrors) == (403, "SC403", ("no scope",))
@@ -46,12 +52,12 @@ def test_errors_keep_their_kind_and_what_make_said(kind: type[MakeApiError]) -> 
 
 def test_wrong_input_keeps_its_kind() -> None:
     with pytest.raises(MakeInputError, match="zone='x' is not valid"):
-        read_event(through_json(failed(MakeInputError("zone='x' is not valid"))))
+        parse_event(through_json(error_payload(MakeInputError("zone='x' is not valid"))))
 
 
 def test_any_other_error_fails_the_task_for_good() -> None:
     with pytest.raises(AirflowFailException, match="KeyError: 'total'"):
-        read_event(through_json(failed(KeyError("total"))))
+        parse_event(through_json(error_payload(KeyError("total"))))
 
 
 @pytest.mark.parametrize(
@@ -68,4 +74,4 @@ def test_any_other_error_fails_the_task_for_good() -> None:
 )
 def test_what_is_not_known_fails_closed(event: Any) -> None:
     with pytest.raises(AirflowFailException, match="does not know"):
-        read_event(event)
+        parse_event(event)

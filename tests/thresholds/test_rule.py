@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import Figures, ScenarioFigures
+from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.rule import (
     COMPARISONS,
     METRICS,
     SCOPES,
-    Crossings,
-    ErrorRateRule,
-    Finding,
-    Reading,
+    CrossingDetector,
+    Snapshot,
+    ThresholdRule,
+    Verdict,
 )
 
 FRAME = TimeFrame(datetime(2026, 1, 31, 6, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
@@ -34,18 +34,18 @@ RIGHT: dict[str, Any] = {
 }
 
 
-def total(value: float | None, executions: int = 10, metric: str = "error_rate") -> Reading:
+def total(value: float | None, executions: int = 10, metric: str = "error_rate") -> Snapshot:
     figures: dict[str, Any] = {"executions": executions, metric: value}
-    return Reading(42, "eu1.make.com", FRAME, NOW, Figures(**figures))
+    return Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(**figures))
 
 
-def scenarios(*values: float | None | tuple[float | None, int]) -> Reading:
+def scenarios(*values: float | None | tuple[float | None, int]) -> Snapshot:
     """Scenarios with these error rates, and executions, in this order."""
     entries = []
     for number, given_value in enumerate(values):
         value, executions = given_value if isinstance(given_value, tuple) else (given_value, 10)
-        entries.append(ScenarioFigures(scenario_id=number, error_rate=value, executions=executions))
-    return Reading(42, "eu1.make.com", FRAME, NOW, Figures(executions=100, error_rate=1.0), entries)
+        entries.append(ScenarioMetrics(scenario_id=number, error_rate=value, executions=executions))
+    return Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(executions=100, error_rate=1.0), entries)
 
 
 @pytest.mark.parametrize(
@@ -54,34 +54,34 @@ def scenarios(*values: float | None | tuple[float | None, int]) -> Reading:
 )
 @pytest.mark.parametrize("metric", METRICS)
 def test_comparisons_of_every_metric(metric: str, comparison: str, below: bool, at: bool, above: bool) -> None:
-    rule = ErrorRateRule(5.0, metric, comparison)
-    assert [rule.judge(total(value, metric=metric)).crossed for value in (4.999, 5.0, 5.001)] == [below, at, above]
+    rule = ThresholdRule(5.0, metric, comparison)
+    assert [rule.evaluate(total(value, metric=metric)).crossed for value in (4.999, 5.0, 5.001)] == [below, at, above]
 
 
 @pytest.mark.parametrize("comparison", COMPARISONS)
 def test_a_value_that_cannot_be_calculated_neither_crosses_nor_comes_back(comparison: str) -> None:
-    finding = ErrorRateRule(5.0, comparison=comparison).judge(total(None))
+    finding = ThresholdRule(5.0, comparison=comparison).evaluate(total(None))
     assert (finding.crossed, finding.back, finding.value) == (False, False, None)
     assert "can't be calculated" in str(finding)
 
 
 @pytest.mark.parametrize(("executions", "crossed"), [(0, False), (9, False), (10, True), (11, True)])
 def test_too_few_executions_do_not_count(executions: int, crossed: bool) -> None:
-    finding = ErrorRateRule(5.0, min_executions=10).judge(total(50.0, executions))
+    finding = ThresholdRule(5.0, min_executions=10).evaluate(total(50.0, executions))
     assert (finding.crossed, finding.back) == (crossed, False)
-    few = ErrorRateRule(5.0, min_executions=10).judge(total(0.0, executions))
+    few = ThresholdRule(5.0, min_executions=10).evaluate(total(0.0, executions))
     assert few.back == crossed
 
 
 def test_executions_may_be_none_at_all() -> None:
-    reading = Reading(42, "eu1.make.com", FRAME, NOW, Figures(errors=3))
-    assert ErrorRateRule(1.0, "errors", min_executions=0).judge(reading).crossed
-    assert not ErrorRateRule(1.0, "errors").judge(reading).crossed
+    reading = Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(errors=3))
+    assert ThresholdRule(1.0, "errors", min_executions=0).evaluate(reading).crossed
+    assert not ThresholdRule(1.0, "errors").evaluate(reading).crossed
 
 
 def test_scenarios_that_cross_are_found_and_the_most_extreme_is_the_value() -> None:
-    rule = ErrorRateRule(5.0, scope="scenario", min_executions=10)
-    finding = rule.judge(scenarios(None, (99.0, 1), 60.0, (50.0, 9), 5.0, 4.0))
+    rule = ThresholdRule(5.0, scope="scenario", min_executions=10)
+    finding = rule.evaluate(scenarios(None, (99.0, 1), 60.0, (50.0, 9), 5.0, 4.0))
     assert [entry.scenario_id for entry in finding.scenarios] == [2, 4]
     assert (finding.crossed, finding.value, finding.back) == (True, 60.0, False)
     assert "crossed by 2 scenarios" in str(finding)
@@ -99,7 +99,7 @@ def test_scenarios_that_cross_are_found_and_the_most_extreme_is_the_value() -> N
     ],
 )
 def test_when_all_scenarios_have_come_back(read: tuple[Any, ...], value: float | None, back: bool) -> None:
-    finding = ErrorRateRule(5.0, scope="scenario", min_executions=10).judge(scenarios(*read))
+    finding = ThresholdRule(5.0, scope="scenario", min_executions=10).evaluate(scenarios(*read))
     assert (finding.crossed, finding.value, finding.back) == (False, value, back)
 
 
@@ -117,13 +117,13 @@ def test_when_all_scenarios_have_come_back(read: tuple[Any, ...], value: float |
 def test_which_scenario_settles_the_others(
     comparison: str, hysteresis: float, settling: float, not_settling: float
 ) -> None:
-    rule = ErrorRateRule(5.0, comparison=comparison, scope="scenario", hysteresis=hysteresis)
-    settled = [rule.settles(scenarios((value, 0)).entries[0]) for value in (settling, not_settling, None)]
+    rule = ThresholdRule(5.0, comparison=comparison, scope="scenario", hysteresis=hysteresis)
+    settled = [rule.bounds_all_after(scenarios((value, 0)).entries[0]) for value in (settling, not_settling, None)]
     assert settled == [True, False, False]
 
 
 def test_the_result_is_json_of_the_promised_shape() -> None:
-    finding = ErrorRateRule(5.0, scope="scenario").judge(scenarios(60.0, 4.0))
+    finding = ThresholdRule(5.0, scope="scenario").evaluate(scenarios(60.0, 4.0))
     result = finding.result()
     assert json.loads(json.dumps(result)) == result
     assert list(result) == [
@@ -141,15 +141,15 @@ def test_the_result_is_json_of_the_promised_shape() -> None:
 
 
 def test_a_line_for_the_log() -> None:
-    assert str(ErrorRateRule(5.0).judge(total(3.25))) == (
+    assert str(ThresholdRule(5.0).evaluate(total(3.25))) == (
         "Organization 42 at eu1.make.com, 2026-01-31T06:00:00Z to 2026-01-31T07:00:00Z: "
         "error_rate is 3.25; >= 5 is not crossed"
     )
 
 
-def tells(rule: ErrorRateRule, values: list[float | None], beyond: bool = False) -> list[int]:
-    crossings = Crossings(beyond)
-    return [number for number, value in enumerate(values) if crossings.is_new(rule.judge(total(value)))]
+def tells(rule: ThresholdRule, values: list[float | None], beyond: bool = False) -> list[int]:
+    crossings = CrossingDetector(beyond)
+    return [number for number, value in enumerate(values) if crossings.is_new(rule.evaluate(total(value)))]
 
 
 @pytest.mark.parametrize(
@@ -167,11 +167,11 @@ def tells(rule: ErrorRateRule, values: list[float | None], beyond: bool = False)
 def test_each_crossing_is_new_once(
     comparison: str, hysteresis: float, values: list[float | None], told: list[int]
 ) -> None:
-    assert tells(ErrorRateRule(5.0, comparison=comparison, hysteresis=hysteresis), values) == told
+    assert tells(ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis), values) == told
 
 
 def test_what_was_told_before_is_not_new() -> None:
-    assert tells(ErrorRateRule(5.0), [6.0, 7.0, None, 8.0, 1.0, 6.0], beyond=True) == [5]
+    assert tells(ThresholdRule(5.0), [6.0, 7.0, None, 8.0, 1.0, 6.0], beyond=True) == [5]
 
 
 @given(
@@ -182,7 +182,7 @@ def test_what_was_told_before_is_not_new() -> None:
 def test_between_two_crossings_the_value_comes_back(
     values: list[float | None], comparison: str, hysteresis: float
 ) -> None:
-    rule = ErrorRateRule(5.0, comparison=comparison, hysteresis=hysteresis)
+    rule = ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis)
     told = tells(rule, values)
     crossing = [number for number, value in enumerate(values) if value is not None and rule.is_beyond(value)]
     assert told[:1] == crossing[:1]
@@ -191,8 +191,8 @@ def test_between_two_crossings_the_value_comes_back(
 
 
 def test_numbers_may_be_text() -> None:
-    rule = ErrorRateRule.read(**{**RIGHT, "threshold": " 5.5 ", "min_executions": "10"}, hysteresis="1")
-    assert rule == ErrorRateRule(5.5, min_executions=10, hysteresis=1.0)
+    rule = ThresholdRule.from_arguments(**{**RIGHT, "threshold": " 5.5 ", "min_executions": "10"}, hysteresis="1")
+    assert rule == ThresholdRule(5.5, min_executions=10, hysteresis=1.0)
 
 
 @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ def test_numbers_may_be_text() -> None:
 )
 def test_wrong_arguments_are_named(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError, match=rf"^{name}={repr(value).translate({91: '.', 93: '.'})} is not valid: exp"):
-        ErrorRateRule.read(**{**RIGHT, name: value})
+        ThresholdRule.from_arguments(**{**RIGHT, name: value})
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_findings_of_no_figures_at_all(metric: str, scope: str) -> None:
-    finding: Finding = ErrorRateRule(0.0, metric, scope=scope).judge(Reading(1, "z", FRAME, NOW, Figures()))
+    finding: Verdict = ThresholdRule(0.0, metric, scope=scope).evaluate(Snapshot(1, "z", FRAME, NOW, Metrics()))
     assert (finding.crossed, finding.back) == (False, False)

@@ -18,7 +18,7 @@ from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.triggers import error_rate
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.support.airflow_versions import HAS_WATCHERS
-from tests.thresholds.test_watcher_state import Store, of_assets
+from tests.support.asset_state_store import Store, of_assets
 
 watchers_only = pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
 TRIGGERS = pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_without_a_store_a_restart_tells_again(connected: Sandbox) -> None:
 
 @watchers_only
 def test_a_hopeless_watcher_raises_after_its_interval(connected: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.MOST_FAILURES", 3)
+    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.MAX_FAILURES", 3)
     connected.fail(*["503"] * 10)
 
     async def run() -> None:

@@ -1,0 +1,78 @@
+"""Checks of plain arguments: numbers that may also arrive as text, as templates render them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_make.exceptions import MakeInputError
+
+# All of these fit into 64 bits.
+_DIGITS = re.compile("[0-9]{1,18}")
+
+
+def to_integer(value: Any) -> Any:
+    """
+    Convert text of digits to an integer, and leave any other value as it is.
+
+    :param value: The value of an argument.
+    :return: An integer for an integer or text of digits; None for a bool, which Python counts as an integer.
+    """
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        return int(value)
+    return None if isinstance(value, bool) else value
+
+
+def parse_positive_integer(name: str, value: Any) -> int:
+    """
+    Convert an argument to an integer of one or more.
+
+    :param name: The argument or connection field, for the error.
+    :param value: An integer, or text of digits.
+    :return: The integer.
+    :raises MakeInputError: The value is not a positive integer.
+    """
+    return _parse_integer(name, value, 1, "a positive integer")
+
+
+def parse_non_negative_integer(name: str, value: Any) -> int:
+    """
+    Convert an argument to an integer of zero or more.
+
+    :param name: The argument or connection field, for the error.
+    :param value: An integer, or text of digits.
+    :return: The integer.
+    :raises MakeInputError: The value is not an integer, or is below zero.
+    """
+    return _parse_integer(name, value, 0, "a whole number, zero or more")
+
+
+def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int:
+    number = to_integer(value)
+    if not isinstance(number, int) or number < minimum:
+        raise MakeInputError.expected(name, value, expectation)
+    return number
+
+
+def parse_number(
+    name: str, value: Any, expectation: str, is_allowed: Callable[[float], bool] = lambda number: True
+) -> float:
+    """
+    Convert an argument to a finite number.
+
+    :param name: The argument or connection field, for the error.
+    :param value: An integer, a float, or text of one.
+    :param expectation: What would be right, for the error.
+    :param is_allowed: Whether a number is in the argument's range.
+    :return: The number.
+    :raises MakeInputError: The value is not a finite number, or is out of range.
+    """
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or not is_allowed(number):
+        raise MakeInputError.expected(name, value, expectation)
+    return number

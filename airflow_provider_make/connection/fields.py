@@ -1,0 +1,76 @@
+"""The fields of a connection of type ``make``, as Airflow's connection form shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The servers in Make's OpenAPI description.
+ZONES = (
+    "eu1.make.com",
+    "eu2.make.com",
+    "us1.make.com",
+    "us2.make.com",
+    "eu1.make.celonis.com",
+    "us1.make.celonis.com",
+)
+AUTH_SCHEMES = ("Token", "Bearer")
+# The extras of a connection, and the form field of each.
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "zone": {
+        "label": "Zone",
+        "description": "The zone that the organization lives in. Used where Host is empty.",
+        "schema": {
+            "type": ["string", "null"],
+            "enum": list(ZONES),
+        },
+    },
+    "organization_id": {
+        "label": "Organization ID",
+        "description": "The organization that tasks use unless they name another. The Test button needs it.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "auth_scheme": {
+        "label": "Auth scheme",
+        "description": "Token for an API token (the default), Bearer for an OAuth2 access token.",
+        "schema": {"type": ["string", "null"], "enum": list(AUTH_SCHEMES)},
+    },
+    "requests_per_minute": {
+        "label": "Requests per minute",
+        "description": "The most requests one task sends in a minute. Empty: no limit of our own.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "timeout": {
+        "label": "Timeout",
+        "description": "Seconds to wait for a connection, and for each piece of an answer. Empty: 60.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "verify": {
+        "label": "Verify TLS",
+        "description": "true (the default), false, or the path of a CA bundle on the workers.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "cert": {
+        "label": "Client certificate",
+        "description": 'Path of a certificate with its key, or ["certificate path", "key path"].',
+        "schema": {"type": ["string", "null"]},
+    },
+    "proxies": {
+        "label": "Proxies",
+        "description": 'URL of a proxy, or a JSON object such as {"https": "http://proxy:3128"}.',
+        "schema": {"type": ["string", "null"]},
+    },
+    "trust_env": {
+        "label": "Trust environment",
+        "description": "Whether proxies and CA bundles set in the workers' environment are used (the default).",
+        "schema": {"type": ["string", "null"], "enum": ["true", "false"]},
+    },
+}
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "login"],
+    "relabeling": {"password": "API token"},
+    "placeholders": {
+        "host": "For a private instance: its host or URL",
+        # The Test button of Airflow 3.3.2 refuses connections without a port: apache/airflow#73298.
+        "port": "443, which Airflow 3.3.2 needs to test",
+    },
+}

@@ -1,0 +1,52 @@
+"""Run coroutines side by side and yield their results in order, with bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+async def in_order(
+    calls: Iterable[Callable[[], Coroutine[Any, Any, Result]]], max_concurrency: int
+) -> AsyncGenerator[Result, None]:
+    """
+    Run calls side by side, and yield their results in the order of the calls.
+
+    :param calls: Functions that create a coroutine; each is called only when there is room for its result.
+    :param max_concurrency: The most coroutines that run, or results that wait, at the same time; the result that is
+        being yielded counts.
+    :return: The results. The first failure, of whichever call, is raised at once. After it, or when the caller stops
+        iterating, the other coroutines are cancelled.
+    """
+    window: deque[asyncio.Task[Result]] = deque()
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def set_failure(task: asyncio.Task[Result]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not failure.done():
+            failure.set_exception(error)
+
+    async def first_result() -> Result:
+        await asyncio.wait((window[0], failure), return_when=asyncio.FIRST_COMPLETED)
+        if failure.done():
+            failure.result()
+        return window.popleft().result()
+
+    try:
+        for call in calls:
+            window.append(asyncio.create_task(call()))
+            window[-1].add_done_callback(set_failure)
+            if len(window) == max_concurrency:
+                yield await first_result()
+        while window:
+            yield await first_result()
+    finally:
+        for task in window:
+            task.cancel()
+        await asyncio.gather(*window, return_exceptions=True)
+        # Retrieve the exception, or asyncio logs that it was never retrieved.
+        if not failure.cancel():
+            failure.exception()

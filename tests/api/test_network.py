@@ -1,0 +1,120 @@
+"""Proxy and certificates that are chosen, and the text of errors. Real connections are in test_transport."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from airflow_provider_make.api.network import USER_AGENT, Network, requests_session
+from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.exceptions import MakeConnectionError, MakeInputError, MakeResponseError
+
+TOKEN = "c0ffee00-token"
+PROXY = "http://worker:s3cret@proxy.example.com:3128"
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def settings(base_url: str = "https://eu1.make.com/api/v2", **fields: Any) -> ConnectionSettings:
+    return ConnectionSettings(base_url, TOKEN, **fields)
+
+
+def test_without_settings_the_connection_is_direct_and_verified() -> None:
+    network = Network.from_settings(settings())
+    assert network.proxy is None
+    assert isinstance(network.tls, ssl.SSLContext)
+    assert (network.tls.verify_mode, network.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_no_bundle_is_loaded_where_nothing_is_encrypted(tmp_path: Path) -> None:
+    local = settings("http://127.0.0.1:8080/api/v2", verify=str(tmp_path / "missing.pem"))
+    assert Network.from_settings(local).tls is True
+    encrypted_proxy = settings("http://127.0.0.1:8080/api/v2", proxies={"http": "https://proxy:3128"})
+    assert isinstance(Network.from_settings(encrypted_proxy).tls, ssl.SSLContext)
+
+
+def test_verify_false_verifies_nothing() -> None:
+    tls = Network.from_settings(settings(verify=False)).tls
+    assert isinstance(tls, ssl.SSLContext)
+    assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "environment", "proxy"),
+    [
+        ({"proxies": {"https": "http://own:1"}}, "http://env:2", "http://own:1"),
+        ({"proxies": {"all": "http://own:1"}}, "http://env:2", "http://own:1"),
+        ({"proxies": {"http": "http://own:1"}}, "http://env:2", "http://env:2"),
+        ({}, "http://env:2", "http://env:2"),
+        ({"trust_env": False}, "http://env:2", None),
+        ({"proxies": {"https": "proxy.example.com:3128"}}, None, "http://proxy.example.com:3128"),
+    ],
+)
+def test_the_connections_proxy_comes_before_the_environments(
+    fields: dict[str, Any], environment: str | None, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if environment:
+        monkeypatch.setenv("HTTPS_PROXY", environment)
+    assert Network.from_settings(settings(**fields)).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "url", ["socks5://worker:s3cret@h:1", "http://", "http://worker:s3cret@h:port", "ftp://h", "http://h:0"]
+)
+def test_a_proxy_that_is_not_valid_is_refused_without_its_credentials(url: str) -> None:
+    with pytest.raises(MakeInputError, match="proxy's URL is not valid") as caught:
+        Network.from_settings(settings(proxies={"https": url}))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["verify", "cert"])
+def test_a_file_that_can_not_be_loaded_is_named(field: str) -> None:
+    with pytest.raises(MakeInputError, match=f"^{field}='/nowhere.pem' is not valid: expected a"):
+        Network.from_settings(settings(**{field: "/nowhere.pem"}))
+
+
+def network() -> Network:
+    return Network(settings(timeout=2.5), PROXY, True)
+
+
+def test_a_timeout_names_zone_and_seconds() -> None:
+    error = network().timeout_error()
+    assert isinstance(error, MakeConnectionError)
+    assert str(error) == "no response from eu1.make.com within 2.5 s"
+
+
+def test_reasons_are_those_of_the_innermost_error_and_contain_no_secret() -> None:
+    inner = OSError(111, f"refused by {PROXY} for {TOKEN}")
+    error = network().connection_error(aiohttp.ClientOSError(inner))
+    assert isinstance(error, MakeConnectionError)
+    reason = "ConnectionRefusedError: [Errno 111] refused by the proxy for ***"
+    assert str(error) == f"eu1.make.com could not be reached: {reason}"
+
+
+def test_reasons_are_short() -> None:
+    assert len(str(network().truncation_error(ValueError("x" * 5000)))) < 400
+    assert isinstance(network().truncation_error(ValueError()), MakeResponseError)
+
+
+def test_the_session_for_http_operator_has_the_same_settings() -> None:
+    session = requests_session(
+        settings(verify="/ca.pem", cert=("a.pem", "b.pem"), proxies={"https": PROXY}, trust_env=False), {}
+    )
+    assert (session.verify, session.cert, session.proxies) == ("/ca.pem", ("a.pem", "b.pem"), {"https": PROXY})
+    assert (session.trust_env, session.headers["User-Agent"]) == (False, USER_AGENT)
+
+
+def test_options_of_http_hook_override_the_settings() -> None:
+    options = {"verify_ssl": False, "proxy": {"https": "http://other:1"}, "max_redirects": 3, "stream": True}
+    session = requests_session(settings(), options)
+    assert (session.verify, session.proxies) == (False, {"https": "http://other:1"})
+    assert (session.max_redirects, session.stream) == (3, True)

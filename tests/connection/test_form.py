@@ -1,0 +1,71 @@
+"""The form of Airflow 2.11 to 3.1, compared with the declarative one of later versions."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+import wtforms
+
+from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
+
+FIELDS = CONNECTION_FIELDS
+
+
+@pytest.fixture
+def form(monkeypatch: pytest.MonkeyPatch) -> type[wtforms.Form]:
+    """The form that Airflow 2.11 to 3.1 build from the widgets. They bring Flask-AppBuilder, which is not installed."""
+    package, widgets = ModuleType("flask_appbuilder"), ModuleType("flask_appbuilder.fieldwidgets")
+    widgets.BS3TextFieldWidget = type("BS3TextFieldWidget", (wtforms.widgets.TextInput,), {})  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "flask_appbuilder", package)
+    monkeypatch.setitem(sys.modules, "flask_appbuilder.fieldwidgets", widgets)
+    return type("ConnectionForm", (wtforms.Form,), connection_form_widgets())
+
+
+def test_forms_have_the_same_fields_in_the_same_order(form: type[wtforms.Form]) -> None:
+    assert [field.name for field in form()] == list(FIELDS)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_forms_agree_about_a_field(form: type[wtforms.Form], name: str) -> None:
+    field, described = form()[name], FIELDS[name]
+    assert (field.label.text, field.description) == (described["label"], described["description"])
+    kind = wtforms.IntegerField if "integer" in described["schema"]["type"] else wtforms.StringField
+    assert type(field) is kind
+    choices = [list(v.values) for v in field.validators if isinstance(v, wtforms.validators.AnyOf)]
+    assert choices == ([described["schema"]["enum"]] if "enum" in described["schema"] else [])
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        ({}, set()),
+        (dict.fromkeys(FIELDS, ""), set()),
+        ({"zone": "us1.make.com", "organization_id": "42", "auth_scheme": "Bearer", "trust_env": "false"}, set()),
+        ({"zone": "eu9.make.com", "trust_env": "perhaps"}, {"zone", "trust_env"}),
+        ({"auth_scheme": "Basic", "organization_id": "x"}, {"auth_scheme", "organization_id"}),
+    ],
+)
+def test_old_form_accepts_what_the_field_says(form: type[wtforms.Form], data: dict[str, str], wrong: set[str]) -> None:
+    filled = form(MultiDict(data))
+    filled.validate()
+    assert set(filled.errors) == wrong
+
+
+class MultiDict(dict[str, str]):
+    """As much of a request's form data as wtforms asks for."""
+
+    def getlist(self, name: str) -> list[str]:
+        return [self[name]] if name in self else []
+
+
+def test_field_behaviour_is_the_same_by_the_older_names() -> None:
+    assert ui_field_behaviour() == {
+        "hidden_fields": UI_FIELD_BEHAVIOUR["hidden-fields"],
+        "relabeling": UI_FIELD_BEHAVIOUR["relabeling"],
+        "placeholders": UI_FIELD_BEHAVIOUR["placeholders"],
+    }
+    assert not {"host", "password", "port", "extra"} & set(UI_FIELD_BEHAVIOUR["hidden-fields"])
+    assert UI_FIELD_BEHAVIOUR["relabeling"] == {"password": "API token"}

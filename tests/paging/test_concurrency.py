@@ -1,0 +1,107 @@
+"""Calls side by side, with their results in order and bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import aclosing
+from functools import partial
+
+import pytest
+
+from airflow_provider_make.paging.concurrency import in_order
+
+Call = Callable[[], Coroutine[None, None, int]]
+
+
+def test_calls_start_only_when_there_is_room_for_their_results() -> None:
+    begun: list[int] = []
+
+    async def call(number: int) -> int:
+        begun.append(number)
+        await asyncio.sleep(0)
+        return number
+
+    async def run() -> list[tuple[int, int]]:
+        calls: list[Call] = [partial(call, number) for number in range(10)]
+        return [(number, len(begun)) async for number in in_order(calls, 3)]
+
+    handed_on = asyncio.run(run())
+    assert [number for number, _ in handed_on] == list(range(10))
+    assert all(begun_by_then <= number + 3 for number, begun_by_then in handed_on)
+
+
+def test_results_are_in_order_whatever_finishes_first() -> None:
+    async def call(number: int) -> int:
+        for _ in range(10 - number):
+            await asyncio.sleep(0)
+        return number
+
+    async def run() -> list[int]:
+        calls: list[Call] = [partial(call, number) for number in range(10)]
+        return [number async for number in in_order(calls, 4)]
+
+    assert asyncio.run(run()) == list(range(10))
+
+
+@pytest.mark.parametrize("failing", [0, 2, 3])
+def test_the_first_failure_is_raised_at_once_and_cancels_the_others(failing: int) -> None:
+    cancelled: list[int] = []
+
+    async def call(number: int) -> int:
+        if number == failing:
+            await asyncio.sleep(0)
+            raise ValueError(number)
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+        return number
+
+    async def run() -> None:
+        calls: list[Call] = [partial(call, number) for number in range(10)]
+        with pytest.raises(ValueError, match=str(failing)):
+            async for _ in in_order(calls, 4):
+                raise AssertionError("no call succeeds")
+        # By now, not at some later time.
+        assert sorted(cancelled) == [number for number in range(4) if number != failing]
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_a_caller_that_stops_iterating_cancels_what_runs() -> None:
+    running: set[int] = set()
+
+    async def call(number: int) -> int:
+        running.add(number)
+        try:
+            await asyncio.sleep(3600 if number else 0)
+        finally:
+            running.discard(number)
+        return number
+
+    async def run() -> None:
+        calls: list[Call] = [partial(call, number) for number in range(10)]
+        async with aclosing(in_order(calls, 4)) as results:
+            assert await anext(results) == 0
+            assert len(running) == 3
+        assert running == set()
+
+    asyncio.run(asyncio.wait_for(run(), 10))
+
+
+def test_two_failures_leave_no_exception_that_was_never_retrieved() -> None:
+    problems: list[object] = []
+
+    async def call(number: int) -> int:
+        raise ValueError(number)
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+        with pytest.raises(ValueError, match="0"):
+            async for _ in in_order([partial(call, number) for number in range(4)], 4):
+                pass
+
+    asyncio.run(run())
+    assert problems == []
