@@ -54,23 +54,11 @@ class LinksToMake:
         return {}
 
     def link_organization(self, context: Context, zone: str, organization_id: int) -> None:
-        """
-        Store the link to an organization.
-
-        :param context: Airflow's context.
-        :param zone: The host of the organization.
-        :param organization_id: The organization.
-        """
+        """Store the link to an organization."""
         self._store_link(context, MakeOrganizationLink, f"https://{zone}/organization/{organization_id}/dashboard")
 
     def link_scenario(self, context: Context, zone: str, row: Mapping[str, Any]) -> None:
-        """
-        Store the link to a scenario.
-
-        :param context: Airflow's context.
-        :param zone: The host of the scenario.
-        :param row: The scenario's row.
-        """
+        """Store the link to the scenario of a row."""
         if row["team_id"] is not None:
             url = f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}"
             self._store_link(context, MakeScenarioLink, url)

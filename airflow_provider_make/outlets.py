@@ -47,14 +47,7 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
 
 
 def check_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame) -> None:
-    """
-    Validate the partition keys before any request is sent.
-
-    :param outlets: The task's outlets.
-    :param context: Airflow's context.
-    :param time_frame: The time frame of the pull.
-    :raises MakeInputError: A partition key is not valid, or this Airflow has no partitions.
-    """
+    """Validate the partition keys of a task's outlets before any request is sent."""
     for outlet, event in _events(outlets, context):
         if partition_of(outlet, time_frame) is not None and not hasattr(event, "add_partitions"):
             raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")

@@ -86,11 +86,7 @@ class XComDestination:
         self._rows = []
 
     def begin(self, builder: RowBuilder) -> None:
-        """
-        Start, or start again: discard the entries added so far.
-
-        :param builder: Builds the rows.
-        """
+        """Start, or start again: discard the entries added so far."""
         self._builder = builder
         self._rows, self._bytes = [], 0
 
@@ -163,11 +159,7 @@ class ObjectDestination:
         self._spool.close()
 
     def begin(self, builder: RowBuilder) -> None:
-        """
-        Start, or start again: discard the entries added so far.
-
-        :param builder: Builds the rows.
-        """
+        """Start, or start again: discard the entries added so far."""
         self._discard()
         self._spool.seek(0)
         self._spool.truncate()
@@ -176,11 +168,7 @@ class ObjectDestination:
         )
 
     def add(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """
-        Add the entries of a page.
-
-        :param entries: The entries.
-        """
+        """Add the entries of a page."""
         if self._writer is None:
             raise RuntimeError("begin() comes before add()")
         self._writer.write(entries)

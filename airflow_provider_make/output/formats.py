@@ -40,23 +40,14 @@ class Writer(Protocol):
 
 
 class JsonLinesWriter:
-    """
-    Write JSON Lines in UTF-8.
-
-    :param file: The file to write to.
-    :param builder: Builds the rows.
-    """
+    """Write JSON Lines in UTF-8."""
 
     def __init__(self, file: IO[bytes], builder: RowBuilder) -> None:
         self._file = file
         self._builder = builder
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """
-        Write the entries of a page.
-
-        :param entries: The entries.
-        """
+        """Write the entries of a page."""
         self._file.write(_encode_lines(starmap(_Row, self._builder.tuples(entries))))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
@@ -82,11 +73,7 @@ class CsvWriter:
         self._write_lines([",".join(COLUMNS)])
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """
-        Write the entries of a page.
-
-        :param entries: The entries.
-        """
+        """Write the entries of a page."""
         self._write_lines(",".join(map(self._cell, COLUMNS, row)) for row in self._builder.tuples(entries))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
@@ -107,12 +94,7 @@ class CsvWriter:
 
 
 class GzipWriter:
-    """
-    Compress the output of another writer with gzip.
-
-    :param file: The file to write to.
-    :param open_inner: Creates the other writer.
-    """
+    """Compress the output of another writer, which ``open_inner`` creates, with gzip."""
 
     def __init__(self, file: IO[bytes], open_inner: Callable[[IO[bytes]], Writer]) -> None:
         # Without a file name and a time in its header, the same rows give the same bytes.
@@ -120,30 +102,17 @@ class GzipWriter:
         self._inner = open_inner(cast(IO[bytes], self._file))
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """
-        Write the entries of a page.
-
-        :param entries: The entries.
-        """
+        """Write the entries of a page."""
         self._inner.write(entries)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """
-        Write what is buffered.
-
-        :param summary: The pull's summary; None to discard.
-        """
+        """Write what is buffered."""
         self._inner.close(summary)
         self._file.close()
 
 
 class ParquetWriter:
-    """
-    Write Parquet, with the pull's summary as JSON in the file's metadata under ``make_analytics``.
-
-    :param file: The file to write to.
-    :param builder: Builds the columns.
-    """
+    """Write Parquet, with the pull's summary as JSON in the file's metadata under ``make_analytics``."""
 
     def __init__(self, file: IO[bytes], builder: RowBuilder) -> None:
         import pyarrow
@@ -187,11 +156,7 @@ class ParquetWriter:
             self._batches = pyarrow.Table.from_batches(self._batches).combine_chunks().to_batches()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """
-        Write what is buffered, and the summary.
-
-        :param summary: The pull's summary; None to discard.
-        """
+        """Write what is buffered, and the summary."""
         if summary is not None:
             self._write_group()
             metadata = {**summary, "provider_version": __version__}
@@ -220,11 +185,7 @@ def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Ar
 
 
 def parquet_schema() -> pyarrow.Schema:
-    """
-    Return the schema of Parquet files.
-
-    :return: ``COLUMNS`` with their types.
-    """
+    """Return the schema of Parquet files: ``COLUMNS`` with their types."""
     import pyarrow
 
     types = {
@@ -263,16 +224,7 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
 
 
 def open_writer(name: str, file: IO[bytes], builder: RowBuilder, *, compressed: bool, csv_safe: bool) -> Writer:
-    """
-    Create the writer of a format.
-
-    :param name: One of ``FORMATS``.
-    :param file: The file to write to.
-    :param builder: Builds the rows.
-    :param compressed: Whether to compress with gzip.
-    :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
-    :return: The writer.
-    """
+    """Create the writer of one of ``FORMATS``."""
     if compressed:
         return GzipWriter(file, lambda inner: open_writer(name, inner, builder, compressed=False, csv_safe=csv_safe))
     if name == "parquet":

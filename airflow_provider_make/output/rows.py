@@ -87,11 +87,7 @@ class RowBuilder:
         return columns
 
     def constants(self) -> dict[str, Any]:
-        """
-        Return the values that are the same in all rows of the pull.
-
-        :return: Values by column; times are datetimes.
-        """
+        """Return the values that are the same in all rows of the pull, by column; times are datetimes."""
         return {
             "organization_id": self.organization_id,
             "date_from": self.date_from,
@@ -101,10 +97,5 @@ class RowBuilder:
 
 
 def to_total(total: Metrics) -> dict[str, Any]:
-    """
-    Convert the organization's figures to a dict with our column names.
-
-    :param total: The ``total`` of a page.
-    :return: A JSON-serialisable dict, with ``extra`` as in rows.
-    """
+    """Convert the organization's figures to a JSON-serialisable dict with our column names."""
     return {column: getattr(total, column) for column in (*FIGURE_COLUMNS, "extra")}

@@ -42,22 +42,13 @@ class DiskSort:
         self._spool.close()
 
     def add(self, entries: Iterable[ScenarioMetrics]) -> None:
-        """
-        Add entries.
-
-        :param entries: The entries.
-        """
+        """Add entries."""
         for entry in entries:
             self._keys.append(getattr(entry, self._column))
             self._offsets.append(self._offsets[-1] + self._spool.write(_encode(entry)))
 
     def batches(self, size: int) -> Iterator[list[ScenarioMetrics]]:
-        """
-        Return the entries, sorted.
-
-        :param size: The most entries in each batch.
-        :return: An iterator over batches.
-        """
+        """Yield the entries, sorted, in batches of at most this size."""
         order = self._order()
         while batch := [self._read(index) for index in islice(order, size)]:
             yield batch

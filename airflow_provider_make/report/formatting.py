@@ -15,32 +15,17 @@ _NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def whole(value: int | None) -> str:
-    """
-    Format a count.
-
-    :param value: The count, or None.
-    :return: Digits in groups of three.
-    """
+    """Format a count, with digits in groups of three."""
     return _ABSENT if value is None else f"{value:,}"
 
 
 def credits(centicredits: int | None) -> str:
-    """
-    Format credits with every digit.
-
-    :param centicredits: Hundredths of credits, zero or more, or None.
-    :return: Digits in groups of three, and two decimals.
-    """
+    """Format hundredths of credits as credits, with every digit: groups of three, and two decimals."""
     return _ABSENT if centicredits is None else f"{centicredits // 100:,}.{centicredits % 100:02}"
 
 
 def short_credits(centicredits: int) -> str:
-    """
-    Format credits so that they fit next to a bar.
-
-    :param centicredits: Hundredths of credits, zero or more.
-    :return: The same as ``credits``; from 10¹⁵ credits on a power of ten.
-    """
+    """Format hundredths of credits to fit next to a bar: from 10¹⁵ credits on as a power of ten."""
     if centicredits < 10**17:
         return credits(centicredits)
     factor, exponent = f"{Decimal(centicredits).scaleb(-2):.2e}".split("e+")
@@ -48,12 +33,7 @@ def short_credits(centicredits: int) -> str:
 
 
 def percent(rate: float | None) -> str:
-    """
-    Format a rate.
-
-    :param rate: A percentage, or None.
-    :return: Two decimals; "< 0.01 %" for a rate above zero that would be rounded to zero.
-    """
+    """Format a percentage with two decimals; "< 0.01 %" if it would be rounded to zero."""
     if rate is None:
         return _ABSENT
     if 0 < rate < 0.005:
@@ -62,12 +42,7 @@ def percent(rate: float | None) -> str:
 
 
 def change(rate: float | None) -> str:
-    """
-    Format the change of a figure.
-
-    :param rate: A percentage, or None.
-    :return: The percentage with its sign, or words.
-    """
+    """Format the change of a figure, a percentage with its sign."""
     if rate is None:
         return "no earlier figures"
     if abs(rate) < 0.005:
@@ -76,51 +51,25 @@ def change(rate: float | None) -> str:
 
 
 def moment(time: datetime) -> str:
-    """
-    Format a time for people.
-
-    :param time: An aware time.
-    :return: Date and time of day in UTC, to the minute.
-    """
+    """Format a time for people: date and time of day in UTC, to the minute."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
 def single_line(text: str) -> str:
-    """
-    Convert text to one line that is valid in HTML and SVG.
-
-    :param text: Any text.
-    :return: The text with single spaces, and with a replacement character for each control character.
-    """
+    """Convert text to one line that is valid in HTML and SVG, without control characters."""
     return _NOT_IN_HTML.sub("\ufffd", " ".join(text.split()))
 
 
 def scenario_name(scenario: Scenario) -> str:
-    """
-    Return the name of a scenario.
-
-    :param scenario: The scenario.
-    :return: Its name, in one line; if it has none, its id.
-    """
+    """Return the name of a scenario in one line; if it has none, its id."""
     return single_line(scenario.name or "") or f"Scenario {scenario.scenario_id}"
 
 
 def team_name(team_id: int | None, name: str | None) -> str:
-    """
-    Return the name of a team.
-
-    :param team_id: Its id, or None.
-    :param name: Its name, or None.
-    :return: Its name, in one line; if it has none, its id.
-    """
+    """Return the name of a team in one line; if it has none, its id."""
     return single_line(name or "") or ("no team" if team_id is None else f"Team {team_id}")
 
 
 def status_name(status: str | None) -> str:
-    """
-    Return the name of a status.
-
-    :param status: The status, or None.
-    :return: The status, in one line.
-    """
+    """Return a status in one line."""
     return single_line(status or "") or "without a status"

@@ -10,27 +10,7 @@ from typing import Any, Self
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ThresholdArguments:
-    """
-    The arguments of a sensor or trigger, as the user wrote them or templates rendered them; not yet validated.
-
-    :param threshold: The value that the metric is compared with: percent for ``error_rate`` and the changes, else a
-        number.
-    :param metric: ``error_rate``, ``errors``, ``error_rate_change`` or ``errors_change``; changes are percentages, as
-        Make calculates them. A value that can't be calculated never crosses the threshold.
-    :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses compares to the threshold.
-    :param scope: ``organization`` compares the organization's figures, with one request a poke; ``scenario`` compares
-        those of each scenario, and reads pages until no further scenario can cross.
-    :param min_executions: Figures based on fewer executions than this are ignored; zero or more.
-    :param lookback: The length of the time frame, which ends at each poke: a timedelta, or an ISO 8601 duration such
-        as ``PT1H``; at most a year.
-    :param organization_id: The organization; None for the connection's.
-    :param team_id: Only scenarios of this team, or of a list of teams; None for all.
-    :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
-    :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``; None for all.
-    :param make_conn_id: Airflow connection of type ``make``.
-    :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
-    """
+    """The arguments as the user wrote them or templates rendered them; ``MakeErrorRateSensor`` describes each."""
 
     threshold: float | str
     metric: str = "error_rate"
@@ -57,10 +37,5 @@ class ThresholdArguments:
 
     @classmethod
     def of(cls, task: Any) -> Self:
-        """
-        Collect the arguments from the attributes of a task.
-
-        :param task: An operator with an attribute for each argument.
-        :return: The arguments.
-        """
+        """Collect the arguments from the attributes of a task."""
         return cls(**{name: getattr(task, name) for name in cls.names()})

@@ -16,32 +16,17 @@ _DETAILS = ("status_code", "code", "detail")
 
 
 def success_payload(result: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Build the payload for a crossing.
-
-    :param result: The sensor's result.
-    :return: The result with ``status`` and ``version``, JSON-serialisable.
-    """
+    """Build the payload for a crossing from the sensor's result."""
     return {**result, "status": "success", "version": VERSION}
 
 
 def timeout_payload(message: str) -> dict[str, Any]:
-    """
-    Build the payload for a timeout.
-
-    :param message: The text for ``AirflowSensorTimeout``.
-    :return: The payload.
-    """
+    """Build the payload for a timeout, with the text of the later ``AirflowSensorTimeout``."""
     return {"status": "timeout", "version": VERSION, "message": message}
 
 
 def error_payload(error: Exception) -> dict[str, Any]:
-    """
-    Build the payload for an error.
-
-    :param error: The error.
-    :return: The payload, from which ``parse_event`` creates an error of the same class.
-    """
+    """Build the payload for an error, from which ``parse_event`` creates an error of the same class."""
     payload = {"status": "error", "version": VERSION, "error": type(error).__name__, "message": str(error)}
     if isinstance(error, MakeApiError):
         payload |= {"message": error.message, "suberrors": list(error.suberrors), "tries": list(error.tries)}

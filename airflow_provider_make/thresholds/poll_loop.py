@@ -46,12 +46,7 @@ class PollSchedule:
         return self._failures >= MAX_FAILURES
 
     def seconds_left(self, now: datetime) -> float | None:
-        """
-        Calculate the time left until the deadline.
-
-        :param now: The present time, aware.
-        :return: Seconds, zero or less after the deadline; None without a deadline.
-        """
+        """Return the seconds until the deadline, zero or less after it; None without a deadline."""
         return None if self._deadline is None else (self._deadline - now).total_seconds()
 
     def record(self, error: MakeApiError | None) -> None:

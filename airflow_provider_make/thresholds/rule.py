@@ -69,12 +69,7 @@ class ThresholdRule:
     def from_arguments(
         cls, *, threshold: Any, metric: Any, comparison: Any, scope: Any, min_executions: Any, hysteresis: Any = 0.0
     ) -> ThresholdRule:
-        """
-        Validate the arguments of a sensor or trigger; numbers may be text, as templates render them.
-
-        :return: The rule.
-        :raises MakeInputError: An argument is not valid; the error names the first such argument.
-        """
+        """Validate the arguments of a sensor or trigger; numbers may be text, as templates render them."""
         for name, value, choices in (
             ("metric", metric, METRICS),
             ("comparison", comparison, COMPARISONS),
@@ -104,31 +99,16 @@ class ThresholdRule:
         return "desc" if self.comparison in (">", ">=") else "asc"
 
     def value(self, figures: Metrics) -> float | None:
-        """
-        Return the value of the metric.
-
-        :param figures: The figures of a scenario or an organization.
-        :return: The value; None where it can't be calculated.
-        """
+        """Return the value of the metric; None where it can't be calculated."""
         value: float | None = getattr(figures, self.metric)
         return value
 
     def counted_value(self, figures: Metrics) -> float | None:
-        """
-        Return the value of the metric, if the figures are based on enough executions.
-
-        :param figures: The figures of a scenario or an organization.
-        :return: The value; None where it can't be calculated, or where ``min_executions`` is not reached.
-        """
+        """Return the value of the metric; None where it can't be calculated, or executions are too few."""
         return self.value(figures) if (figures.executions or 0) >= self.min_executions else None
 
     def is_beyond(self, value: float) -> bool:
-        """
-        Compare a value with the threshold.
-
-        :param value: The value.
-        :return: Whether it crosses.
-        """
+        """Decide whether a value crosses the threshold."""
         return COMPARISONS[self.comparison](value, self.threshold)
 
     def is_back(self, value: float) -> bool:
@@ -156,12 +136,7 @@ class ThresholdRule:
         return value is not None and not self.is_beyond(value) and (not self.hysteresis or self.is_back(value))
 
     def evaluate(self, snapshot: Snapshot) -> Verdict:
-        """
-        Compare the figures of a snapshot with the threshold.
-
-        :param snapshot: The snapshot.
-        :return: The verdict.
-        """
+        """Compare the figures of a snapshot with the threshold."""
         per_scenario = self.scope == "scenario"
         candidates: Sequence[Metrics] = snapshot.entries if per_scenario else [snapshot.total]
         counted = [(figures, value) for figures in candidates if (value := self.counted_value(figures)) is not None]

@@ -25,11 +25,7 @@ class WatcherState:
         self._saved: bool | None = None
 
     async def load(self) -> bool:
-        """
-        Load the state.
-
-        :return: Whether the value was beyond the threshold, for any of the assets.
-        """
+        """Return whether the value was beyond the threshold, for any of the assets."""
         values = []
         for store in self._stores:
             try:
@@ -39,11 +35,7 @@ class WatcherState:
         return "beyond" in values
 
     async def save(self, beyond: bool) -> None:
-        """
-        Save the state, if it changed.
-
-        :param beyond: Whether the value is beyond the threshold, and an event was emitted for it.
-        """
+        """Save whether the value is beyond the threshold, if that changed."""
         if beyond == self._saved:
             return
         for store in self._stores:
