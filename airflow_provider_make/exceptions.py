@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 
 class MakeInputError(AirflowFailException, ValueError):
-    """An argument or a connection field is not valid; no request was sent, and Airflow does not retry."""
+    """An argument or a connection field is not valid, or a result is too large for XCom; Airflow does not retry."""
 
     @classmethod
     def expected(cls, name: str, value: Any, expectation: str) -> MakeInputError:
@@ -50,7 +50,7 @@ class MakeApiError(AirflowException):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.status_code = status_code  # type: ignore[assignment]  # None on purpose: no answer, no status
+        self.status_code = status_code  # type: ignore[assignment]  # None if there was no response
         self.code = code
         self.detail = detail
         self.suberrors = tuple(suberrors)
@@ -110,7 +110,7 @@ class MakeIncompleteResultError(MakeApiError):
 
 
 class MakeRequestError(MakeApiError, AirflowFailException):
-    """Make refuses the request as it stands (any other 4xx); Airflow does not retry."""
+    """Make rejects the request (any other 4xx); Airflow does not retry."""
 
 
 class MakeAuthenticationError(MakeApiError, AirflowFailException):

@@ -8,7 +8,7 @@ from airflow_provider_make import __version__
 from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 
 _INTEGRATION = "Make"
-# Without a handler Airflow takes the URIs as they are; the converter gives OpenLineage's names for them.
+# Without a handler, Airflow leaves the URIs unchanged; the converter maps them to OpenLineage names.
 _ASSET_URIS = [
     {
         "schemes": ["make"],

@@ -27,8 +27,8 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
 
     :param outlet: One of the task's outlets, with an extra such as ``{"partition_key": "%Y-%m-%d"}``.
     :param time_frame: The time frame of the pull.
-    :return: The begin of the time frame in UTC, in that format; None if the outlet has no format.
-    :raises MakeInputError: The format is not valid, or the time frame has no begin.
+    :return: The start of the time frame in UTC, in that format; None if the outlet has no format.
+    :raises MakeInputError: The format is not valid, or the time frame has no start.
     """
     template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
     if template is None:
@@ -37,12 +37,13 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
         raise MakeInputError.expected(PARTITION_KEY, template, "a format for strftime such as %Y-%m-%d, in the outlet")
     if time_frame.date_from is None:
         raise MakeInputError(
-            f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a begin: expected a data interval, "
+            f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a start: expected a data interval, "
             "date_from or lookback."
         )
     key = time_frame.date_from.strftime(template)
     if not key.strip() or len(key) > _MAX_KEY_LENGTH:
-        raise MakeInputError.expected(PARTITION_KEY, template, f"a format that gives 1 to {_MAX_KEY_LENGTH} characters")
+        expectation = f"a format whose result has 1 to {_MAX_KEY_LENGTH} characters"
+        raise MakeInputError.expected(PARTITION_KEY, template, expectation)
     return key
 
 

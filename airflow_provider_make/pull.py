@@ -39,7 +39,7 @@ def pull(
     :param event_loop: The event loop that the client is open on.
     :param query: The query.
     :param page_size: Entries in each page.
-    :param max_concurrency: The most requests at the same time.
+    :param max_concurrency: Maximum number of requests at the same time.
     :param destination: The destination of the rows.
     :param log: Logger for the progress, every few seconds, and for the result.
     :return: The summary, JSON-serialisable: ``organization_id``, ``zone``, ``date_from``, ``date_to``,
@@ -58,7 +58,7 @@ def pull(
                 progress,
                 page_size=page_size,
                 max_concurrency=max_concurrency,
-                delay=client.rules.delay,
+                delay=client.retry_rules.delay,
             )
         )
         summary = destination.publish(
@@ -98,7 +98,7 @@ class _Progress:
         self._destination.begin(self._builder)
         self.row_count = self._page_count = 0
 
-    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> None:
+    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         self._destination.add(entries)
         self.row_count += len(entries)
         self._page_count += 1
@@ -111,6 +111,7 @@ class _Progress:
                 total_count,
                 self.rows_per_second(),
             )
+        return True
 
     def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
         self._log.warning("The pull starts again in %.1f s: %s.", delay, error.headline())

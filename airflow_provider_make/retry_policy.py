@@ -48,19 +48,10 @@ class MakeRetryPolicy(RetryPolicy):
         return RetryDecision.retry(timedelta(seconds=asked), f"Make asked to wait {asked:g} s.")
 
     def serialize(self) -> dict[str, Any]:
-        """
-        Give what the policy is made of.
-
-        :return: Nothing.
-        """
+        """Return the arguments of the policy: none."""
         return {}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> MakeRetryPolicy:
-        """
-        Make the policy anew.
-
-        :param data: What ``serialize`` gave.
-        :return: The policy.
-        """
+        """Recreate the policy from the result of ``serialize``."""
         return cls()

@@ -1,1 +1,1 @@
-"""One request to Make's analytics endpoint, from the query to the parsed page. Imports connection only."""
+"""One request to Make's analytics endpoint, from the query to the parsed page."""

@@ -32,7 +32,7 @@ class MakeClient:
 
     def __init__(self, settings: ConnectionSettings, rules: RetryRules, log: Any) -> None:
         self.settings = settings
-        self.rules = rules
+        self.retry_rules = rules
         self._log = log
         self._rate_limiter = RateLimiter(settings.requests_per_minute)
         self._transport = Transport(settings)
@@ -59,7 +59,7 @@ class MakeClient:
         :return: The page.
         :raises MakeApiError: A retry would not help, or none is left. Its ``tries`` has the errors of all tries.
         """
-        attempts = Attempts(rules or self.rules)
+        attempts = Attempts(rules or self.retry_rules)
         while True:
             await self._wait_for_rate_limit()
             try:

@@ -31,7 +31,7 @@ def error_from_response(
     Convert a response that is not a success to an error.
 
     :param status: The HTTP status.
-    :param headers: The headers, looked up by names in lower case.
+    :param headers: The headers, case-insensitive.
     :param body: The body: Make's JSON error, or whatever a proxy sent.
     :param secret: The token, which is masked in all text from the response.
     :param now: The present time, aware, for a ``Retry-After`` that is a date.
@@ -39,7 +39,7 @@ def error_from_response(
     """
     fields = _parse_error(body.decode("utf-8", errors="replace"), secret)
     if status in range(300, 400):
-        target = _shorten(headers.get("location", "an unknown location"), secret)
+        target = _shorten(headers.get("location", "an unknown location").partition("?")[0], secret)
         fields = {"message": f"a redirect to {target}, which is not followed: check the connection's host"}
     retry_after = parse_retry_after(headers.get("retry-after"), now)
     return _error_class(status)(status_code=status, retry_after=retry_after, **fields)

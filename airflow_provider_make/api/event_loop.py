@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for synchronous code that uses a client."""
+"""An event loop in a separate thread, for synchronous code that uses a client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class EventLoopThread:
     Run coroutines on an event loop in a thread, with a client open.
 
     In the main thread of a task, asyncio would swallow what Airflow's signal handlers raise, such as the timeout of
-    ``execution_timeout``: a callback on the loop catches every exception. A thread of its own receives no signals.
+    ``execution_timeout``: a callback on the loop catches every exception. A separate thread receives no signals.
     It starts with the first coroutine, opens the client, and keeps it open until :meth:`close`.
 
     :param client: The client, not yet opened.
@@ -87,7 +87,7 @@ class EventLoopThread:
 
 
 class _ClientThread(Thread):
-    """One thread, its loop, and the client opened on it. Consistent at any moment that a signal may interrupt."""
+    """One thread, its loop, and the client opened on it. Its state stays valid wherever a signal interrupts."""
 
     loop: asyncio.AbstractEventLoop
 

@@ -1,4 +1,4 @@
-"""How to reach a zone: proxy, certificates and timeouts, the same for aiohttp and for a requests session."""
+"""How to reach a zone: proxy and certificates for aiohttp, and a requests session with the same settings."""
 
 from __future__ import annotations
 
@@ -46,12 +46,19 @@ class Network:
         :return: The network path.
         :raises MakeInputError: The proxy is not an http or https URL, or a certificate can't be loaded.
         """
+        try:
+            return cls._from_settings(settings)
+        except MakeInputError as error:
+            raise MakeInputError(f"Connection {settings.conn_id!r}: {error}") from None
+
+    @classmethod
+    def _from_settings(cls, settings: ConnectionSettings) -> Network:
         session = requests.Session()
         session.trust_env = settings.trust_env
         merged = session.merge_environment_settings(
             settings.base_url, dict(settings.proxies), None, settings.verify, None
         )
-        # merge_environment_settings() would let the environment's proxy for the scheme win over the connection's "all".
+        # Checked first: merge_environment_settings() prefers the environment's proxy for the scheme to one for "all".
         own_proxy = select_proxy(settings.base_url, dict(settings.proxies))
         proxy = _check_proxy(own_proxy or select_proxy(settings.base_url, merged["proxies"]))
         verify: bool | str = DEFAULT_CA_BUNDLE_PATH if merged["verify"] is True else merged["verify"] or False

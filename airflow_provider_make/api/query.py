@@ -30,7 +30,7 @@ _EXPECTED = {
     "organization_id": "a positive integer",
     "team_id": "a positive integer, or a list of at least one",
     "folder_id": "a positive integer, or a list of at least one",
-    "status": f"one of {', '.join(STATUSES)}, or a list of at least one",
+    "status": f"one of {', '.join(STATUSES)}, or a list of these",
     "sort_by": f"one of {', '.join(SORT_KEYS)} (Make can't sort by anything else)",
     "sort_dir": "asc or desc",
 }
@@ -131,7 +131,7 @@ class PageRequest:
 
     :param offset: How many entries to skip.
     :param last: The key of the last entry received, to continue after it; not together with ``offset``.
-    :param limit: The most entries to return; the server may have a lower limit of its own.
+    :param limit: The most entries to return; the server may have a lower limit.
     :param return_total_count: Whether the response contains the number of entries of the whole query.
     """
 

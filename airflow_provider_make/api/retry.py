@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
 from airflow_provider_make.api.error_mapping import is_retryable
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
@@ -21,16 +20,14 @@ class RetryRules:
     :param limit: Tries of one request, the first included; one or more.
     :param delay: Seconds before the second try, doubled for each further one up to ``MAX_BACKOFF``, and multiplied
         by a random number between 0 and 1 (full jitter). A ``Retry-After`` replaces it, up to ``MAX_RETRY_AFTER``.
-    :param jitter: Draws a random number between two.
     :raises MakeInputError: A number is out of range.
     """
 
-    def __init__(self, limit: int, delay: float, jitter: Callable[[float, float], float] = random.uniform) -> None:
+    def __init__(self, limit: int, delay: float) -> None:
         self.limit = parse_positive_integer("api_retry_limit", limit)
         self.delay = parse_number(
             "api_retry_delay", delay, f"seconds, from 0 to {MAX_DELAY:g}", lambda seconds: 0 <= seconds <= MAX_DELAY
         )
-        self._jitter = jitter
 
     def delay_after(self, error: MakeApiError, tries: int) -> float:
         """
@@ -42,12 +39,12 @@ class RetryRules:
         """
         if error.retry_after is not None:
             return min(error.retry_after, MAX_RETRY_AFTER)
-        return self._jitter(0.0, min(MAX_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
+        return random.uniform(0.0, min(MAX_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
 
 
 class Attempts:
     """
-    The failed tries of one request, or of reading all pages of a query.
+    The failed tries of one request, or the passes of one pull that were not exact.
 
     :param rules: How many tries are allowed, and the delays between them.
     """

@@ -43,14 +43,14 @@ def resolve_time_frame(
     A date means midnight UTC, and a time without a time zone is in UTC.
 
     :param now: The present time, aware.
-    :param date_from: Explicit begin: a datetime, a date, or ISO 8601 text; None if not set.
-    :param date_to: Explicit end, likewise.
+    :param date_from: Explicit start: a datetime, a date, or ISO 8601 text; None if not set.
+    :param date_to: Explicit end, in the same forms.
     :param lookback: Length of a frame that ends at ``date_to``, else at the end of the data interval, else now:
         a timedelta, or an ISO 8601 duration such as ``P1D``. Ignored if ``date_from`` is set.
-    :param data_interval_start: Begin of the run's data interval; None if the run has none.
+    :param data_interval_start: Start of the run's data interval; None if the run has none.
     :param data_interval_end: End of the run's data interval. An interval of zero length, which cron schedules
         have on Airflow 3, is ignored.
-    :return: The time frame; without begin and end, which is Make's default of one year, where nothing above is set.
+    :return: The time frame; without start and end, which is Make's default of one year, where nothing above is set.
     :raises MakeInputError: A time can't be parsed, the frame does not begin before it ends, or it begins more
         than a year ago, and Make keeps analytics for one year (OpenAPI description).
     """

@@ -20,7 +20,7 @@ class HttpResponse(NamedTuple):
     An HTTP response.
 
     :param status: The status code.
-    :param headers: The headers, looked up by names in any case.
+    :param headers: The headers, case-insensitive.
     :param body: The whole body, decompressed.
     """
 
@@ -42,12 +42,12 @@ class Transport:
 
     async def __aenter__(self) -> Self:
         timeout = self._settings.timeout
-        # Loading a CA bundle would hold up the event loop.
+        # Loading a CA bundle would block the event loop.
         self._network = await asyncio.to_thread(Network.from_settings, self._settings)
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._count)
         self._session = aiohttp.ClientSession(
-            # The callers decide how many requests run side by side.
+            # The callers limit how many requests run concurrently.
             connector=aiohttp.TCPConnector(limit=0, ssl=self._network.tls),
             timeout=aiohttp.ClientTimeout(total=WHOLE_RESPONSE * timeout, connect=timeout, sock_read=timeout),
             trace_configs=[trace],

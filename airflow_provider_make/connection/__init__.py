@@ -1,1 +1,1 @@
-"""The connection of type ``make``: its fields, settings and form. Imports no other folder."""
+"""The connection of type ``make``: its fields, settings and form."""

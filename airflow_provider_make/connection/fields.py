@@ -18,7 +18,7 @@ AUTH_SCHEMES = ("Token", "Bearer")
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "zone": {
         "label": "Zone",
-        "description": "The zone that the organization lives in. Used where Host is empty.",
+        "description": "The zone of the organization. Used if Host is empty.",
         "schema": {
             "type": ["string", "null"],
             "enum": list(ZONES),
@@ -26,7 +26,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "organization_id": {
         "label": "Organization ID",
-        "description": "The organization that tasks use unless they name another. The Test button needs it.",
+        "description": "The organization that tasks use unless they set another. The Test button needs it.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "auth_scheme": {
@@ -36,12 +36,12 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "requests_per_minute": {
         "label": "Requests per minute",
-        "description": "The most requests one task sends in a minute. Empty: no limit of our own.",
+        "description": "The most requests that one task sends in a minute. Empty: no limit.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "timeout": {
         "label": "Timeout",
-        "description": "Seconds to wait for a connection, and for each piece of an answer. Empty: 60.",
+        "description": "Seconds to wait for a connection, and for each piece of a response. Empty: 60.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
     "verify": {
@@ -51,7 +51,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     },
     "cert": {
         "label": "Client certificate",
-        "description": 'Path of a certificate with its key, or ["certificate path", "key path"].',
+        "description": 'Path of a certificate file that contains the key, or ["certificate path", "key path"].',
         "schema": {"type": ["string", "null"]},
     },
     "proxies": {

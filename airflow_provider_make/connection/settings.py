@@ -131,7 +131,7 @@ def _base_url(connection: AirflowConnection, zone: Any) -> str:
     host = (connection.host or "").strip()
     if not host:
         if zone not in ZONES:
-            problem = f"zone={zone!r} is not valid" if zone else "The connection names no zone and no host"
+            problem = f"zone={zone!r} is not valid" if zone else "The connection has neither a zone nor a host"
             raise MakeInputError(f"{problem}: expected one of the zones {', '.join(ZONES)}, or a host.")
         if connection.port and connection.port != _DEFAULT_PORTS["https"]:
             raise MakeInputError.expected("port", connection.port, "443, or nothing, where the host is empty")

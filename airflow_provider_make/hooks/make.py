@@ -73,7 +73,7 @@ class MakeHook(HttpHook):
             raise MakeInputError.expected("auth_type", auth_type, "None: the connection's token authorizes")
         super().__init__(method=method, http_conn_id=make_conn_id, **http_options)
         self.make_conn_id = make_conn_id
-        self.rules = RetryRules(api_retry_limit, api_retry_delay)
+        self.retry_rules = RetryRules(api_retry_limit, api_retry_delay)
 
     @cached_property
     def settings(self) -> ConnectionSettings:
@@ -86,7 +86,7 @@ class MakeHook(HttpHook):
 
     async def load_settings(self) -> None:
         """
-        Look up the connection without blocking the event loop. ``settings`` is set afterwards.
+        Look up the connection without blocking the event loop; ``settings`` is set then.
 
         :raises MakeInputError: A field of the connection is not valid, or missing.
         """
@@ -108,8 +108,8 @@ class MakeHook(HttpHook):
 
     @cached_property
     def client(self) -> MakeClient:
-        """The client of the connection, for coroutines: open on ``event_loop``, or to open on another loop."""
-        return MakeClient(self.settings, self.rules, self.log)
+        """The asyncio client. The hook's methods use it on ``event_loop``; a trigger opens it on the triggerer's."""
+        return MakeClient(self.settings, self.retry_rules, self.log)
 
     @cached_property
     def event_loop(self) -> EventLoopThread:
@@ -118,11 +118,6 @@ class MakeHook(HttpHook):
         # For hooks that are never closed: when the hook is deleted, or at exit.
         weakref.finalize(self, event_loop.close)
         return event_loop
-
-    @property
-    def requests_sent(self) -> int:
-        """The number of requests for analytics sent so far, retries included."""
-        return self.client.requests_sent
 
     @property
     def base_url(self) -> str:
@@ -192,9 +187,9 @@ class MakeHook(HttpHook):
         :param team_id: Only scenarios of this team, or of a list of teams; None for all.
         :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
         :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``.
-        :param date_from: Begin of the time frame: a datetime, date or ISO 8601 text, at most a year ago; UTC
+        :param date_from: Start of the time frame: a datetime, date or ISO 8601 text, at most a year ago; UTC
             where it has no time zone. None for Make's default, a year ago.
-        :param date_to: End of the time frame, likewise. None for Make's default, now.
+        :param date_to: End of the time frame, in the same forms. None for Make's default, now.
         :param sort_by: Column name (``error_rate``) or Make's (``errorRate``).
         :param sort_dir: ``asc`` or ``desc``.
         :param offset: The number of entries to skip.
@@ -216,7 +211,7 @@ class MakeHook(HttpHook):
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
-        self._report_input(query)
+        report_input(self, organization_uri(self.settings.zone, query.organization_id))
         return self.event_loop.run(self.client.ask(query, page))
 
     def iter_analytics_pages(
@@ -235,7 +230,7 @@ class MakeHook(HttpHook):
         """
         Fetch all pages of an organization's analytics, one at a time.
 
-        The arguments are those of :meth:`get_analytics_page`, and
+        It accepts the filters, time frame and sort order of :meth:`get_analytics_page`.
 
         :param page_size: Entries in each page; Make may return fewer.
         :return: An iterator over the pages. Arguments are validated now; requests are sent during the iteration.
@@ -272,10 +267,8 @@ class MakeHook(HttpHook):
             return False, str(error)
         finally:
             self.close()
-        return True, (
-            f"{self.settings.zone} answers for organization {self.settings.organization_id}: "
-            f"{page.pg.total_count} scenarios."
-        )
+        organization = f"organization {self.settings.organization_id}: {page.pg.total_count} scenarios"
+        return True, f"{self.settings.zone} answers for {organization}."
 
     def close(self) -> None:
         """Close the HTTP connections of the client, and cancel its requests; a later request opens new ones."""
@@ -298,12 +291,9 @@ class MakeHook(HttpHook):
         )
 
     def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
-        self._report_input(query)
+        report_input(self, organization_uri(self.settings.zone, query.organization_id))
         plan = PagePlan(page_size)
         while batch := plan.next_pages():
             for request in batch:
                 page = self.event_loop.run(self.client.ask(query, request))
                 yield msgspec.structs.replace(page, analytics=plan.accept(request, page))
-
-    def _report_input(self, query: AnalyticsQuery) -> None:
-        report_input(self, organization_uri(self.settings.zone, query.organization_id))

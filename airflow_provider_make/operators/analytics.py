@@ -22,38 +22,40 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     """
     Pull the analytics of every scenario of an organization, each exactly once.
 
-    The time frame is taken from the first of these that is set: ``date_from`` and ``date_to``; ``lookback``, which
-    ends at ``date_to``, the end of the data interval, or now; the run's data interval, if it is longer than zero.
-    Otherwise it is Make's default, a year. A date means midnight UTC; a time without a time zone is in UTC.
+    The time frame is taken from the first of these that is set: ``date_from``, with or without ``date_to``;
+    ``lookback``, which ends at ``date_to``, the end of the data interval, or now; ``date_to`` alone; the run's data
+    interval, if it is longer than zero. A start or end that is not set is Make's default: a year ago, and now. A date
+    means midnight UTC; a time without a time zone is in UTC.
 
     All arguments but ``csv_safe``, ``api_retry_limit`` and ``api_retry_delay`` are templated; numbers may be rendered
     as text.
 
-    The ``extra`` of the asset events of ``outlets`` is the summary without ``rows``, and ``error_rate``. If the own
-    ``extra`` of an outlet has a ``partition_key``, a strftime format such as ``%Y-%m-%d``, its event has the begin of
-    the time frame in UTC, in that format, as partition key (Airflow 3.3 and later).
+    The asset events of the task's ``outlets`` have the summary without ``rows``, and ``error_rate``, as ``extra``. An
+    outlet with a ``partition_key`` in its own ``extra``, a strftime format such as ``%Y-%m-%d``, gets an event with a
+    partition key: the start of the time frame in UTC, in that format (Airflow 3.3 and later).
 
     :param organization_id: The organization; None for the connection's.
     :param team_id: Only scenarios of this team, or of a list of teams; None for all.
     :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
     :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid`` (disabled
         due to errors); None for all.
-    :param date_from: Begin of the time frame, at most a year ago: a datetime, a date or ISO 8601 text.
-    :param date_to: End of the time frame, likewise.
+    :param date_from: Start of the time frame, at most a year ago: a datetime, a date or ISO 8601 text.
+    :param date_to: End of the time frame, in the same forms.
     :param lookback: Length of the time frame, if ``date_from`` is not set: a timedelta or
         an ISO 8601 duration such as ``P1D``.
     :param sort_by: Order of the rows, by column name (``error_rate``) or Make's (``errorRate``). Make can't
         sort by centicredits.
     :param sort_dir: ``asc`` or ``desc``.
     :param page_size: Scenarios to request at a time; one or more. Make may return fewer.
-    :param max_concurrency: The most requests, connections, and pages in memory at the same time; one or more.
+    :param max_concurrency: Maximum number of requests, connections and pages in memory at the same time; one
+        or more.
     :param output_path: Path or URL of the object to write, for ``ObjectStoragePath``. It is written whole
         or not at all, and replaces an existing object. None for rows in XCom.
     :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to use the suffix
         of ``output_path``: ``.parquet``, ``.jsonl``, ``.csv``, ``.jsonl.gz`` or ``.csv.gz``.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
-    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
-    :param max_xcom_bytes: The most bytes of JSON that may go to XCom; a larger result is an error.
+    :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
+    :param max_xcom_bytes: Maximum size of the result as JSON; a larger result is an error.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full

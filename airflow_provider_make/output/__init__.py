@@ -1,1 +1,1 @@
-"""From entries to rows, and into XCom or one stored object. Imports api only."""
+"""From entries to rows, and into XCom or one stored object."""

@@ -51,9 +51,9 @@ def open_destination(
     Choose the destination, and validate its arguments before any request is sent.
 
     :param output_path: Path or URL of the object to write, as ``ObjectStoragePath`` reads it; None for XCom.
-    :param output_format: ``parquet``, ``jsonl`` or ``csv``; None to go by the path's suffix.
-    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
-    :param max_xcom_bytes: The most bytes of JSON that may go to XCom.
+    :param output_format: ``parquet``, ``jsonl`` or ``csv``; None to use the path's suffix.
+    :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
+    :param max_xcom_bytes: Maximum size of the result as JSON.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
     :return: The destination, to use in ``with``.
     :raises MakeInputError: An argument is not valid.
@@ -132,7 +132,7 @@ class ObjectDestination:
     :param path: Path or URL of the object.
     :param format_name: ``parquet``, ``jsonl`` or ``csv``.
     :param compressed: Whether to compress with gzip.
-    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
+    :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
     """
 

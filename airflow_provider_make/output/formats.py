@@ -97,7 +97,7 @@ class GzipWriter:
     """Compress the output of another writer, which ``open_inner`` creates, with gzip."""
 
     def __init__(self, file: IO[bytes], open_inner: Callable[[IO[bytes]], Writer]) -> None:
-        # Without a file name and a time in its header, the same rows give the same bytes.
+        # Without a file name and a time in its header, the same rows produce the same bytes.
         self._file = gzip.GzipFile("", "wb", fileobj=file, mtime=0)
         self._inner = open_inner(cast(IO[bytes], self._file))
 
@@ -152,7 +152,7 @@ class ParquetWriter:
         if self._buffered_rows >= ROW_GROUP:
             self._write_group()
         elif len(self._batches) >= MAX_BATCHES:
-            # As a batch of its own, a tiny page would take a kilobyte for each row.
+            # As a separate batch, a tiny page would take a kilobyte for each row.
             self._batches = pyarrow.Table.from_batches(self._batches).combine_chunks().to_batches()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
@@ -219,7 +219,7 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
         if compressed:
             raise MakeInputError.expected("output_path", path, "a name without .gz: Parquet is compressed by itself")
         if find_spec("pyarrow") is None:
-            raise MakeInputError("Parquet needs pyarrow, expected: pip install 'airflow-provider-make[parquet]'.")
+            raise MakeInputError("Parquet needs pyarrow. Install it: pip install 'airflow-provider-make[parquet]'.")
     return chosen, compressed
 
 

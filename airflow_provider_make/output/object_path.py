@@ -47,7 +47,7 @@ def resolve_object(name: str, location: str, storage_conn_id: str | None) -> Obj
 
     :param name: The argument, for the error.
     :param location: A URL or an absolute path.
-    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
+    :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :return: The object's path, with its ``fs`` created.
     :raises MakeInputError: Airflow does not know the storage, or it can't be created.
     """

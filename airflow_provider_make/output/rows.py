@@ -39,8 +39,8 @@ class RowBuilder:
     Build the rows of one pull from its entries.
 
     :param organization_id: The organization.
-    :param date_from: Begin of the time frame, as sent; None if none was sent.
-    :param date_to: End of the time frame, likewise.
+    :param date_from: Start of the time frame, as sent; None if none was sent.
+    :param date_to: End of the time frame, as sent; None if none was sent.
     :param extracted_at: When the pull began.
     """
 

@@ -1,1 +1,1 @@
-"""Every entry of a query exactly once, although scenarios come and go between pages. Imports api only."""
+"""Every entry of a query exactly once, even if scenarios are created or deleted while pages are read."""

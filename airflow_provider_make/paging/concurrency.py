@@ -1,4 +1,4 @@
-"""Run coroutines side by side and yield their results in order, with bounded memory."""
+"""Run coroutines concurrently and yield their results in order, with bounded memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ async def in_order(
     calls: Iterable[Callable[[], Coroutine[Any, Any, Result]]], max_concurrency: int
 ) -> AsyncGenerator[Result, None]:
     """
-    Run calls side by side, and yield their results in the order of the calls.
+    Run calls concurrently, and yield their results in the order of the calls.
 
     :param calls: Functions that create a coroutine; each is called only when there is room for its result.
-    :param max_concurrency: The most coroutines that run, or results that wait, at the same time; the result that is
-        being yielded counts.
+    :param max_concurrency: Maximum number of coroutines that run, or results that wait, at the same time; the result
+        that is being yielded counts.
     :return: The results. The first failure, of whichever call, is raised at once. After it, or when the caller stops
         iterating, the other coroutines are cancelled.
     """

@@ -25,8 +25,8 @@ MAX_PASSES = 5
 class EntrySink(Protocol):
     """What receives the entries of a result, in order."""
 
-    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> None:
-        """Receive the next entries of a result with this many entries in all."""
+    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
+        """Receive the next entries of a result with this many entries in all; return whether to read on."""
 
     def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
         """Discard all entries: the pass was not exact, and another one begins after this many seconds."""
@@ -70,7 +70,7 @@ async def read_exactly(
     :param query: The query.
     :param sink: Receives the entries.
     :param page_size: Entries in each page.
-    :param max_concurrency: The most pages requested at the same time, or held in memory.
+    :param max_concurrency: Maximum number of pages requested at the same time, or held in memory.
     :param delay: Seconds before the second pass, doubled for each further one, with full jitter.
     :return: The organization's figures.
     :raises MakeIncompleteResultError: No pass was exact; its ``tries`` has the errors of all passes.
@@ -87,14 +87,16 @@ async def read_exactly(
             async with aclosing(_read_pages(ask, pass_query, plan, max_concurrency)) as pages:
                 if pass_query == query:
                     async for entries in pages:
-                        sink.add(entries, plan.total_count)
+                        if not sink.add(entries, plan.total_count):
+                            break
                 else:
                     with DiskSort(query.sort_column, query.sort_dir, absent_first) as disk_sort:
                         async for entries in pages:
                             disk_sort.add(entries)
                         for entries in disk_sort.batches(page_size):
-                            sink.add(entries, plan.total_count)
-                            # Lets a cancellation in: there is nothing else to wait for.
+                            if not sink.add(entries, plan.total_count):
+                                break
+                            # Yields to the event loop, so that the pull can be cancelled here.
                             await asyncio.sleep(0)
             return plan.total
         except MakeIncompleteResultError as error:

@@ -55,7 +55,7 @@ class PagePlan:
 
     def next_pages(self) -> Sequence[PageRequest]:
         """
-        Choose the next pages, which may be fetched side by side.
+        Choose the next pages, which may be fetched concurrently.
 
         :return: The first page alone, which has the total and the server's page length; then all other pages; no
             pages when all entries are accepted.
@@ -67,7 +67,7 @@ class PagePlan:
         if not self._planned:
             self._planned = True
             return self._plan(self.total_count)
-        # The server returned one entry fewer than requested, where the first page could not show that.
+        # The server's limit is one entry lower than planned, which the first page could not show: entries are missing.
         return [_page(self.row_count - 1, self._served_size)]
 
     def accept(self, request: PageRequest, page: AnalyticsPage) -> list[ScenarioMetrics]:
@@ -97,7 +97,7 @@ class PagePlan:
         entries = page.analytics
         if offset < self.row_count:
             if not entries or entries[0].scenario_id != self._last:
-                raise self._inexact(f"the page at offset {offset} does not begin with the last entry before it")
+                raise self._inexact(f"the page at offset {offset} does not begin with the previous page's last entry")
             entries = entries[1:]
         if not entries and self.row_count < total_count:
             raise self._inexact(f"the page at offset {offset} has no new entries")
@@ -116,7 +116,7 @@ class PagePlan:
             # The last page has room for the entries that the overlaps repeat.
             return [_page(number * (size - 1), size) for number in numbers]
         if size > 1 and size == self._page_size:
-            # It has no room, but the server returned as many entries as requested: it may return one more.
+            # The last page would be full. The server did not shorten the first page, so request one entry more in each.
             return [_page(number * size - 1, size + 1) for number in numbers]
         return [_page(number * size, size) for number in numbers]
 

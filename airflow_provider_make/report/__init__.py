@@ -22,7 +22,7 @@ def write_report(
     :param target: Path or URL of the report, which ends in ``.html``; None for the source's name with ``.html``. An
         existing object is replaced as a whole, or not at all.
     :param min_executions: Scenarios with fewer executions are not among the worst by error rate; one or more.
-    :param storage_conn_id: Airflow connection of the storage; None for the storage's own default.
+    :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :return: Path or URL of the report.
     :raises MakeInputError: An argument is not valid, the operator did not write the file, or a library is missing.
     """
@@ -37,7 +37,7 @@ def write_report(
     missing = [name for name in ("jinja2", "matplotlib", "pyarrow") if find_spec(name) is None]
     if missing:
         needs = f"A report needs {' and '.join(missing)}"
-        raise MakeInputError(f"{needs}, expected: pip install 'airflow-provider-make[report]'.")
+        raise MakeInputError(f"{needs}. Install: pip install 'airflow-provider-make[report]'.")
     minimum = parse_positive_integer("min_executions", min_executions)
     source_path = parse_object_path("source", source, f"the path or URL of {EXPECTED}")
     default = f"{source_path.removesuffix('.parquet')}.html"

@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
         help="scenarios with fewer executions are not among the worst by error rate (default: %(default)s)",
     )
     parser.add_argument(
-        "--storage-conn-id", metavar="ID", help="Airflow connection of the storage (default: the storage's own)"
+        "--storage-conn-id",
+        metavar="ID",
+        help="Airflow connection of the storage (default: the default connection of that storage)",
     )
     return parser
 

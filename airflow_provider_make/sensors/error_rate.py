@@ -28,16 +28,16 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
     """
     Wait until error figures cross a threshold.
 
-    Transient failures of the API are logged, and the sensor waits on. A token that is refused (401, 403) or an argument
-    that is not valid fails the task at once. ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode`` are Airflow's
-    own; all modes give the same result.
+    Transient failures of the API are logged, and the sensor keeps waiting. A token that is refused (401, 403) or an
+    argument that is not valid fails the task at once. ``poke_interval``, ``timeout``, ``soft_fail`` and ``mode`` are
+    Airflow's own; all modes give the same result.
 
     :param threshold: The value that the metric is compared with: percent for ``error_rate`` and the changes, else a
         number.
     :param metric: ``error_rate``, ``errors``, ``error_rate_change`` or ``errors_change``; changes are percentages, as
         Make calculates them. A value that can't be calculated never crosses the threshold.
     :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses compares to the threshold.
-    :param scope: ``organization`` compares the organization's figures, with one request a poke; ``scenario`` compares
+    :param scope: ``organization`` compares the organization's figures, with one request per poke; ``scenario`` compares
         those of each scenario, and reads pages until no further scenario can cross.
     :param min_executions: Figures based on fewer executions than this are ignored; zero or more.
     :param lookback: The length of the time frame, which ends at each poke: a timedelta, or an ISO 8601 duration such
@@ -123,7 +123,7 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         """The rule, and the query for the figures that it needs, validated."""
         from airflow_provider_make.thresholds.check import ThresholdCheck
 
-        return ThresholdCheck.from_arguments(ThresholdArguments.of(self))
+        return ThresholdCheck.from_arguments(ThresholdArguments.from_task(self))
 
     def execute(self, context: Context) -> Any:
         """
@@ -132,7 +132,7 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         :param context: Airflow's context.
         :return: The result, as described for the class.
         """
-        # Raises what is not valid before any request is sent.
+        # Raises an error for arguments that are not valid before any request is sent.
         organization_id = self.check.query(self.hook.settings, datetime.now(UTC)).organization_id
         zone = self.hook.settings.zone
         self._link_organization(context, zone, organization_id)
@@ -146,7 +146,7 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         timeout = timedelta(seconds=self.timeout)
         self.defer(
             trigger=MakeErrorRateTrigger(
-                **ThresholdArguments.of(self).values(),
+                **ThresholdArguments.from_task(self).values(),
                 poke_interval=self.poke_interval,
                 deadline=datetime.now(UTC) + timeout,
             ),
@@ -188,7 +188,7 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         :param context: Airflow's context.
         :param event: The payload of the event.
         :param zone: The host of the API; None where Airflow lost it, as ``dag.test()`` does.
-        :param organization_id: The organization, likewise.
+        :param organization_id: The organization; None where Airflow lost it.
         :return: The result, as described for the class.
         """
         from airflow_provider_make.thresholds.event_payload import parse_event

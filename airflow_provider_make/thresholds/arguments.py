@@ -32,10 +32,14 @@ class ThresholdArguments:
         return tuple(field.name for field in fields(cls))
 
     def values(self) -> dict[str, Any]:
-        """Return the arguments by name, as the constructor takes them."""
+        """Return the arguments by name, as the constructor accepts them."""
         return {name: getattr(self, name) for name in self.names()}
 
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return class path and arguments, as Airflow stores a trigger."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", self.values()
+
     @classmethod
-    def of(cls, task: Any) -> Self:
+    def from_task(cls, task: Any) -> Self:
         """Collect the arguments from the attributes of a task."""
         return cls(**{name: getattr(task, name) for name in cls.names()})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
+from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
 from airflow_provider_make.paging.exact_reader import read_exactly
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
     from airflow_provider_make.connection.settings import ConnectionSettings
 
-# Scenarios that cross come first, and there are few of them.
+# Few scenarios cross, and they come first: usually, one request is enough.
 PAGE_SIZE = 1000
 
 
@@ -31,7 +30,7 @@ class ThresholdCheck:
 
     :param rule: The rule.
     :param lookback: The length of the time frame: a timedelta, or an ISO 8601 duration such as ``PT1H``.
-    :param filters: ``organization_id``, ``team_id``, ``folder_id`` and ``status``, as the operator takes them.
+    :param filters: ``organization_id``, ``team_id``, ``folder_id`` and ``status``, as the operator accepts them.
     """
 
     rule: ThresholdRule
@@ -71,13 +70,13 @@ class ThresholdCheck:
         :return: The query.
         :raises MakeInputError: A filter is not valid, or there is no organization.
         """
-        by_metric = self.rule.scope == "scenario"
+        per_scenario = self.rule.scope == "scenario"
         organization_id = settings.resolve_organization_id(self.filters["organization_id"])
         return AnalyticsQuery.from_arguments(
             **{**self.filters, "organization_id": organization_id},
             time_frame=resolve_time_frame(now=now, lookback=self.lookback, date_to=now),
-            sort_by=self.rule.metric if by_metric else "name",
-            sort_dir=self.rule.sort_dir if by_metric else "asc",
+            sort_by=self.rule.metric if per_scenario else "name",
+            sort_dir=self.rule.sort_dir if per_scenario else "asc",
         )
 
     async def fetch(self, client: MakeClient) -> Snapshot:
@@ -95,42 +94,27 @@ class ThresholdCheck:
         if self.rule.scope == "organization":
             total, entries = (await client.ask(query, PageRequest(limit=1))).total, list[ScenarioMetrics]()
         else:
-            total, entries = await _read_extremes(client, query, self.rule)
+            extremes = _Extremes(self.rule)
+            total = await read_exactly(
+                client.ask, query, extremes, page_size=PAGE_SIZE, max_concurrency=1, delay=client.retry_rules.delay
+            )
+            entries = extremes.entries
         return Snapshot(query.organization_id, client.settings.zone, query.time_frame, now, total, entries)
-
-
-async def _read_extremes(
-    client: MakeClient, query: AnalyticsQuery, rule: ThresholdRule
-) -> tuple[Metrics, list[ScenarioMetrics]]:
-    extremes = _Extremes(rule)
-
-    async def ask(query: AnalyticsQuery, request: PageRequest) -> AnalyticsPage:
-        page = await client.ask(query, request)
-        extremes.total = page.total
-        return page
-
-    with suppress(_Bounded):
-        await read_exactly(ask, query, extremes, page_size=PAGE_SIZE, max_concurrency=1, delay=client.rules.delay)
-    return extremes.total, extremes.entries
-
-
-class _Bounded(Exception):
-    """No further scenario can matter."""
 
 
 @dataclass
 class _Extremes:
-    """Collects entries up to the first that bounds all after it."""
+    """Collects entries up to the first that rules out all after it."""
 
     rule: ThresholdRule
-    total: Metrics = field(default_factory=Metrics)
     entries: list[ScenarioMetrics] = field(default_factory=list)
 
-    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> None:
+    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         for entry in entries:
             self.entries.append(entry)
-            if self.rule.bounds_all_after(entry):
-                raise _Bounded
+            if self.rule.rules_out_all_after(entry):
+                return False
+        return True
 
     def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
         self.entries = []

@@ -41,8 +41,8 @@ class PollSchedule:
         self._failures = 0
 
     @property
-    def is_hopeless(self) -> bool:
-        """Whether very many polls in a row failed."""
+    def has_failed_too_often(self) -> bool:
+        """Whether the last ``MAX_FAILURES`` polls all failed."""
         return self._failures >= MAX_FAILURES
 
     def seconds_left(self, now: datetime) -> float | None:

@@ -55,7 +55,7 @@ class ThresholdRule:
     :param comparison: One of ``COMPARISONS``: how a value that crosses compares to the threshold.
     :param scope: One of ``SCOPES``: whose figures are compared.
     :param min_executions: Figures based on fewer executions than this are ignored; zero or more.
-    :param hysteresis: How far back from the threshold a value has to come to be back, zero or more.
+    :param hysteresis: The distance from the threshold beyond which a value is back to normal, zero or more.
     """
 
     threshold: float
@@ -113,7 +113,7 @@ class ThresholdRule:
 
     def is_back(self, value: float) -> bool:
         """
-        Decide whether a value is back on the other side of the threshold.
+        Decide whether a value is back to normal.
 
         :param value: The value.
         :return: Whether it is below ``threshold - hysteresis``, or above ``threshold + hysteresis`` for a rule
@@ -123,7 +123,7 @@ class ThresholdRule:
             return value < self.threshold - self.hysteresis
         return value > self.threshold + self.hysteresis
 
-    def bounds_all_after(self, entry: ScenarioMetrics) -> bool:
+    def rules_out_all_after(self, entry: ScenarioMetrics) -> bool:
         """
         Decide whether no scenario after this one can matter, in the order of the metric.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
 
 # Watchers of an organization that differ only in these share one poll: they need the same figures.
-_NOT_OF_THE_QUERY = ("threshold", "metric", "comparison", "min_executions", "hysteresis")
+_RULE_ARGUMENTS = ("threshold", "metric", "comparison", "min_executions", "hysteresis")
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +38,7 @@ class MakeErrorRateTrigger(ThresholdArguments, BaseTrigger):
     It emits one event, whose ``status`` is ``success`` (with the sensor's result), ``timeout`` or ``error``. Transient
     failures are logged, and the pause between polls grows with each failure in a row.
 
-    The arguments are those of the sensor, and
+    It accepts the sensor's arguments except ``deferrable``, and:
 
     :param poke_interval: Seconds from the start of one poll to the start of the next; above zero.
     :param deadline: When to give up after a last poll, aware. None to wait for ever.
@@ -50,14 +50,6 @@ class MakeErrorRateTrigger(ThresholdArguments, BaseTrigger):
     def __post_init__(self) -> None:
         """Initialize Airflow's part of the trigger."""
         BaseTrigger.__init__(self)
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """
-        Serialize the trigger.
-
-        :return: Class path and arguments.
-        """
-        return _serialize(self)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there is an event to emit."""
@@ -94,18 +86,18 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
 
     A first value beyond the threshold is a crossing; the next event follows after the value has come back. On Airflow
     3.3, the state survives restarts; before, a value that is still beyond the threshold is a crossing again after a
-    restart of the triggerer. Failures of the API are logged and emit nothing; after very many in a row, the trigger
-    raises, and Airflow starts it again. On 3.3, watchers that need the same figures of one organization share one poll.
+    restart of the triggerer. Failures of the API are logged and emit nothing; after 100 in a row, the trigger raises,
+    and Airflow starts it again. On 3.3, watchers that need the same figures of one organization share one poll.
 
     The payload of an event is the sensor's result with ``status`` (``success``) and ``version``.
 
-    The arguments are those of the sensor, and
+    It accepts the sensor's arguments except ``deferrable``, and:
 
     :param api_retry_limit: Tries of one request; by default one, because the next poll follows anyway.
     :param poke_interval: Seconds from the start of one poll to the start of the next, also while Make is down; above
         zero.
-    :param hysteresis: How far below the threshold (for ``<`` and ``<=``: above it) the value has to come back before
-        the next crossing counts; zero or more.
+    :param hysteresis: How far the value must return below the threshold (for ``<`` and ``<=``: above it) before the
+        next crossing counts; zero or more.
     :raises MakeInputError: An argument is not valid, or this Airflow has no watchers.
     """
 
@@ -121,16 +113,8 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
         self._rule = ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis).rule
         PollSchedule(self.poke_interval)
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """
-        Serialize the trigger.
-
-        :return: Class path and arguments.
-        """
-        return _serialize(self)
-
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Watch for ever, with a poll of its own: for Airflow before 3.3, which has no shared streams."""
+        """Watch without a shared poll: for Airflow before 3.3, which has no shared streams."""
         async for event in self.filter_shared_stream(type(self).open_shared_stream(self.values())):
             yield event
 
@@ -140,17 +124,17 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
 
         :return: All arguments that affect the requests; in scenario scope, those of the rule decide how far to read.
         """
-        ignored = _NOT_OF_THE_QUERY if self._rule.scope == "organization" else ()
+        ignored = _RULE_ARGUMENTS if self._rule.scope == "organization" else ()
         return (type(self).__module__, *(f"{k}={v!r}" for k, v in self.values().items() if k not in ignored))
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """
-        Poll for ever.
+        Yield a snapshot for each successful poll, until cancelled.
 
         :param kwargs: The arguments of one of the watchers that share the poll.
         :return: Snapshots.
-        :raises MakeApiError: Very many polls in a row failed.
+        :raises MakeApiError: The last 100 polls all failed.
         """
         watcher = cls(**kwargs)
         check = ThresholdCheck.from_arguments(watcher, hysteresis=watcher.hysteresis)
@@ -161,7 +145,7 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
                     yield outcome
                     continue
                 log.warning("The figures could not be fetched; next poll in %g s: %s", schedule.pause, outcome)
-                if schedule.is_hopeless:
+                if schedule.has_failed_too_often:
                     # Airflow starts a watcher that raises again at once.
                     await asyncio.sleep(schedule.pause)
                     raise outcome
@@ -184,11 +168,6 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
             await state.save(detector.beyond)
 
 
-def _serialize(trigger: ThresholdArguments) -> tuple[str, dict[str, Any]]:
-    kind = type(trigger)
-    return f"{kind.__module__}.{kind.__qualname__}", trigger.values()
-
-
 @asynccontextmanager
 async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClient]:
     def create_hook() -> Any:
@@ -196,7 +175,7 @@ async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClien
 
         return MakeHook(arguments.make_conn_id, arguments.api_retry_limit, arguments.api_retry_delay)
 
-    # The first import of the HTTP provider would hold up the event loop.
+    # The first import of the HTTP provider would block the event loop.
     hook = await asyncio.to_thread(create_hook)
     await hook.load_settings()
     async with hook.client as client:
