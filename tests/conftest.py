@@ -1,4 +1,4 @@
-"""An Airflow of the tests' own: a home in a temporary folder, and a database where a test asks for one."""
+"""Run the tests with an Airflow home in a temporary folder, and a database for the tests that need one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-_ASKED_FOR_BY_NAME = [Path(__file__).parent / name for name in ("e2e", "release")]
-# Before anything imports airflow, which reads its configuration then.
+_ONLY_BY_NAME = [Path(__file__).parent / name for name in ("e2e", "release")]
+# Before the first import of airflow, which reads the configuration.
 _HOME = tempfile.mkdtemp(prefix="airflow-home-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 _DAGS = {"examples": Path(__file__).parents[1] / "example_dags", "tests": Path(__file__).parent / "dags"}
@@ -38,24 +38,26 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW_CONN_", "
 
 
 def pytest_report_header() -> str:
-    """Tell which versions run."""
-    found = {distribution.name: distribution.version for distribution in distributions()}
+    """Show the versions of Airflow and of the main libraries."""
+    installed = {distribution.name: distribution.version for distribution in distributions()}
     names = ("apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-common-compat", "aiohttp")
-    # make test-release runs where none of them is.
-    return ", ".join(f"{name} {found[name]}" for name in (*names, "requests", "msgspec", "pydantic") if name in found)
+    # In the environment of make test-release, none of them is installed.
+    return ", ".join(
+        f"{name} {installed[name]}" for name in (*names, "requests", "msgspec", "pydantic") if name in installed
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the tests that have a target of their own, unless the run was pointed at them."""
-    if collection_path not in _ASKED_FOR_BY_NAME:
+    """Skip the folders that have their own make target, unless the command line names them."""
+    if collection_path not in _ONLY_BY_NAME:
         return None
-    asked = (Path(argument.split("::")[0]).resolve() for argument in config.args)
-    return None if any(path.is_relative_to(collection_path) for path in asked) else True
+    requested = (Path(argument.split("::")[0]).resolve() for argument in config.args)
+    return None if any(path.is_relative_to(collection_path) for path in requested) else True
 
 
 @pytest.fixture(scope="session")
 def airflow_database() -> None:
-    """Airflow's tables in a database of the tests' own."""
+    """Create Airflow's tables in the test database."""
     from airflow.utils.db import initdb
 
     initdb()

@@ -1,4 +1,4 @@
-"""The house: imports run one way, as docs/internals.md draws them, and tests mirror the package."""
+"""The architecture: imports run one way, as docs/internals.md shows them, and tests mirror the package."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.documents import ROOT, tables
 
 PACKAGE = ROOT / "airflow_provider_make"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# Rooms are folders, and modules at the top. A room imports rooms of lower floors only.
-FLOORS = (
+# Parts are folders, and modules at the top of the package. A part imports parts of lower layers only.
+LAYERS = (
     {"exceptions"},
     {"arguments"},
     {"connection"},
@@ -24,16 +24,16 @@ FLOORS = (
     {"operators", "triggers"},
     {"sensors"},
 )
-# Not on any floor: these serve Airflow, pytest, or people, and no other room imports them.
-ANNEXES = {"get_provider_info", "pytest_plugin", "report", "retry_policy", "sandbox"}
+# Outside the layers: these serve Airflow, pytest, or people, and no other part imports them.
+STANDALONE = {"get_provider_info", "pytest_plugin", "report", "retry_policy", "sandbox"}
 
 
-def room(path: Path) -> str:
+def part(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported_rooms(path: Path) -> Iterator[str]:
-    """The rooms that a module imports, in functions and for type checkers, too."""
+def imported_parts(path: Path) -> Iterator[str]:
+    """The parts that a module imports, in functions and for type checkers, too."""
     for node in ast.walk(ast.parse(path.read_text())):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom):
@@ -43,37 +43,37 @@ def imported_rooms(path: Path) -> Iterator[str]:
             names = [alias.name for alias in node.names]
         for name in names:
             first, *rest = name.split(".")
-            if first == PACKAGE.name and rest[0] not in ("__version__", room(path)):
+            if first == PACKAGE.name and rest[0] not in ("__version__", part(path)):
                 yield rest[0]
 
 
 IMPORTS = {
-    name: {imported for path in MODULES if room(path) == name for imported in imported_rooms(path)}
-    for name in sorted({room(path) for path in MODULES} - {"__init__"})
+    name: {imported for path in MODULES if part(path) == name for imported in imported_parts(path)}
+    for name in sorted({part(path) for path in MODULES} - {"__init__"})
 }
 
 
-def test_every_room_has_its_place() -> None:
-    assert set().union(*FLOORS) | ANNEXES == IMPORTS.keys()
+def test_every_part_is_in_a_layer() -> None:
+    assert set().union(*LAYERS) | STANDALONE == IMPORTS.keys()
 
 
-@pytest.mark.parametrize("floor", range(len(FLOORS)))
-def test_a_room_imports_only_rooms_of_lower_floors(floor: int) -> None:
-    below = set[str]().union(*FLOORS[:floor])
-    assert {name: IMPORTS[name] - below for name in FLOORS[floor] if IMPORTS[name] - below} == {}
+@pytest.mark.parametrize("layer", range(len(LAYERS)))
+def test_a_part_imports_only_parts_of_lower_layers(layer: int) -> None:
+    below = set[str]().union(*LAYERS[:layer])
+    assert {name: IMPORTS[name] - below for name in LAYERS[layer] if IMPORTS[name] - below} == {}
 
 
 def test_the_sandbox_imports_nothing_of_the_package_that_it_tests() -> None:
     assert IMPORTS["sandbox"] == set()
 
 
-def test_nothing_imports_an_annex_but_the_fixtures_that_start_the_sandbox() -> None:
-    importers = {name: imported & ANNEXES for name, imported in IMPORTS.items() if imported & ANNEXES}
+def test_only_the_fixtures_import_a_standalone_part() -> None:
+    importers = {name: imported & STANDALONE for name, imported in IMPORTS.items() if imported & STANDALONE}
     assert importers == {"pytest_plugin": {"sandbox"}}
 
 
-def test_the_map_in_the_documentation_is_the_house() -> None:
-    (rows,) = [rows[1:] for rows in tables(ROOT / "docs" / "internals.md") if rows[0][:2] == ["room", "imports"]]
+def test_the_table_in_the_documentation_is_true() -> None:
+    (rows,) = [rows[1:] for rows in tables(ROOT / "docs" / "internals.md") if rows[0][:2] == ["part", "imports"]]
     documented = {name.strip("`"): set(cell.replace("`", "").replace(",", " ").split()) for name, cell, *_ in rows}
     assert documented == IMPORTS
 
@@ -92,4 +92,4 @@ def test_every_module_has_a_test_of_its_own(path: Path) -> None:
 def test_modules_begin_with_what_they_are_for_and_stay_short(path: Path) -> None:
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
-    assert len(text.splitlines()) <= 320
+    assert len(text.splitlines()) <= 300

@@ -1,4 +1,4 @@
-"""Checks of plain arguments."""
+"""Parse integers and numbers from arguments."""
 
 from __future__ import annotations
 
@@ -27,37 +27,37 @@ def test_integers_may_be_text_as_templates_render_them(number: int) -> None:
 
 
 @pytest.mark.parametrize("value", [*NOT_INTEGERS, 0, "0", -1])
-def test_what_is_not_a_positive_integer_is_refused(value: Any) -> None:
+def test_other_values_than_positive_integers_raise(value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         parse_positive_integer("page_size", value)
     assert str(caught.value) == f"page_size={value!r} is not valid: expected a positive integer."
 
 
 @pytest.mark.parametrize("value", [*NOT_INTEGERS, -1])
-def test_what_is_below_zero_is_refused(value: Any) -> None:
+def test_other_values_than_non_negative_integers_raise(value: Any) -> None:
     assert parse_non_negative_integer("offset", 0) == parse_non_negative_integer("offset", "0") == 0
     with pytest.raises(MakeInputError, match="^offset=.* expected a whole number, zero or more"):
         parse_non_negative_integer("offset", value)
 
 
 @pytest.mark.parametrize(("value", "converted"), [(7, 7), ("7", 7), (True, None), ("x", "x"), (None, None), (7.0, 7.0)])
-def test_to_integer_leaves_what_it_does_not_know(value: Any, converted: Any) -> None:
+def test_to_integer_converts_digits_and_leaves_other_values(value: Any, converted: Any) -> None:
     assert to_integer(value) == converted
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53))
-def test_numbers_may_be_text_too(number: float) -> None:
+def test_numbers_may_be_text(number: float) -> None:
     assert parse_number("threshold", number, "a number") == number
     assert parse_number("threshold", f" {number!r} ", "a number") == number
 
 
 @pytest.mark.parametrize("value", [None, True, "", "5%", "x", "nan", "inf", math.nan, -math.inf, [1], 10**400])
-def test_what_is_not_a_finite_number_is_refused(value: Any) -> None:
+def test_other_values_than_finite_numbers_raise(value: Any) -> None:
     with pytest.raises(MakeInputError, match="^threshold=.* expected a number"):
         parse_number("threshold", value, "a number")
 
 
-def test_a_number_out_of_range_is_refused() -> None:
+def test_number_out_of_range_raises() -> None:
     assert parse_number("hysteresis", 0, "zero or more", lambda number: number >= 0) == 0.0
     with pytest.raises(MakeInputError, match="^hysteresis=-1 is not valid: expected zero or more"):
         parse_number("hysteresis", -1, "zero or more", lambda number: number >= 0)

@@ -1,4 +1,4 @@
-"""What the documents' tables and links claim, held against the code, the pinned versions, and the files there are."""
+"""The documents' tables and links, compared with the code, the pinned versions and the existing files."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ DOCS = ROOT / "docs"
 
 
 def table(page: Path, heading: str) -> list[list[str]]:
-    """The rows of the table of a page whose first heading is this one."""
+    """Return the rows of the table whose first heading is this one."""
     (found,) = [rows for rows in tables(page) if rows[0][0] == heading]
     return found[1:]
 
 
 def codes(cell: str) -> list[str]:
-    """What a cell has as code."""
+    """Return the inline code of a cell."""
     return re.findall(r"`([^`]+)`", cell)
 
 
-def test_the_versions_are_those_that_are_pinned() -> None:
+def test_documented_versions_are_the_pinned_ones() -> None:
     pins = {
         path.stem.removeprefix("airflow-"): dict(re.findall(r"^(\S+)==(\S+)$", path.read_text(), re.MULTILINE))
         for path in (ROOT / "constraints").glob("airflow-*.txt")
@@ -45,20 +45,20 @@ def test_the_versions_are_those_that_are_pinned() -> None:
     for version, *features in rows:
         major, minor, _ = map(int, version.split("."))
         assert features == ["yes", "yes" if major >= 3 else "", "yes" if (major, minor) >= (3, 3) else ""]
-    (told,) = re.findall(r"^Provider http (\S+), common-compat (\S+)\.$", README.read_text(), re.MULTILINE)
+    (documented,) = re.findall(r"^Provider http (\S+), common-compat (\S+)\.$", README.read_text(), re.MULTILINE)
     for versions in pins.values():
         names = ("http", "common-compat")
-        assert told == tuple(versions[f"apache-airflow-providers-{name}"] for name in names)
+        assert documented == tuple(versions[f"apache-airflow-providers-{name}"] for name in names)
 
 
-def test_the_columns_are_those_of_the_files() -> None:
+def test_documented_columns_are_those_of_parquet_files() -> None:
     rows = table(DOCS / "analytics.md", "column")
-    assert [(codes(name)[0], kind) for name, kind, _ in rows] == [
+    assert [(codes(name)[0], column_type) for name, column_type, _ in rows] == [
         (field.name, str(field.type)) for field in parquet_schema()
     ]
 
 
-def test_the_fields_are_those_of_the_connection() -> None:
+def test_documented_fields_are_those_of_the_connection() -> None:
     rows = table(DOCS / "connection.md", "field")
     assert [name for name, _ in rows[:3]] == ["password", "host", "port"]
     assert sorted(name.removeprefix("extra ").strip("`") for name, _ in rows[3:]) == sorted(CONNECTION_FIELDS)
@@ -66,61 +66,61 @@ def test_the_fields_are_those_of_the_connection() -> None:
     assert zones == list(ZONES)
 
 
-def test_the_sort_keys_are_those_of_the_query() -> None:
+def test_documented_sort_keys_are_those_of_the_query() -> None:
     (sentence,) = re.findall(r"^`sort_by` takes(.*?);", (DOCS / "analytics.md").read_text(), re.DOTALL | re.MULTILINE)
     assert codes(sentence) == list(SORT_KEYS)
 
 
-def test_the_formats_are_those_of_the_writers() -> None:
+def test_documented_formats_are_those_of_the_writers() -> None:
     suffixes = [code for row in table(DOCS / "analytics.md", "suffix, or `output_format`") for code in codes(row[0])]
     assert {choose_format(f"rows{suffix}", None)[0] for suffix in suffixes} == set(FORMATS)
 
 
-def test_the_untemplated_arguments_are_told() -> None:
+def test_documented_untemplated_arguments_are_those_of_the_operator() -> None:
     text = (DOCS / "analytics.md").read_text()
-    (told,) = re.findall(r"^All arguments but (.*) are templated", text, re.MULTILINE)
+    (documented,) = re.findall(r"^All arguments but (.*) are templated", text, re.MULTILINE)
     arguments = set(inspect.signature(MakeAnalyticsOperator.__init__).parameters) - {"self", "kwargs"}
-    assert set(codes(told)) == arguments - set(MakeAnalyticsOperator.template_fields)
+    assert set(codes(documented)) == arguments - set(MakeAnalyticsOperator.template_fields)
 
 
-def test_the_sensors_arguments_are_its_own() -> None:
-    told = [code for row in table(DOCS / "error-rates.md", "argument") for code in codes(row[0])]
-    assert set(told) <= set(inspect.signature(MakeErrorRateSensor.__init__).parameters)
+def test_documented_sensor_arguments_exist() -> None:
+    documented = [code for row in table(DOCS / "error-rates.md", "argument") for code in codes(row[0])]
+    assert set(documented) <= set(inspect.signature(MakeErrorRateSensor.__init__).parameters)
 
 
 ERRORS: list[type[Exception]] = [
-    kind
-    for kind in vars(exceptions).values()
-    if inspect.isclass(kind) and issubclass(kind, Exception) and kind.__module__ == exceptions.__name__
+    value
+    for value in vars(exceptions).values()
+    if inspect.isclass(value) and issubclass(value, Exception) and value.__module__ == exceptions.__name__
 ]
 
 
-def test_every_error_is_told() -> None:
-    told = [codes(row[0])[0] for row in table(DOCS / "errors.md", "error")]
-    assert sorted(told) == sorted(kind.__name__ for kind in ERRORS if kind is not MakeApiError)
+def test_every_error_is_documented() -> None:
+    documented = [codes(row[0])[0] for row in table(DOCS / "errors.md", "error")]
+    assert sorted(documented) == sorted(error.__name__ for error in ERRORS if error is not MakeApiError)
 
 
 @pytest.mark.parametrize("row", table(DOCS / "errors.md", "error"), ids=lambda row: row[0])
-def test_what_is_told_of_an_error_is_so(row: list[str]) -> None:
+def test_documented_retries_are_those_of_the_error(row: list[str]) -> None:
     name, _, tried_again, airflow_retries, _ = row
-    kind: Any = getattr(exceptions, name.strip("`"))
-    assert (airflow_retries == "no") == issubclass(kind, AirflowFailException)
-    mends = kind is not MakeInputError and is_retryable(kind("…"))
-    assert tried_again.partition(",")[0] == ("yes" if mends else "no")
+    error_class: Any = getattr(exceptions, name.strip("`"))
+    assert (airflow_retries == "no") == issubclass(error_class, AirflowFailException)
+    retried = error_class is not MakeInputError and is_retryable(error_class("…"))
+    assert tried_again.partition(",")[0] == ("yes" if retried else "no")
     if "redirect" in tried_again:
-        assert not is_retryable(kind("…", status_code=302))
+        assert not is_retryable(error_class("…", status_code=302))
 
 
-def test_the_faults_are_those_of_the_sandbox() -> None:
-    told = [code for row in table(DOCS / "testing.md", "fault") for code in codes(row[0])]
-    assert [str(Fault.parse(code)) for code in told] == told
+def test_documented_faults_are_those_of_the_sandbox() -> None:
+    documented = [code for row in table(DOCS / "testing.md", "fault") for code in codes(row[0])]
+    assert [str(Fault.parse(code)) for code in documented] == documented
     with pytest.raises(ValueError, match="expected one of") as caught:
         Fault("unknown")
     known = re.findall(r"[a-z]+|\d+", str(caught.value).partition("expected one of")[2].replace(" to ", " "))
-    assert {code.partition(":")[0] for code in told} == {*known, "503"}
+    assert {code.partition(":")[0] for code in documented} == {*known, "503"}
 
 
-def test_the_fixtures_and_methods_are_those_of_the_sandbox() -> None:
+def test_documented_fixtures_and_methods_exist() -> None:
     page = DOCS / "testing.md"
     for (fixture,) in [codes(row[0]) for row in table(page, "fixture")]:
         assert hasattr(pytest_plugin, fixture)
@@ -138,7 +138,7 @@ def test_the_picture_of_a_pull_names_modules_that_exist() -> None:
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
-def test_every_link_leads_somewhere(page: Path) -> None:
+def test_every_link_target_exists(page: Path) -> None:
     for link in links(page):
         if link.startswith("https://"):
             continue
@@ -151,9 +151,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(path), link
 
 
-def test_every_page_is_in_the_overview() -> None:
-    named = {link.partition("#")[0] for link in links(DOCS / "index.md")}
-    assert {page.name for page in PAGES if page.name != "index.md"} <= named
+def test_every_page_is_linked_from_the_overview_and_the_readme() -> None:
+    linked = {link.partition("#")[0] for link in links(DOCS / "index.md")}
+    assert {page.name for page in PAGES if page.name != "index.md"} <= linked
     assert {f"docs/{page.name}" for page in PAGES if page.name not in ("index.md", "reference.md")} <= {
         link.partition("#")[0] for link in links(README)
     }

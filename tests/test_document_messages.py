@@ -1,4 +1,4 @@
-"""The lines of logs and errors that the documents show, held against what runs that go wrong really write."""
+"""The log lines and errors in the documents, compared with those that failing runs write."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LINES = [
     if block.language == "text"
     for line in block.text.splitlines()
 ]
-# What differs from run to run, as the documents write it, and how it may look.
+# What differs between runs: its pattern in the documents, and its pattern in a run.
 DIFFERS = {
     r"\d{4}-\d\d-\d\dT[\d:.]+Z": r"[\dT:.-]+Z",
     r"/data/make/[\w/=.-]*\.parquet": r"/\S+\.parquet",
@@ -45,7 +45,7 @@ _differs = re.compile("|".join(f"({pattern})" for pattern in DIFFERS))
 
 
 def as_pattern(line: str) -> str:
-    """Write a line of the documents as a regular expression."""
+    """Convert a line of the documents to a regular expression."""
     pattern, end = "", 0
     for found in _differs.finditer(line):
         pattern += re.escape(line[end : found.start()]) + list(DIFFERS.values())[(found.lastindex or 1) - 1]
@@ -55,16 +55,16 @@ def as_pattern(line: str) -> str:
 
 class Runs:
     """
-    Runs that go wrong, each in a way of its own.
+    Runs that fail in different ways.
 
-    :param folder: For what they write.
+    :param folder: The folder for their files.
     :param patch: Sets connections.
     """
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.patch = patch
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     @contextmanager
     def sandbox(self, extra: dict[str, Any] | None = None, **options: Any) -> Iterator[Sandbox]:
@@ -76,17 +76,17 @@ class Runs:
     def connect(self, connection: dict[str, Any]) -> None:
         self.patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
 
-    def note(self, run: Callable[[], object]) -> None:
-        """Do something, and note the error that it ends with."""
+    def record(self, run: Callable[[], object]) -> None:
+        """Run a function, and record its result or error."""
         try:
-            self.said.append(str(run()))
+            self.messages.append(str(run()))
         except AirflowException as error:
-            self.said.append(str(error))
+            self.messages.append(str(error))
 
     def pull(self, **arguments: Any) -> None:
-        """Pull by small pages, without pauses."""
+        """Pull in small pages, without delays."""
         arguments = {"page_size": 100, "max_concurrency": 1, "api_retry_delay": 0.0, **arguments}
-        self.note(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
+        self.record(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
 
     def pulls(self) -> None:
         with self.sandbox({"timeout": 0.5}, scenarios=250) as sandbox:
@@ -95,49 +95,49 @@ class Runs:
             for fault in ("401", "403", "redirect"):
                 sandbox.fail(fault)
                 self.pull()
-            for exchange in (0, 1):
+            for number in (0, 1):
 
-                def meanwhile(organization: Organization, new: int = exchange) -> None:
+                def change(organization: Organization, added: int = number) -> None:
                     organization.delete_scenarios([organization.scenarios[0].id])
-                    organization.add_scenarios(new)
+                    organization.add_scenarios(added)
 
-                sandbox.at_request(len(sandbox.requests) + 2, meanwhile)
+                sandbox.at_request(len(sandbox.requests) + 2, change)
                 self.pull()
             now = datetime.now(UTC)
             self.pull(date_from=now - timedelta(days=1), date_to=now - timedelta(days=1))
             self.pull(date_from=now - timedelta(days=500))
             self.pull(max_xcom_bytes=10_000)
             self.pull(output_path=f"{self.folder}/analytics.xml")
-            self.note(lambda: MakeHook().test_connection()[1])
+            self.record(lambda: MakeHook().test_connection()[1])
 
     def connections(self) -> None:
         with self.sandbox():
-            sound = json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"])
-            for wrong in (
+            valid = json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"])
+            for invalid in (
                 {"host": ""},
                 {"password": ""},
                 {"host": "http://make.example.com"},
                 {"extra": {"retries": 3}},
             ):
-                self.connect(sound | wrong)
-                self.note(lambda: MakeHook().settings)
-            self.connect(sound | {"extra": {}})
+                self.connect(valid | invalid)
+                self.record(lambda: MakeHook().settings)
+            self.connect(valid | {"extra": {}})
             self.pull()
 
-    def waits(self) -> None:
+    def sensors_and_triggers(self) -> None:
         with self.sandbox(scenarios=20) as sandbox:
             organization = sandbox.organization()
             sensor: dict[str, Any] = {"task_id": "failing", "api_retry_limit": 1, "poke_interval": 60}
             for counts in ((0, 0), (100, 3)):
                 organization.set_counts(*counts)
-                self.note(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
+                self.record(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
             organization.set_counts(100, 30, [scenario.id for scenario in organization.scenarios[:3]])
-            self.note(lambda: MakeErrorRateSensor(threshold=20.0, scope="scenario", **sensor).poke({}))
+            self.record(lambda: MakeErrorRateSensor(threshold=20.0, scope="scenario", **sensor).poke({}))
             sandbox.fail("503")
-            self.note(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
-            late = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))
-            self.note(lambda: parse_event(first_payload(late)))
-            self.note(lambda: parse_event({**success_payload({}), "version": 2}))
+            self.record(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
+            expired = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))
+            self.record(lambda: parse_event(first_payload(expired)))
+            self.record(lambda: parse_event({**success_payload({}), "version": 2}))
             if HAS_WATCHERS:
 
                 async def watch() -> None:
@@ -147,25 +147,25 @@ class Runs:
                 asyncio.run(watch())
 
 
-def test_every_line_is_one_that_is_written(
+def test_every_documented_line_is_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    # A line of progress for each page.
+    # A progress line for each page.
     monkeypatch.setattr(pull, "SECONDS_BETWEEN_LOG_LINES", 0.0)
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
     runs.connections()
-    runs.waits()
-    written = "\n".join([*runs.said, caplog.text, *capfd.readouterr()])
+    runs.sensors_and_triggers()
+    written = "\n".join([*runs.messages, caplog.text, *capfd.readouterr()])
     lines = [line for line in LINES if HAS_WATCHERS or "next poll" not in line]
     assert len(lines) > 20
     assert "\n".join(line for line in lines if not re.search(as_pattern(line), written)) == ""
 
 
-def test_what_nobody_writes_is_found() -> None:
+def test_other_lines_do_not_match() -> None:
     line = "Try 1 of 5 failed, retrying in 12.0 s: HTTP 429: Requests limit"
     assert re.search(as_pattern(line), "WARNING Try 2 of 3 failed, retrying in 0.5 s: HTTP 429: Requests limit")
     assert not re.search(as_pattern(line), "Try 2 of 3 failed, retrying in 0.5 s: HTTP 503: Requests limit")

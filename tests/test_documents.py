@@ -1,4 +1,4 @@
-"""The documents' code blocks, each run or read for real: Dags against the sandbox, commands by what takes them."""
+"""The documents' code blocks, each run or validated: Dags against the sandbox, commands with their programs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.support.airflow_versions import (
     VERSION,
     dag_bag,
     find,
+    is_triggered_by_assets,
     run_dag,
-    waits_for_assets,
 )
 from tests.support.documents import PAGES, README, ROOT, Block, as_dag_file, blocks, first_payload
 
@@ -46,89 +46,89 @@ pytestmark = [pytest.mark.usefixtures("airflow_database"), pytest.mark.timeout(3
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    """What the documents' Dags ask: scenarios that fail so often that each sensor and watcher fires."""
+    """The sandbox for the documents' Dags: its scenarios fail so often that every threshold is crossed."""
     with Sandbox(organization_id=42, organizations={1: 30, 2: 40}) as running:
         for organization_id in CONNECTIONS.values():
             running.organization(organization_id).set_counts(1000, 300)
         yield running
 
 
-class Desk:
+class BlockRunner:
     """
-    Where the blocks of one page are run, in their order.
+    Runs the blocks of one page, in order.
 
-    :param folder: A folder of the page's own.
-    :param sandbox: What Dags ask.
+    :param folder: A folder for this page.
+    :param sandbox: The sandbox for Dags.
     """
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder = folder
         self.sandbox = sandbox
-        # Files of tests that no command has run yet.
-        self.waiting: set[str] = set()
+        # Test files that no command has run yet.
+        self.pending_tests: set[str] = set()
         self.number = 0
-        # By the outlet of the last pull.
-        self.told: dict[str, Any] = {}
+        # The extra of the last pull's asset event.
+        self.outlet_extra: dict[str, Any] = {}
 
-    def safe(self, text: str) -> str:
-        """Put what is the test's own in the place of all paths, ports and addresses that a block names."""
-        for written, own in {
+    def with_test_paths(self, text: str) -> str:
+        """Replace the paths, ports and addresses in a block by those of the test."""
+        for documented_path, test_path in {
             "/data/make": str(self.folder / "data"),
             "/etc/airflow/connections.json": str(self.folder / "connections.json"),
             "--port 8080": "--port 0",
             "http://127.0.0.1:8080": self.sandbox.host,
         }.items():
-            text = text.replace(written, own)
+            text = text.replace(documented_path, test_path)
         return text
 
     def run(self, block: Block) -> None:
-        """Run a block, or read it, as its language says."""
+        """Run or validate a block, depending on its language."""
         runners: dict[str, Callable[[str], None]] = {
             "python": self.run_python,
             "bash": self.run_bash,
-            "json": self.read_json,
-            # test_document_messages holds these against what the code writes.
+            "json": self.validate_json,
+            # test_document_messages compares these with what the code writes.
             "text": lambda text: None,
         }
-        assert block.language in runners, f"nobody knows how to run a block of {block.language!r}"
+        assert block.language in runners, f"no way to run a block of {block.language!r}"
         self.number += 1
-        runners[block.language](self.safe(block.text))
+        runners[block.language](self.with_test_paths(block.text))
 
     def run_python(self, text: str) -> None:
         name = re.match(r"# (\w+/\w+\.py)\n", text)
         path = self.folder / (name[1] if name else f"dags/block_{self.number}.py")
         path.parent.mkdir(exist_ok=True)
-        # Airflow knows Dags by their ids, of all pages together.
+        # Dag ids must be unique among all pages.
         path.write_text(as_dag_file(text, f"{self.folder.name}_{self.number}"))
         if path.parent.name == "tests":
-            self.waiting.add(path.name)
+            self.pending_tests.add(path.name)
             return
         needed = {
             "from airflow.sdk import": HAS_WATCHERS,
             "partition_key": HAS_PARTITIONS,
             "MakeRetryPolicy": HAS_RETRY_POLICIES,
         }
-        if not all(there for mark, there in needed.items() if mark in text):
+        if not all(available for mark, available in needed.items() if mark in text):
             return
         requests_before = len(self.sandbox.requests)
         namespace = runpy.run_path(str(path))
         bag = dag_bag(path)
         assert bag.import_errors == {}
-        # In no order of their own: those that tell come first.
-        for dag in sorted(bag.dags.values(), key=waits_for_assets):
+        # Dags that emit asset events run before those that they trigger.
+        for dag in sorted(bag.dags.values(), key=is_triggered_by_assets):
             self.run_dag(dag, namespace)
         if "table" in namespace:
             assert len(namespace["table"]) > 0
         else:
-            assert len(self.sandbox.requests) > requests_before, "the block asks Make nothing"
+            assert len(self.sandbox.requests) > requests_before, "the block sends no request"
 
     def run_dag(self, dag: Any, namespace: dict[str, Any]) -> None:
-        if waits_for_assets(dag):
-            # Its tasks are given what a watcher or an outlet tells, as the scheduler would.
+        if is_triggered_by_assets(dag):
+            # Its tasks receive the event of a watcher or an outlet, as the scheduler would pass it.
             triggers = [value for value in namespace.values() if isinstance(value, BaseTrigger)]
-            told = {"from_trigger": True, "payload": first_payload(triggers[0])} if triggers else self.told
+            extra = {"from_trigger": True, "payload": first_payload(triggers[0])} if triggers else self.outlet_extra
             for task in dag.tasks:
-                task.python_callable(triggering_asset_events={"asset": [SimpleNamespace(extra=told)]})
+                task.python_callable(triggering_asset_events={"asset": [SimpleNamespace(extra=extra)]})
             return
         run = run_dag(dag, MIDNIGHT)
         assert str(run.state) == "success"
@@ -137,11 +137,11 @@ class Desk:
             result = instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
             if isinstance(result, dict) and "row_count" in result:
                 begin, end = (datetime.fromisoformat(result[name]) for name in ("date_from", "date_to"))
-                # A frame of its own, and not Make's year.
+                # The Dag sets a time frame: it is not Make's default of one year.
                 assert timedelta(0) < end - begin <= timedelta(days=7)
                 assert end <= MIDNIGHT
                 assert result["row_count"] > 0
-                self.told = {**result, "error_rate": result["total"]["error_rate"]}
+                self.outlet_extra = {**result, "error_rate": result["total"]["error_rate"]}
 
     def run_bash(self, text: str) -> None:
         airflow = None
@@ -154,18 +154,18 @@ class Desk:
     def run_command(self, words: list[str]) -> None:
         match words:
             case ["export", assignment]:
-                self.read_variable(*assignment.split("=", 1))
+                self.validate_variable(*assignment.split("=", 1))
             case ["pip", "install", requirement]:
                 name, _, extra = requirement.rstrip("]").partition("[")
                 assert extra in metadata(name).get_all("Provides-Extra", [])
             case ["make", target]:
                 assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             case ["airflow", *arguments]:
-                self.read_airflow_command(arguments)
+                self.validate_airflow_command(arguments)
             case ["python", "-m", "airflow_provider_make.sandbox", "--help"]:
                 subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, timeout=60)
             case ["python", "-m", "airflow_provider_make.sandbox", *_]:
-                self.serve_for_a_moment([sys.executable, *words[1:]])
+                self.start_and_stop_sandbox([sys.executable, *words[1:]])
             case ["python", "-m", "airflow_provider_make.report", _, "-o", page]:
                 done = subprocess.run(
                     [sys.executable, *words[1:]], check=True, capture_output=True, text=True, timeout=60
@@ -177,9 +177,9 @@ class Desk:
             case ["curl", "-d", body, url]:
                 assert requests.post(url, data=body, timeout=10).json() == {"queued": len(json.loads(body)["faults"])}
             case _:
-                raise AssertionError(f"nobody knows how to run {shlex.join(words)}")
+                raise AssertionError(f"no way to run {shlex.join(words)}")
 
-    def read_variable(self, name: str, value: str) -> None:
+    def validate_variable(self, name: str, value: str) -> None:
         if name.startswith("AIRFLOW_CONN_"):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(name, value)
@@ -194,104 +194,104 @@ class Desk:
         known = retrieve_configuration_description(include_providers=False)
         assert option.lower() in known[section.lower()]["options"]
         if option == "BACKEND":
-            module, _, kind = value.rpartition(".")
-            self.backend = find(kind, module)
+            module, _, class_name = value.rpartition(".")
+            self.backend = find(class_name, module)
         if option == "BACKEND_KWARGS":
             found = self.backend(**json.loads(value)).get_connection("make_default")
             assert ConnectionSettings.from_airflow(found).token == TOKEN
 
-    def read_airflow_command(self, arguments: list[str]) -> None:
+    def validate_airflow_command(self, arguments: list[str]) -> None:
         from airflow.cli.cli_parser import get_parser
 
-        # Exits where Airflow's command line does not know what is asked of it.
+        # Exits if Airflow's command line does not know a command or option.
         parsed = get_parser().parse_args(arguments)
         if arguments[:2] == ["pools", "set"]:
             parsed.func(parsed)
         if getattr(parsed, "conn_json", None):
-            self.read_variable(f"AIRFLOW_CONN_{parsed.conn_id.upper()}", parsed.conn_json)
+            self.validate_variable(f"AIRFLOW_CONN_{parsed.conn_id.upper()}", parsed.conn_json)
 
-    def serve_for_a_moment(self, command: list[str]) -> None:
+    def start_and_stop_sandbox(self, command: list[str]) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout
             try:
-                said = [process.stdout.readline() for _ in range(3)]
+                lines = [process.stdout.readline() for _ in range(3)]
                 process.terminate()
                 assert process.wait(30) == 0
             finally:
                 process.kill()
-        assert said[0].startswith("Make sandbox listening on"), said
-        name, _, value = shlex.split(said[1])[1].partition("=")
+        assert lines[0].startswith("Make sandbox listening on"), lines
+        name, _, value = shlex.split(lines[1])[1].partition("=")
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(name, value)
             assert MakeHook().settings.token == "sandbox-token"
 
     def run_tests(self, folder: str) -> None:
-        own = ("AIRFLOW", "PYTEST")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
+        excluded = ("AIRFLOW", "PYTEST")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(excluded)}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", folder]
         done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=250)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
         for path in (self.folder / folder).glob("test_*.py"):
             for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE):
                 assert f"{folder}/{path.name}::{name} PASSED" in done.stdout
-        self.waiting.clear()
+        self.pending_tests.clear()
 
-    def read_json(self, text: str) -> None:
+    def validate_json(self, text: str) -> None:
         value = json.loads(text)
         if "row_count" in value:
             target = str(self.folder / "rows.parquet") if value["path"] else None
             summary = MakeAnalyticsOperator(task_id="pull", output_path=target).execute({})
-            assert_alike(value, summary)
+            assert_same_shape(value, summary)
         elif "metric" in value:
             from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
 
             payload = first_payload(MakeErrorRateTrigger(threshold=5.0, scope=value["scope"]))
-            assert_alike(value, payload if "status" in value else parse_event(payload))
+            assert_same_shape(value, payload if "status" in value else parse_event(payload))
         else:
             (self.folder / "connections.json").write_text(text)
             for fields in value.values():
-                self.read_variable("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(fields))
+                self.validate_variable("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(fields))
 
 
-def assert_alike(written: dict[str, Any], real: dict[str, Any]) -> None:
-    """Hold an example against what the code gave: the same keys in the same order, and values of the same kind."""
-    assert list(written) == list(real)
-    for key, value in written.items():
+def assert_same_shape(documented: dict[str, Any], real: dict[str, Any]) -> None:
+    """Compare an example with a real value: the same keys in the same order, and values of the same types."""
+    assert list(documented) == list(real)
+    for key, value in documented.items():
         if isinstance(value, dict):
-            assert_alike(value, real[key])
+            assert_same_shape(value, real[key])
         elif value is not None and real[key] is not None:
             assert isinstance(real[key], (int, float) if isinstance(value, (int, float)) else type(value)), key
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
-def test_every_code_block(page: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_code_block_runs(page: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connection = json.loads(sandbox.connection_json)
     for name, organization_id in CONNECTIONS.items():
         fields = connection | {"extra": {"organization_id": organization_id}}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
     bundle = {
-        # What run_dag says on Airflow 3.0.
+        # The name that run_dag uses on Airflow 3.0.
         "name": "tests",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(tmp_path / "dags")},
     }
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-    desk = Desk(tmp_path, sandbox)
+    runner = BlockRunner(tmp_path, sandbox)
     for block in blocks(page):
         try:
-            desk.run(block)
+            runner.run(block)
         except BaseException as error:
             error.add_note(f"In {page.name}, the block at line {block.line}.")
             raise
-    assert desk.waiting == set(), "files of tests that no command runs"
+    assert runner.pending_tests == set(), "test files that no command runs"
 
 
-def test_a_block_of_an_unknown_language_is_no_block_that_passes(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unknown_blocks_and_blocks_without_requests_fail(sandbox: Sandbox, tmp_path: Path) -> None:
     for language in ("", "toml"):
-        with pytest.raises(AssertionError, match="nobody knows"):
-            Desk(tmp_path, sandbox).run(Block(language, "x = 1", 1))
-    for text in ("x = 1", "def unused():\n    ask_make()\n"):
-        with pytest.raises(AssertionError, match="asks Make nothing"):
-            Desk(tmp_path, sandbox).run(Block("python", text, 1))
-    with pytest.raises(AssertionError, match="nobody knows"):
-        Desk(tmp_path, sandbox).run(Block("bash", "rm -rf /", 1))
+        with pytest.raises(AssertionError, match="no way to run"):
+            BlockRunner(tmp_path, sandbox).run(Block(language, "x = 1", 1))
+    for text in ("x = 1", "def unused():\n    call_make()\n"):
+        with pytest.raises(AssertionError, match="sends no request"):
+            BlockRunner(tmp_path, sandbox).run(Block("python", text, 1))
+    with pytest.raises(AssertionError, match="no way to run"):
+        BlockRunner(tmp_path, sandbox).run(Block("bash", "rm -rf /", 1))

@@ -1,4 +1,4 @@
-"""The whole pull against a model of a server that drifts and fails: the rows are the truth, or nothing is written."""
+"""Whole pulls from a model server that drifts and fails: the rows are exact, or nothing is written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAULTS: list[HttpResponse | MakeApiError] = [
 
 
 class ModelTransport:
-    """Stands in for the transport: responses of the model server, with faults in between."""
+    """A fake transport: returns the responses of the model server, with faults in between."""
 
     server: Server
     faults: list[HttpResponse | MakeApiError | None]
@@ -54,7 +54,7 @@ class ModelTransport:
         query = AnalyticsQuery.from_arguments(
             organization_id=1, sort_by=sent["pg[sortBy]"], sort_dir=sent["pg[sortDir]"]
         )
-        page = await self.server.ask(query, PageRequest(offset=int(sent["pg[offset]"]), limit=int(sent["pg[limit]"])))
+        page = await self.server.fetch(query, PageRequest(offset=int(sent["pg[offset]"]), limit=int(sent["pg[limit]"])))
         return HttpResponse(200, {}, msgspec.json.encode(page))
 
 
@@ -75,7 +75,7 @@ def model() -> Iterator[None]:
     st.sampled_from(["name", "errors", "error_rate"]),
     st.sampled_from(["asc", "desc"]),
 )
-def test_the_rows_are_the_truth_or_nothing_is_written(
+def test_rows_are_exact_or_nothing_is_written(
     drawn: tuple[Server, int],
     faults: list[HttpResponse | MakeApiError | None],
     max_concurrency: int,
@@ -105,9 +105,9 @@ def test_the_rows_are_the_truth_or_nothing_is_written(
         rows = [json.loads(line) for line in path.read_text().splitlines()]
     ids = [row["scenario_id"] for row in rows]
     assert len(ids) == len(set(ids)) == summary["row_count"]
-    assert set(ids) <= server.ever
+    assert set(ids) <= server.ever_present
     if not server.drift:
         assert sorted(ids) == server.ids
         assert [row[sort_by] for row in rows] == [getattr(entry, sort_by) for entry in server.truth(sort_by, sort_dir)]
     elif server.cap is None and page_size > 1 and sort_by == "name":
-        assert server.always <= set(ids)
+        assert server.always_present <= set(ids)

@@ -1,4 +1,4 @@
-"""The examples, run by a real Airflow; and what its user sees when they fail."""
+"""The example Dags, run by a real Airflow, also with failures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load(name: str) -> Any:
 
 
 def run(name: str) -> tuple[str, dict[str, Any]]:
-    """Run an example as of last midnight; give its state and what its tasks returned."""
+    """Run an example with last midnight as logical date; return its state and what its tasks returned."""
     run = run_dag(load(name), MIDNIGHT)
     tasks = run.get_task_instances()
     return str(run.state), {
@@ -42,7 +42,7 @@ def run(name: str) -> tuple[str, dict[str, Any]]:
     }
 
 
-def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
+def test_airflow_parses_all_example_dags() -> None:
     bag = dag_bag(EXAMPLES)
     names = [
         "make_analytics_consumer",
@@ -62,7 +62,7 @@ def test_airflow_parses_the_folder_and_finds_dags_only() -> None:
     assert sorted(bag.dags) == names
 
 
-def test_to_xcom(make_sandbox: Sandbox) -> None:
+def test_to_xcom_returns_the_rows_sorted_by_errors(make_sandbox: Sandbox) -> None:
     state, results = run("make_analytics_to_xcom")
     assert state == "success"
     frame: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}
@@ -71,7 +71,7 @@ def test_to_xcom(make_sandbox: Sandbox) -> None:
     assert results["failing"] == [f"{entry['name']}: {entry['errors']} errors" for entry in truth[:10]]
 
 
-def test_daily_writes_a_file_a_day(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_daily_writes_one_file_per_day(make_sandbox: Sandbox, tmp_path: Path) -> None:
     for _ in range(2):
         state, results = run("make_analytics_daily")
     assert state == "success"
@@ -87,15 +87,15 @@ def test_daily_writes_a_file_a_day(make_sandbox: Sandbox, tmp_path: Path) -> Non
     assert rates == sorted(rates, reverse=True)
 
 
-def test_the_consumer_goes_by_what_events_tell() -> None:
+def test_consumer_uses_the_extra_of_asset_events() -> None:
     extra = {"path": "/data/a.parquet", "row_count": 250, "error_rate": 6.5}
     load = load_dag(EXAMPLES / "make_analytics_consumer.py", "example").get_task("load").python_callable
-    told = ["/data/a.parquet: 250 scenarios, 6.5 % of executions failed"]
-    assert load({"asset": [SimpleNamespace(extra=extra)]}) == told
-    assert load(triggering_dataset_events={"dataset": [SimpleNamespace(extra=extra)]}) == told
+    expected = ["/data/a.parquet: 250 scenarios, 6.5 % of executions failed"]
+    assert load({"asset": [SimpleNamespace(extra=extra)]}) == expected
+    assert load(triggering_dataset_events={"dataset": [SimpleNamespace(extra=extra)]}) == expected
 
 
-def test_several_organizations_of_several_zones(
+def test_organizations_of_several_zones_are_pulled(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     zones = {
@@ -112,16 +112,16 @@ def test_several_organizations_of_several_zones(
         "executions": sum(sandbox.truth_total(**day)["executions"] for sandbox in zones.values()),
         "errors": sum(sandbox.truth_total(**day)["errors"] for sandbox in zones.values()),
     }
-    # As a user reads the folder: the types of what is in the path have to be told.
+    # As a user reads the folder: Arrow needs the types of the keys in the paths.
     in_path = ds.partitioning(pa.schema([("organization_id", pa.int64()), ("date", pa.date32())]), flavor="hive")
     table = ds.dataset(tmp_path, partitioning=in_path).to_table()
-    told = {(row["organization_id"], row["scenario_id"]) for row in table.to_pylist()}
-    assert told == {
+    rows = {(row["organization_id"], row["scenario_id"]) for row in table.to_pylist()}
+    assert rows == {
         (sandbox.organization_id, entry["id"]) for sandbox in zones.values() for entry in sandbox.truth(**day)
     }
 
 
-def test_weekly_report_lies_beside_the_week_s_file(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_weekly_report_is_written_next_to_the_weeks_file(make_sandbox: Sandbox, tmp_path: Path) -> None:
     for _ in range(2):
         state, results = run("make_analytics_report")
     assert state == "success"
@@ -138,7 +138,7 @@ def test_weekly_report_lies_beside_the_week_s_file(make_sandbox: Sandbox, tmp_pa
 
 
 @pytest.mark.parametrize(("fault", "tries"), [("403", 1), ("401", 1), ("503", 3)])
-def test_airflow_retries_only_what_a_retry_may_mend(fault: str, tries: int, make_sandbox: Sandbox) -> None:
+def test_airflow_retries_only_transient_errors(fault: str, tries: int, make_sandbox: Sandbox) -> None:
     example = load("make_analytics_daily")
     pull = example.get_task("pull")
     assert pull.retries == 2
@@ -149,7 +149,7 @@ def test_airflow_retries_only_what_a_retry_may_mend(fault: str, tries: int, make
 
 
 @pytest.mark.parametrize("errors", [1, 10])
-def test_guard_loads_only_what_is_healthy_and_reports_what_fails(errors: int, make_sandbox: Sandbox) -> None:
+def test_guard_loads_only_if_healthy_and_reports_failing_scenarios(errors: int, make_sandbox: Sandbox) -> None:
     scenarios = make_sandbox.organization().scenarios
     make_sandbox.organization().set_counts(100, errors)
     make_sandbox.organization().set_counts(100, 30, [scenarios[7].id])
@@ -164,7 +164,7 @@ def test_guard_loads_only_what_is_healthy_and_reports_what_fails(errors: int, ma
 
 
 @pytest.mark.parametrize("failing", [0, 3])
-def test_one_incident_for_each_failing_scenario(failing: int, make_sandbox: Sandbox) -> None:
+def test_one_incident_is_opened_for_each_failing_scenario(failing: int, make_sandbox: Sandbox) -> None:
     scenarios = make_sandbox.organization().scenarios
     make_sandbox.organization().set_counts(100, 1)
     make_sandbox.organization().set_counts(100, 50, [scenario.id for scenario in scenarios[:failing]])
@@ -177,10 +177,10 @@ def test_one_incident_for_each_failing_scenario(failing: int, make_sandbox: Sand
 
 
 @pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
-def test_the_watcher_is_told_by_its_events(make_sandbox: Sandbox) -> None:
+def test_watcher_dag_uses_the_payload_of_its_event(make_sandbox: Sandbox) -> None:
     example = load("make_error_rate_watcher")
     (watcher,) = example.timetable.asset_condition.objects[0].watchers
     assert watcher.trigger.serialize()[1]["hysteresis"] == 2.0
     event = SimpleNamespace(extra={"payload": {"value": 12.34, "date_from": "2026-01-31T06:00:00Z"}})
-    told = example.get_task("tell").python_callable({"asset": [event]})
-    assert told == ["12.3 % of executions failed since 2026-01-31T06:00:00Z"]
+    (report,) = example.tasks
+    assert report.python_callable({"asset": [event]}) == ["12.3 % of executions failed since 2026-01-31T06:00:00Z"]

@@ -31,8 +31,8 @@ TRANSIENT = (
 )
 
 
-def full(kind: type[MakeApiError]) -> MakeApiError:
-    error = kind(
+def error_with_all_attributes(error_class: type[MakeApiError]) -> MakeApiError:
+    error = error_class(
         "Permission denied",
         status_code=403,
         code="SC403",
@@ -44,11 +44,11 @@ def full(kind: type[MakeApiError]) -> MakeApiError:
     return error
 
 
-@pytest.mark.parametrize("kind", [*FATAL, *TRANSIENT])
-def test_every_api_error_is_an_airflow_exception(kind: type[MakeApiError]) -> None:
-    assert issubclass(kind, MakeApiError)
-    assert issubclass(kind, AirflowException)
-    assert issubclass(kind, AirflowFailException) == (kind in FATAL)
+@pytest.mark.parametrize("error_class", [*FATAL, *TRANSIENT])
+def test_every_api_error_is_an_airflow_exception(error_class: type[MakeApiError]) -> None:
+    assert issubclass(error_class, MakeApiError)
+    assert issubclass(error_class, AirflowException)
+    assert issubclass(error_class, AirflowFailException) == (error_class in FATAL)
 
 
 def test_input_error_stops_airflows_retries() -> None:
@@ -62,16 +62,16 @@ def test_input_error_names_argument_value_and_expectation() -> None:
     assert str(error) == "page_size='many' is not valid: expected a positive integer."
 
 
-def test_attributes_default_to_absent() -> None:
+def test_attributes_are_not_set_by_default() -> None:
     error = MakeApiError("Oops")
-    absent = {"status_code": None, "code": None, "detail": None, "suberrors": (), "retry_after": None, "tries": ()}
-    assert vars(error) == {"message": "Oops", **absent}
+    unset = {"status_code": None, "code": None, "detail": None, "suberrors": (), "retry_after": None, "tries": ()}
+    assert vars(error) == {"message": "Oops", **unset}
     assert str(error) == "Oops"
 
 
-@pytest.mark.parametrize("kind", [*FATAL, *TRANSIENT])
-def test_text_has_all_parts(kind: type[MakeApiError]) -> None:
-    error = full(kind)
+@pytest.mark.parametrize("error_class", [*FATAL, *TRANSIENT])
+def test_text_contains_all_parts(error_class: type[MakeApiError]) -> None:
+    error = error_with_all_attributes(error_class)
     headline = "HTTP 403: Permission denied (SC403): Access denied.: wrong team: wrong zone"
     assert error.headline() == headline
     advice = f" — {error.advice}" if error.advice else ""
@@ -79,27 +79,27 @@ def test_text_has_all_parts(kind: type[MakeApiError]) -> None:
     assert str(error) == headline + advice + tries
 
 
-def test_what_is_said_twice_is_told_once() -> None:
+def test_repeated_messages_are_shown_once() -> None:
     error = MakeApiError("Access denied.", detail="Access denied.", suberrors=("Access denied.", "", "other"))
     assert str(error) == "Access denied.: other"
 
 
-def test_single_try_is_not_told() -> None:
+def test_single_try_is_not_listed() -> None:
     error = MakeApiError("Oops", status_code=500)
     error.tries = ("HTTP 500: Oops",)
     assert str(error) == "HTTP 500: Oops"
 
 
 @pytest.mark.parametrize(
-    ("kind", "names"),
+    ("error_class", "names"),
     [
         (MakeAccessDeniedError, ["Enterprise plan", "role Owner", "scope analytics:read", "zone"]),
         (MakeAuthenticationError, ["token", "zone", "Bearer"]),
         (MakeRateLimitError, ["requests_per_minute", "pool"]),
     ],
 )
-def test_advice_names_what_to_check(kind: type[MakeApiError], names: list[str]) -> None:
-    assert [name for name in names if name not in str(kind("No."))] == []
+def test_advice_names_what_to_check(error_class: type[MakeApiError], names: list[str]) -> None:
+    assert [name for name in names if name not in str(error_class("No."))] == []
 
 
 def pickled(error: MakeApiError) -> MakeApiError:
@@ -107,14 +107,14 @@ def pickled(error: MakeApiError) -> MakeApiError:
     return again
 
 
-@pytest.mark.parametrize("kind", [*FATAL, *TRANSIENT])
+@pytest.mark.parametrize("error_class", [*FATAL, *TRANSIENT])
 @pytest.mark.parametrize("clone", [pickled, copy.copy, copy.deepcopy])
-def test_round_trip_keeps_attributes_and_text(
-    kind: type[MakeApiError], clone: Callable[[MakeApiError], MakeApiError]
+def test_copies_keep_attributes_and_text(
+    error_class: type[MakeApiError], clone: Callable[[MakeApiError], MakeApiError]
 ) -> None:
-    error = full(kind)
+    error = error_with_all_attributes(error_class)
     again = clone(error)
-    assert type(again) is kind
+    assert type(again) is error_class
     assert vars(again) == vars(error)
     assert (str(again), again.args) == (str(error), error.args)
 

@@ -15,46 +15,47 @@ from airflow_provider_make.get_provider_info import get_provider_info
 
 INFO = get_provider_info()
 CONNECTION_TYPE: dict[str, Any] = INFO["connection-types"][0]
-KINDS = ("hooks", "operators", "sensors", "triggers")
+COMPONENTS = ("hooks", "operators", "sensors", "triggers")
 
 
-def named(kind: str) -> set[str]:
-    return {module for integration in INFO.get(kind, []) for module in integration["python-modules"]}
+def listed_modules(component: str) -> set[str]:
+    return {module for integration in INFO.get(component, []) for module in integration["python-modules"]}
 
 
-def schema(name: str) -> Any:
+def load_schema(name: str) -> Any:
     path = Path(airflow.__path__[0]) / name
     if not path.exists():
         pytest.skip(f"this Airflow has no {name}")
     return json.loads(path.read_text())
 
 
-def hook() -> Any:
+def hook_class() -> Any:
     return importlib.import_module("airflow_provider_make.hooks.make").MakeHook
 
 
-def test_provider_info_fits_airflows_schema() -> None:
-    jsonschema.validate(INFO, schema("provider_info.schema.json"))
+def test_provider_info_matches_airflows_schema() -> None:
+    jsonschema.validate(INFO, load_schema("provider_info.schema.json"))
 
 
-def test_connection_type_fits_airflows_schema() -> None:
-    whole = schema("provider.yaml.schema.json")
+def test_connection_type_matches_airflows_schema() -> None:
+    whole = load_schema("provider.yaml.schema.json")
     described = {**whole["properties"]["connection-types"], "definitions": whole.get("definitions", {})}
     if "conn-fields" not in described["items"]["properties"]:
-        pytest.skip("this Airflow's schema knows no conn-fields")
+        pytest.skip("this Airflow's schema has no conn-fields")
     jsonschema.validate(INFO["connection-types"], described)
 
 
-def test_field_behaviour_fits_airflows_schema() -> None:
-    jsonschema.validate(hook().get_ui_field_behaviour(), schema("customized_form_field_behaviours.schema.json"))
+def test_field_behaviour_matches_airflows_schema() -> None:
+    schema = load_schema("customized_form_field_behaviours.schema.json")
+    jsonschema.validate(hook_class().get_ui_field_behaviour(), schema)
 
 
-def test_provider_info_is_json_and_the_callers_own() -> None:
+def test_provider_info_is_json_and_the_same_at_each_call() -> None:
     assert json.loads(json.dumps(INFO)) == INFO
     assert get_provider_info() == INFO
 
 
-def test_package_name_is_the_distributions() -> None:
+def test_package_name_and_version_are_the_distributions() -> None:
     distribution = importlib.metadata.distribution(INFO["package-name"])
     assert distribution.metadata["Name"] == INFO["package-name"]
     assert (INFO["versions"][0], distribution.version) == (__version__, __version__)
@@ -62,19 +63,20 @@ def test_package_name_is_the_distributions() -> None:
     assert [entry_point.load()() for entry_point in entry_points] == [INFO]
 
 
-@pytest.mark.parametrize("module", sorted(set().union(*(named(kind) for kind in KINDS))))
-def test_named_module_imports(module: str) -> None:
+@pytest.mark.parametrize("module", sorted(set().union(*(listed_modules(component) for component in COMPONENTS))))
+def test_listed_module_can_be_imported(module: str) -> None:
     assert importlib.import_module(module).__doc__
 
 
-def test_every_module_of_hooks_operators_sensors_and_triggers_is_named() -> None:
+def test_every_module_of_hooks_operators_sensors_and_triggers_is_listed() -> None:
     package = Path(importlib.import_module("airflow_provider_make").__path__[0])
-    for kind in KINDS:
-        there = {f"airflow_provider_make.{kind}.{path.stem}" for path in (package / kind).glob("[!_]*.py")}
-        assert named(kind) == there
+    for component in COMPONENTS:
+        existing = {f"airflow_provider_make.{component}.{path.stem}" for path in (package / component).glob("[!_]*.py")}
+        assert listed_modules(component) == existing
 
 
-def test_connection_type_is_the_hooks() -> None:
+def test_connection_type_is_that_of_the_hook() -> None:
     module, name = CONNECTION_TYPE["hook-class-name"].rsplit(".", 1)
-    assert getattr(importlib.import_module(module), name) is hook()
-    assert (CONNECTION_TYPE["connection-type"], CONNECTION_TYPE["hook-name"]) == (hook().conn_type, hook().hook_name)
+    hook = hook_class()
+    assert getattr(importlib.import_module(module), name) is hook
+    assert (CONNECTION_TYPE["connection-type"], CONNECTION_TYPE["hook-name"]) == (hook.conn_type, hook.hook_name)

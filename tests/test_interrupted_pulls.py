@@ -54,7 +54,7 @@ def client_threads() -> list[threading.Thread]:
 def pull_for(seconds: float, task: MakeAnalyticsOperator) -> float:
     """Pull until Airflow's timeout; return how late the task ended."""
     began = time.monotonic()
-    with pytest.raises(AirflowTaskTimeout), timeout(seconds, "too late"):  # type: ignore[call-arg]
+    with pytest.raises(AirflowTaskTimeout), timeout(seconds, "too late"):
         while True:
             task.execute({})
     return time.monotonic() - began - seconds

@@ -1,4 +1,4 @@
-"""What lineage is told: by OpenLineage's own extractor of a task that ran, and by Airflow's collector."""
+"""Lineage, as OpenLineage's extractor and Airflow's collector receive it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def connection(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def lineage_of(task: Any) -> dict[str, Any]:
-    """What an event of OpenLineage says of a task, as JSON."""
-    found = DefaultExtractor(task).extract_on_complete(None)
-    assert found is not None
-    lineage: dict[str, Any] = json.loads(Serde.to_json(found))
+    """Return the lineage in OpenLineage's event of a task, as JSON."""
+    extracted = DefaultExtractor(task).extract_on_complete(None)
+    assert extracted is not None
+    lineage: dict[str, Any] = json.loads(Serde.to_json(extracted))
     return lineage
 
 
@@ -39,16 +39,16 @@ def organization(sandbox: Sandbox) -> dict[str, Any]:
     return {"namespace": f"make://{sandbox.host.removeprefix('http://')}", "name": "organizations/1", "facets": {}}
 
 
-def named(datasets: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def names_of(datasets: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(dataset["namespace"], dataset["name"]) for dataset in datasets]
 
 
-def test_operator(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_operator_reports_the_organization_and_the_object(make_sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "analytics.parquet"
     task = MakeAnalyticsOperator(task_id="pull", output_path=str(path))
     task.execute({})
     lineage = lineage_of(task)
-    assert named(lineage["inputs"]) == named([organization(make_sandbox)])
+    assert names_of(lineage["inputs"]) == names_of([organization(make_sandbox)])
     (output,) = lineage["outputs"]
     assert (output["namespace"], output["name"]) == ("file", str(path))
     fields = output["facets"]["schema"]["fields"]
@@ -60,36 +60,36 @@ def test_operator(make_sandbox: Sandbox, tmp_path: Path) -> None:
     assert make_sandbox.token not in json.dumps(lineage)
 
 
-def test_operator_without_an_object(make_sandbox: Sandbox) -> None:
+def test_operator_without_an_object_reports_the_organization(make_sandbox: Sandbox) -> None:
     task = MakeAnalyticsOperator(task_id="pull", max_xcom_bytes=5_000_000)
     task.execute({})
     lineage = lineage_of(task)
-    assert (named(lineage["inputs"]), lineage["outputs"]) == (named([organization(make_sandbox)]), [])
+    assert (names_of(lineage["inputs"]), lineage["outputs"]) == (names_of([organization(make_sandbox)]), [])
 
 
-def test_a_task_that_failed_tells_what_it_read(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_failed_task_reports_the_organization(make_sandbox: Sandbox, tmp_path: Path) -> None:
     task = MakeAnalyticsOperator(task_id="pull", output_path=str(tmp_path / "a.csv"), api_retry_limit=1)
     make_sandbox.fail("503")
     with pytest.raises(MakeServerError):
         task.execute({})
     lineage = lineage_of(task)
-    assert (named(lineage["inputs"]), lineage["outputs"]) == (named([organization(make_sandbox)]), [])
+    assert (names_of(lineage["inputs"]), lineage["outputs"]) == (names_of([organization(make_sandbox)]), [])
 
 
-def test_a_task_that_did_not_begin_tells_nothing() -> None:
+def test_a_task_that_did_not_start_reports_nothing() -> None:
     assert lineage_of(MakeErrorRateSensor(task_id="wait", threshold=1))["inputs"] == []
 
 
-def test_sensor(make_sandbox: Sandbox) -> None:
+def test_sensor_reports_the_organization(make_sandbox: Sandbox) -> None:
     task = MakeErrorRateSensor(task_id="wait", threshold=0)
     result = task.execute({})
-    assert named(lineage_of(task)["inputs"]) == named([organization(make_sandbox)])
-    # As it comes back from the triggerer: in another process, which has looked at nothing.
+    assert names_of(lineage_of(task)["inputs"]) == names_of([organization(make_sandbox)])
+    # Resumed after the triggerer's event: in another process, which has fetched nothing.
     resumed = MakeErrorRateSensor(task_id="wait", threshold=0)
     event = {**result, "status": "success", "version": 1}
     zone = make_sandbox.host.removeprefix("http://")
     assert resumed.execute_complete({}, event, zone=zone, organization_id=1) == result
-    assert named(lineage_of(resumed)["inputs"]) == named([organization(make_sandbox)])
+    assert names_of(lineage_of(resumed)["inputs"]) == names_of([organization(make_sandbox)])
 
 
 @pytest.mark.parametrize(
@@ -103,12 +103,12 @@ def test_sensor(make_sandbox: Sandbox) -> None:
         ("gs://bucket/a.csv.gz", "gs://bucket", "a.csv.gz"),
     ],
 )
-def test_objects_are_named_as_openlineage_names_them(path: str, namespace: str, name: str) -> None:
+def test_objects_are_named_by_openlineages_conventions(path: str, namespace: str, name: str) -> None:
     lineage = to_openlineage("make://eu1.make.com/organizations/42", {"path": path, "row_count": 1, "bytes": 2})
     assert [(output.namespace, output.name) for output in lineage.outputs] == [(namespace, name)]
 
 
-def test_an_asset_of_an_organization() -> None:
+def test_asset_of_an_organization_is_converted() -> None:
     asset = SimpleNamespace(uri=organization_uri("eu1.make.com", 42))
     dataset = convert_asset_to_openlineage(asset, None)
     assert (dataset.namespace, dataset.name) == ("make://eu1.make.com", "organizations/42")
@@ -123,7 +123,9 @@ def test_airflow_finds_the_converter(airflow_database: None) -> None:
     assert (dataset.namespace, dataset.name) == ("make://eu1.make.com", "organizations/42")
 
 
-def test_hook_lineage_of_taskflow_users(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hook_reports_its_organization_to_airflows_collector(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collector = find("HookLineageCollector", "airflow.sdk.lineage", "airflow.lineage.hook")()
     monkeypatch.setattr(sdk, "get_hook_lineage_collector", lambda: collector)
     with MakeHook() as hook:
@@ -131,6 +133,6 @@ def test_hook_lineage_of_taskflow_users(make_sandbox: Sandbox, monkeypatch: pyte
         pages = hook.iter_analytics_pages(page_size=100)
         assert collector.collected_assets.inputs[0].count == 1
         assert len(list(pages)) == 3
-    (seen,) = collector.collected_assets.inputs
-    read = getattr(seen, "asset", None) or seen.dataset
-    assert (read.uri, seen.count) == (organization_uri(make_sandbox.host.removeprefix("http://"), 1), 2)
+    (reported,) = collector.collected_assets.inputs
+    asset = getattr(reported, "asset", None) or reported.dataset
+    assert (asset.uri, reported.count) == (organization_uri(make_sandbox.host.removeprefix("http://"), 1), 2)

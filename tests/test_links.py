@@ -1,4 +1,4 @@
-"""Links to Make, as tasks leave them in a real Airflow and as its UI asks for them."""
+"""Links to Make, as tasks store them in a real Airflow and its UI reads them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from tests.support.airflow_versions import NATIVE, VERSION, find, load_dag, run_
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-class Pushed(dict[str, Any]):
-    """Stands in for a task instance."""
+class FakeTaskInstance(dict[str, Any]):
+    """A fake task instance, which collects XComs."""
 
     def xcom_push(self, key: str, value: Any) -> None:
         self[key] = value
 
 
-def test_urls_are_makes() -> None:
-    pushed = Pushed()
-    context: Any = {"ti": pushed}
+def test_urls_of_organization_and_scenario() -> None:
+    task_instance = FakeTaskInstance()
+    context: Any = {"ti": task_instance}
     task = LinksToMake()
     task.link_organization(context, "eu1.make.com", 42)
     task.link_scenario(context, "eu1.make.com", {"team_id": 7, "scenario_id": 123})
@@ -34,29 +34,29 @@ def test_urls_are_makes() -> None:
         "_link_MakeOrganizationLink": "https://eu1.make.com/organization/42/dashboard",
         "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123",
     }
-    assert pushed == urls
-    # Airflow 3 asks the task when it has run.
+    assert task_instance == urls
+    # Airflow 3 calls get_link with the task after it ran.
     links = (MakeOrganizationLink(), MakeScenarioLink())
     assert [link.get_link(task, ti_key=None) for link in links] == list(urls.values())
     assert [link.get_link(LinksToMake(), ti_key=None) for link in links] == ["", ""]
 
 
-def test_a_scenario_without_a_team_has_no_link_and_a_call_outside_a_task_has_no_place_for_one() -> None:
-    pushed = Pushed()
-    context: Any = {"ti": pushed}
+def test_no_link_for_a_scenario_without_team_or_outside_a_task() -> None:
+    task_instance = FakeTaskInstance()
+    context: Any = {"ti": task_instance}
     LinksToMake().link_scenario(context, "eu1.make.com", {"team_id": None, "scenario_id": 123})
     LinksToMake().link_organization({}, "eu1.make.com", 42)
-    assert pushed == {}
+    assert task_instance == {}
 
 
-def test_airflow_knows_the_classes() -> None:
-    links = [link for kind in (MakeAnalyticsOperator, MakeErrorRateSensor) for link in kind.operator_extra_links]
+def test_link_classes_are_in_the_provider_info() -> None:
+    links = [*MakeAnalyticsOperator.operator_extra_links, *MakeErrorRateSensor.operator_extra_links]
     paths = {f"{type(link).__module__}.{type(link).__qualname__}" for link in links}
     assert paths == set(get_provider_info()["extra-links"])
 
 
 @pytest.mark.usefixtures("airflow_database")
-def test_tasks_leave_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_store_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     worst = make_sandbox.organization().scenarios[5]
     make_sandbox.organization().set_counts(100, 1)
@@ -64,16 +64,16 @@ def test_tasks_leave_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch
     dag = load_dag(NATIVE, "links")
     tasks = {task.task_id: task for task in run_dag(dag, MIDNIGHT).get_task_instances()}
 
-    def link(task_id: str, kind: type[Any]) -> str:
-        # Airflow 3's UI reads the key; Airflow 2's asks the class, with what it knows of the task.
-        asked = None
+    def link(task_id: str, link_class: type[Any]) -> str:
+        # Airflow 3's UI reads the XCom; Airflow 2's calls the link class, with the deserialized task.
+        from_class = None
         if VERSION < (3, 0):
             serialized = find("SerializedDAG", "airflow.serialization.serialized_objects")
-            known = serialized.deserialize_dag(serialized.serialize_dag(dag)).get_task(task_id)
-            asked = kind().get_link(known, ti_key=tasks[task_id].key)
-        left: str = tasks[task_id].xcom_pull(task_ids=task_id, key=kind.xcom_key) or ""
-        assert asked in (None, left)
-        return left
+            deserialized = serialized.deserialize_dag(serialized.serialize_dag(dag)).get_task(task_id)
+            from_class = link_class().get_link(deserialized, ti_key=tasks[task_id].key)
+        stored: str = tasks[task_id].xcom_pull(task_ids=task_id, key=link_class.xcom_key) or ""
+        assert from_class in (None, stored)
+        return stored
 
     host = make_sandbox.host.removeprefix("http://")
     organization = f"https://{host}/organization/1/dashboard"
@@ -86,14 +86,14 @@ def test_tasks_leave_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch
     }
 
 
-def test_a_sensor_that_comes_back_from_the_triggerer_leaves_its_links() -> None:
+def test_deferred_sensor_stores_links_when_it_resumes() -> None:
     row = {"team_id": 7, "scenario_id": 123}
     event = {"organization_id": 1, "scenarios": [row, {}], "status": "success", "version": 1}
-    pushed = Pushed()
-    context: Any = {"ti": pushed}
+    task_instance = FakeTaskInstance()
+    context: Any = {"ti": task_instance}
     sensor = MakeErrorRateSensor(task_id="wait", threshold=1)
     sensor.execute_complete(context, event, zone="eu1.make.com", organization_id=1)
-    assert pushed == {
+    assert task_instance == {
         "_link_MakeOrganizationLink": "https://eu1.make.com/organization/1/dashboard",
         "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123",
     }

@@ -18,12 +18,12 @@ from airflow_provider_make.api.transport import HttpResponse, Transport
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, SCENARIO_COLUMNS
 from airflow_provider_make.sandbox import Sandbox
-from tests.support.analytics_openapi import FIGURES, PAGINATION, PARAMETERS, SCENARIO, description
+from tests.support.analytics_openapi import FIGURES, PAGINATION, PARAMETERS, SCENARIO, openapi_description
 
 NOW = datetime.now(UTC)
-# A key that the sandbox of the fixture knows: the same seed gives the same scenarios.
+# The id of a scenario in the fixture's sandbox: the same seed creates the same scenarios.
 SOME_ID = Sandbox().truth()[0]["id"]
-# By parameter of the API, the argument that sends it.
+# By parameter of the API, the arguments that send it.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "teamId": {"team_id": [1, 2]},
     "folderId": {"folder_id": 3},
@@ -48,14 +48,14 @@ def hook(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
 
 @pytest.fixture
 def sent(hook: MakeHook, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
-    """The parameters of each request from now on; each request and response is validated when it happens."""
+    """Collect the parameters of each request, and validate each request and response when it is sent."""
     parameters: list[set[str]] = []
-    api = OpenAPI.from_dict(description(make_sandbox.base_url))
+    api = OpenAPI.from_dict(openapi_description(make_sandbox.base_url))
     get = Transport.get
 
     async def validating_get(self: Transport, path: str, pairs: Any) -> HttpResponse:
         received = await get(self, path, pairs)
-        # As it arrived over the wire.
+        # As the sandbox received it.
         recorded = make_sandbox.requests[-1]
         request = MockRequest(
             make_sandbox.host,
@@ -74,7 +74,7 @@ def sent(hook: MakeHook, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch)
     return parameters
 
 
-def test_the_table_has_every_parameter() -> None:
+def test_every_parameter_has_arguments_here() -> None:
     assert ARGUMENTS.keys() == PARAMETERS.keys()
 
 
@@ -84,13 +84,13 @@ def test_every_parameter_is_sent_as_documented(parameter: str, hook: MakeHook, s
     assert parameter in sent[0]
 
 
-def test_all_pages_of_a_query_are_as_documented(hook: MakeHook, sent: list[set[str]]) -> None:
+def test_all_pages_of_a_query_match_the_description(hook: MakeHook, sent: list[set[str]]) -> None:
     everything = ARGUMENTS["timeframe[dateFrom]"] | ARGUMENTS["status"] | ARGUMENTS["pg[sortBy]"]
     pages = list(hook.iter_analytics_pages(page_size=20, **everything))
     assert len(pages) == len(sent) > 1
 
 
-def test_values_of_the_query_are_those_of_the_api() -> None:
+def test_sort_keys_and_statuses_are_those_of_the_api() -> None:
     assert list(SORT_KEYS.values()) == PARAMETERS["pg[sortBy]"]["enum"]
     assert list(STATUSES) == PARAMETERS["status"]["oneOf"][0]["enum"]
 
@@ -110,9 +110,9 @@ def test_every_field_of_a_response_is_kept(hook: MakeHook, make_sandbox: Sandbox
     assert {field.encode_name for field in msgspec.structs.fields(Pagination)} == set(PAGINATION)
     for arguments in ({"offset": 3, "return_total_count": True}, {"last": SOME_ID}, {}):
         page = hook.get_analytics_page(limit=50, **arguments)
-        wire = make_sandbox.requests[-1]
-        url = f"{make_sandbox.host}{wire.path}"
-        body = requests.get(url, params=wire.query, headers=dict(wire.headers), timeout=10).json()
+        sent_request = make_sandbox.requests[-1]
+        url = f"{make_sandbox.host}{sent_request.path}"
+        body = requests.get(url, params=sent_request.query, headers=dict(sent_request.headers), timeout=10).json()
         parsed = msgspec.to_builtins(page)
         for kept, sent in zip(
             [parsed["pg"], parsed["total"], *parsed["analytics"]],

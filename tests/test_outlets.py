@@ -1,4 +1,4 @@
-"""What outlets are told of a pull, and the partitions they ask for."""
+"""The asset events of a pull, and their partitions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUMMARY: dict[str, Any] = {"row_count": 1, "path": "/data/a.parquet", "total": {
 
 
 class Event(SimpleNamespace):
-    """What outlet events have on every Airflow."""
+    """An outlet event of any Airflow version."""
 
     def __init__(self) -> None:
         super().__init__(extra={}, added=[])
@@ -33,7 +33,7 @@ class Event(SimpleNamespace):
 
 
 class PartitionedEvent(Event):
-    """What they have on Airflow 3.3."""
+    """An outlet event of Airflow 3.3."""
 
     partition: str | None = None
 
@@ -41,7 +41,7 @@ class PartitionedEvent(Event):
         self.partition = key
 
 
-def asking(template: Any) -> Any:
+def partitioned_by(template: Any) -> Any:
     return Asset(uri="s3://warehouse/analytics", extra={"partition_key": template})
 
 
@@ -49,43 +49,43 @@ def asking(template: Any) -> Any:
     ("template", "key"),
     [("%Y-%m-%d", "2026-11-22"), ("%Y-%m-%dT%H:%M:%S", "2026-11-22T00:00:00"), ("day-%j", "day-326")],
 )
-def test_a_partition_is_named_by_the_begin_of_the_time_frame(template: str, key: str) -> None:
-    assert partition_of(asking(template), DAY) == key
+def test_partition_key_is_the_formatted_start_of_the_time_frame(template: str, key: str) -> None:
+    assert partition_of(partitioned_by(template), DAY) == key
 
 
-def test_who_does_not_ask_gets_none() -> None:
+def test_outlets_without_a_format_have_no_partition() -> None:
     assert partition_of(PLAIN, DAY) is None
     assert partition_of(AssetAlias("anything"), DAY) is None
     assert partition_of("a text", DAY) is None
 
 
 @pytest.mark.parametrize("template", ["", "daily", True, 7, ["%Y"]])
-def test_what_is_no_format_is_named(template: Any) -> None:
+def test_error_names_an_invalid_format(template: Any) -> None:
     with pytest.raises(MakeInputError, match="partition_key="):
         partition_of(SimpleNamespace(extra={"partition_key": template}), DAY)
 
 
 @pytest.mark.parametrize("template", ["%t", "%Y" + "-" * 250])
-def test_what_airflow_would_not_take_as_a_key_is_named(template: str) -> None:
+def test_error_names_a_format_whose_keys_airflow_rejects(template: str) -> None:
     with pytest.raises(MakeInputError, match="1 to 250 characters"):
-        partition_of(asking(template), DAY)
+        partition_of(partitioned_by(template), DAY)
 
 
-def test_a_time_frame_without_a_begin_has_no_partition() -> None:
+def test_partition_of_a_time_frame_without_start_raises() -> None:
     with pytest.raises(MakeInputError, match="data interval"):
-        partition_of(asking("%Y"), TimeFrame())
+        partition_of(partitioned_by("%Y"), TimeFrame())
 
 
-def test_events_get_the_summary_without_its_rows() -> None:
+def test_events_have_the_summary_without_rows() -> None:
     ref = SimpleNamespace(uri="only a reference")
     events = {id(PLAIN): Event(), id(ref): Event()}
     context: Any = {"outlet_events": ByOutlet(events)}
     fill_outlet_events([PLAIN, ref, {"not": "an asset"}], context, DAY, SUMMARY)
-    told = {"row_count": 1, "path": "/data/a.parquet", "total": {"error_rate": 6.5}, "error_rate": 6.5}
-    assert [event.extra for event in events.values()] == [told, told]
+    expected = {"row_count": 1, "path": "/data/a.parquet", "total": {"error_rate": 6.5}, "error_rate": 6.5}
+    assert [event.extra for event in events.values()] == [expected, expected]
 
 
-def test_an_alias_gets_an_event_of_the_object() -> None:
+def test_alias_gets_an_event_for_the_object() -> None:
     alias, event = AssetAlias("of the day"), Event()
     fill_outlet_events([alias], {"outlet_events": ByOutlet({id(alias): event})}, DAY, SUMMARY)  # type: ignore[typeddict-item]
     ((asset, extra),) = event.added
@@ -99,8 +99,8 @@ def test_an_alias_gets_an_event_of_the_object() -> None:
     assert len(event.added) == 1
 
 
-def test_partitions_need_an_airflow_that_has_them() -> None:
-    outlet, event = asking("%Y-%m-%d"), PartitionedEvent()
+def test_partitions_need_airflow_3_3() -> None:
+    outlet, event = partitioned_by("%Y-%m-%d"), PartitionedEvent()
     context: Any = {"outlet_events": ByOutlet({id(outlet): event})}
     check_outlets([outlet], context, DAY)
     fill_outlet_events([outlet], context, DAY, SUMMARY)
@@ -109,13 +109,13 @@ def test_partitions_need_an_airflow_that_has_them() -> None:
         check_outlets([outlet], {"outlet_events": ByOutlet({id(outlet): Event()})}, DAY)  # type: ignore[typeddict-item]
 
 
-def test_outside_a_task_there_are_no_events() -> None:
+def test_no_events_outside_a_task() -> None:
     check_outlets([PLAIN], {}, DAY)
     fill_outlet_events([PLAIN], {}, DAY, SUMMARY)
 
 
 class ByOutlet(dict[int, Any]):
-    """Accessors by outlet; like Airflow's it refuses what is no asset."""
+    """Accessors by outlet, which raise for other objects than assets, like Airflow's."""
 
     def __getitem__(self, outlet: Any) -> Any:
         if isinstance(outlet, dict):
@@ -124,20 +124,20 @@ class ByOutlet(dict[int, Any]):
 
 
 @pytest.mark.usefixtures("airflow_database")
-def test_in_a_real_task(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_outlet_event_of_a_real_task(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
     run = run_dag(load_dag(NATIVE, "outlets"), MIDNIGHT)
     (task,) = run.get_task_instances()
-    told = task.xcom_pull(task_ids="pull", key="event")
-    assert told["extra"] == {**task.xcom_pull(task_ids="pull"), "error_rate": told["extra"]["total"]["error_rate"]}
-    assert (told["extra"]["row_count"], told["extra"]["path"]) == (250, str(tmp_path / "outlets.jsonl"))
+    event = task.xcom_pull(task_ids="pull", key="event")
+    assert event["extra"] == {**task.xcom_pull(task_ids="pull"), "error_rate": event["extra"]["total"]["error_rate"]}
+    assert (event["extra"]["row_count"], event["extra"]["path"]) == (250, str(tmp_path / "outlets.jsonl"))
     yesterday = (MIDNIGHT - timedelta(days=1)).strftime("%Y-%m-%d")
-    assert told["partitions"] == ([yesterday] if HAS_PARTITIONS else [])
+    assert event["partitions"] == ([yesterday] if HAS_PARTITIONS else [])
 
 
 @pytest.mark.usefixtures("airflow_database")
-def test_a_wrong_outlet_fails_before_any_request(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_outlet_fails_before_any_request(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     assert str(run_dag(load_dag(NATIVE, "wrong_outlet"), MIDNIGHT).state) == "failed"
     assert make_sandbox.requests == []

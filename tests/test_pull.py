@@ -22,7 +22,7 @@ Start = Callable[..., Sandbox]
 
 @pytest.fixture
 def start(make_sandbox_factory: Start, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Give a function that starts a sandbox, and makes it the connection's."""
+    """Return a function that starts a sandbox, and sets the connection to it."""
 
     def started(extra: dict[str, Any] | None = None, **options: Any) -> Sandbox:
         sandbox = make_sandbox_factory(**options)
@@ -51,7 +51,7 @@ def truth(sandbox: Sandbox, sort_by: str = "name", sort_dir: str = "asc") -> lis
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 3, 8])
-def test_pages_come_side_by_side_over_few_connections(max_concurrency: int, start: Start) -> None:
+def test_pages_are_fetched_concurrently_over_few_connections(max_concurrency: int, start: Start) -> None:
     latency = 0.1
     sandbox = start(scenarios=500, latency=latency)
     summary = pull(page_size=50, max_concurrency=max_concurrency)
@@ -59,16 +59,16 @@ def test_pages_come_side_by_side_over_few_connections(max_concurrency: int, star
     assert summary["requests"] == len(sandbox.requests) == 10
     assert sandbox.connections <= max_concurrency
     arrived = [request.arrived_at for request in sandbox.requests]
-    # No answer leaves before the latency is over: which arrive within it are under way together.
-    together = [later - earlier < latency for earlier, later in itertools.pairwise(arrived)]
-    assert any(together) == (max_concurrency > 1)
+    # Responses are sent after the latency: requests that arrive within it overlap.
+    overlaps = [later - earlier < latency for earlier, later in itertools.pairwise(arrived)]
+    assert any(overlaps) == (max_concurrency > 1)
 
 
-def test_two_hundred_pulls_with_a_fifth_of_all_answers_faulty(start: Start) -> None:
+def test_200_pulls_with_a_fifth_of_responses_faulty_are_exact_or_raise(start: Start) -> None:
     sandbox = start(scenarios=400)
-    kinds = ["429:0", "500", "503:0", "reset", "truncate", "html", "empty", "shape"]
-    chance = random.Random(0)
-    sandbox.fail(*[chance.choice(kinds) if chance.random() < 0.2 else None for _ in range(3000)])
+    faults = ["429:0", "500", "503:0", "reset", "truncate", "html", "empty", "shape"]
+    random_numbers = random.Random(0)
+    sandbox.fail(*[random_numbers.choice(faults) if random_numbers.random() < 0.2 else None for _ in range(3000)])
     expected = truth(sandbox)
     exact, errors = 0, 0
     for _ in range(200):
@@ -83,7 +83,7 @@ def test_two_hundred_pulls_with_a_fifth_of_all_answers_faulty(start: Start) -> N
 
 
 @pytest.mark.parametrize("fault", ["429:0", "503", "reset", "truncate", "html", "empty", "shape"])
-def test_a_pull_resumes_where_it_was(fault: str, start: Start) -> None:
+def test_pull_continues_after_transient_errors(fault: str, start: Start) -> None:
     sandbox = start(scenarios=1000)
     sandbox.fail(fault, None, None, fault, None, fault)
     summary = pull(page_size=100)
@@ -91,7 +91,7 @@ def test_a_pull_resumes_where_it_was(fault: str, start: Start) -> None:
     assert summary["requests"] == len(sandbox.requests) == 10 + 3
 
 
-def test_a_rate_limit_stops_the_whole_pull_for_its_retry_after(start: Start) -> None:
+def test_rate_limit_pauses_the_whole_pull_for_retry_after(start: Start) -> None:
     sandbox = start(scenarios=2000, latency=0.01)
     sandbox.fail(*[None] * 10, "429:1")
     assert ids(pull(page_size=50, max_concurrency=4)["rows"]) == truth(sandbox)
@@ -99,11 +99,11 @@ def test_a_rate_limit_stops_the_whole_pull_for_its_retry_after(start: Start) -> 
     gaps = [later - earlier for earlier, later in zip(arrived, arrived[1:], strict=False)]
     longest = max(gaps)
     assert longest >= 0.9
-    # Those under way came still; nothing new was sent after that.
+    # Running requests still arrived; no new ones were sent.
     assert 11 <= gaps.index(longest) + 1 <= 11 + 4
 
 
-def test_requests_per_minute_are_kept_side_by_side(start: Start) -> None:
+def test_requests_per_minute_applies_to_concurrent_requests(start: Start) -> None:
     sandbox = start({"requests_per_minute": 1200}, scenarios=500)
     assert ids(pull(page_size=25)["rows"]) == truth(sandbox)
     arrived = [request.arrived_at for request in sandbox.requests]
@@ -113,14 +113,14 @@ def test_requests_per_minute_are_kept_side_by_side(start: Start) -> None:
 @pytest.mark.parametrize("sort_by", ["name", "errors", "error_rate", "team_name", "operations", "executions_change"])
 @pytest.mark.parametrize("sort_dir", ["asc", "desc"])
 @pytest.mark.parametrize("absent_first", [False, True])
-def test_shuffled_ties_are_exact_and_in_the_order_asked_for(
+def test_rows_are_exact_and_in_the_requested_order_despite_shuffled_ties(
     sort_by: str, sort_dir: str, absent_first: bool, start: Start
 ) -> None:
     sandbox = start(scenarios=1000, shuffle_ties=True, absent_first=absent_first)
     rows = pull(page_size=90, sort_by=sort_by, sort_dir=sort_dir)["rows"]
     assert sorted(ids(rows)) == sorted(truth(sandbox))
-    wire = {"error_rate": "errorRate", "team_name": "teamName", "executions_change": "executionsChange"}
-    key = wire.get(sort_by, sort_by)
+    make_names = {"error_rate": "errorRate", "team_name": "teamName", "executions_change": "executionsChange"}
+    key = make_names.get(sort_by, sort_by)
     in_order = [entry.get(key) for entry in sandbox.truth(sort_by=key, sort_dir=sort_dir)]
     assert [row[sort_by] for row in rows] == in_order
 
@@ -136,16 +136,18 @@ def add_some(organization: Organization) -> None:
 
 @pytest.mark.parametrize("change", [delete_first, add_some])
 @pytest.mark.parametrize("number", [2, 5, 9])
-def test_drift_midway_is_recovered_from(change: Callable[[Organization], None], number: int, start: Start) -> None:
+def test_pull_recovers_from_changes_between_pages(
+    change: Callable[[Organization], None], number: int, start: Start
+) -> None:
     sandbox = start(scenarios=900)
     sandbox.at_request(number, change)
     summary = pull(page_size=100)
     assert ids(summary["rows"]) == truth(sandbox)
-    # One that was cancelled with the round may not have arrived.
+    # Requests that were cancelled with the pass may not have arrived.
     assert len(sandbox.requests) <= summary["requests"] <= len(sandbox.requests) + 8
 
 
-def test_a_deletion_behind_and_an_addition_ahead_are_noticed(start: Start) -> None:
+def test_deletion_before_and_addition_after_the_reader_are_detected(start: Start) -> None:
     sandbox = start(scenarios=900)
 
     def swap(organization: Organization) -> None:
@@ -156,7 +158,7 @@ def test_a_deletion_behind_and_an_addition_ahead_are_noticed(start: Start) -> No
     assert ids(pull(page_size=100, max_concurrency=1)["rows"]) == truth(sandbox)
 
 
-def test_data_that_never_rest_are_an_error_and_leave_the_old_file(start: Start, tmp_path: Path) -> None:
+def test_data_that_never_settle_raise_and_leave_the_existing_file_unchanged(start: Start, tmp_path: Path) -> None:
     sandbox = start(scenarios=300)
     path = tmp_path / "analytics.jsonl"
     pull(output_path=str(path))
@@ -169,7 +171,7 @@ def test_data_that_never_rest_are_an_error_and_leave_the_old_file(start: Start, 
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_rows_of_a_failed_round_are_not_written(start: Start, tmp_path: Path) -> None:
+def test_rows_of_a_failed_pass_are_not_written(start: Start, tmp_path: Path) -> None:
     sandbox = start(scenarios=900)
     sandbox.at_request(9, delete_first)
     path = tmp_path / "analytics.jsonl"
@@ -179,7 +181,7 @@ def test_rows_of_a_failed_round_are_not_written(start: Start, tmp_path: Path) ->
     assert summary["bytes"] == path.stat().st_size
 
 
-def test_an_error_ends_the_pull_soon_though_others_are_under_way(start: Start) -> None:
+def test_permanent_error_ends_the_pull_without_waiting_for_other_requests(start: Start) -> None:
     sandbox = start({"timeout": 30}, scenarios=1000)
     sandbox.fail(None, "stall:20", "stall:20", "403")
     began = time.monotonic()
@@ -188,7 +190,7 @@ def test_an_error_ends_the_pull_soon_though_others_are_under_way(start: Start) -
     assert time.monotonic() - began < 10
 
 
-def test_a_pull_works_where_a_loop_is_running_already(start: Start) -> None:
+def test_pull_works_inside_a_running_event_loop(start: Start) -> None:
     sandbox = start(scenarios=100)
 
     async def in_a_notebook() -> dict[str, Any]:

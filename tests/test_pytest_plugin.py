@@ -1,4 +1,4 @@
-"""The fixtures that users get."""
+"""The pytest fixtures for users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_factory_starts_sandboxes_with_options(make_sandbox_factory: Callabl
     assert [len(sandbox.truth()) for sandbox in (first, second)] == [3, 4]
 
 
-def test_sandboxes_stop_after_the_test_and_the_plugin_imports_nothing_heavy(tmp_path: Path) -> None:
+def test_sandboxes_stop_after_the_test_and_the_plugin_imports_no_heavy_library(tmp_path: Path) -> None:
     (tmp_path / "test_user.py").write_text(
         "import sys, requests, pytest\n"
         "hosts = []\n"

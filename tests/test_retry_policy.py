@@ -1,4 +1,4 @@
-"""How long Airflow waits before it tries a task again."""
+"""The delay before Airflow retries a task."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @pytest.mark.skipif(HAS_RETRY_POLICIES, reason="Airflow 3.3 has them")
-def test_an_older_airflow_is_named() -> None:
+def test_error_before_airflow_3_3_names_the_required_version() -> None:
     with pytest.raises(MakeInputError, match=r"3\.3"):
         MakeRetryPolicy()
 
@@ -31,7 +31,7 @@ def test_an_older_airflow_is_named() -> None:
         (MakeServerError("down", status_code=503, retry_after=float("inf")), 86_400.0),
     ],
 )
-def test_what_make_asked_for(error: MakeApiError, delay: float) -> None:
+def test_delay_is_makes_retry_after(error: MakeApiError, delay: float) -> None:
     decision = MakeRetryPolicy().evaluate(error, 1, 3)
     assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=delay))
     assert decision.reason == f"Make asked to wait {delay:g} s."
@@ -39,18 +39,18 @@ def test_what_make_asked_for(error: MakeApiError, delay: float) -> None:
 
 @needs_policies
 @pytest.mark.parametrize("error", [MakeRateLimitError("limit", status_code=429), ValueError("x"), KeyboardInterrupt()])
-def test_all_else_is_airflows(error: BaseException) -> None:
+def test_other_errors_get_airflows_default(error: BaseException) -> None:
     assert MakeRetryPolicy().evaluate(error, 1, 3).action.value == "default"
 
 
 @needs_policies
-def test_it_can_be_written_down() -> None:
+def test_policy_can_be_serialized() -> None:
     assert isinstance(MakeRetryPolicy.deserialize(MakeRetryPolicy().serialize()), MakeRetryPolicy)
 
 
 @needs_policies
 @pytest.mark.usefixtures("airflow_database")
-def test_a_task_waits_as_long(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_task_is_retried_after_makes_retry_after(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     make_sandbox.fail("429:2", "429:1")
     assert str(run_dag(load_dag(NATIVE, "waits"), MIDNIGHT).state) == "success"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import pytest
@@ -31,6 +31,14 @@ RATE_LIMITED = HttpResponse(429, {"retry-after": "7"}, b'{"message": "Requests l
 DOWN = HttpResponse(503, {}, b"<html>down</html>")
 DROPPED = MakeConnectionError("dropped")
 Outcome = HttpResponse | MakeApiError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_jitter() -> Iterator[None]:
+    """Delays at their upper bound."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("airflow_provider_make.api.retry.random.uniform", lambda low, high: high)
+        yield
 
 
 class ScriptedTransport:
@@ -62,43 +70,41 @@ def client(
     transport: ScriptedTransport, requests_per_minute: float | None = None, limit: int = 5, delay: float = 1.0
 ) -> MakeClient:
     connection = ConnectionSettings("https://eu1.make.com/api/v2", TOKEN, requests_per_minute=requests_per_minute)
-    client = MakeClient(
-        connection, RetryRules(limit, delay, jitter=lambda low, high: high), logging.getLogger(__name__)
-    )
+    client = MakeClient(connection, RetryRules(limit, delay), logging.getLogger(__name__))
     client._transport = transport  # type: ignore[assignment]
     return client
 
 
-def ask(*script: Outcome, **options: Any) -> tuple[AnalyticsPage, list[float]]:
-    """The page, and when each request was sent."""
+def fetch(*script: Outcome, **options: Any) -> tuple[AnalyticsPage, list[float]]:
+    """Return the page, and the time of each request."""
     transport = ScriptedTransport(*script)
     page = run_in_virtual_time(client(transport, **options).ask(QUERY, PAGE))
     return page, transport.times
 
 
-def test_the_request_is_for_the_page_of_the_query() -> None:
+def test_request_has_the_path_and_parameters_of_the_page() -> None:
     transport = ScriptedTransport(GOOD)
     page = run_in_virtual_time(client(transport).ask(QUERY, PAGE))
     assert transport.sent == [(0.0, "analytics/42", QUERY.parameters(PAGE))]
     assert [entry.scenario_id for entry in page.analytics] == [1]
 
 
-def test_delays_grow_between_tries() -> None:
-    assert ask(DOWN, DROPPED, DOWN, GOOD)[1] == [0, 1, 3, 7]
+def test_delay_doubles_between_tries() -> None:
+    assert fetch(DOWN, DROPPED, DOWN, GOOD)[1] == [0, 1, 3, 7]
 
 
 def test_retry_after_replaces_the_delay() -> None:
-    assert ask(RATE_LIMITED, DOWN, GOOD)[1] == [0, 7, 9]
+    assert fetch(RATE_LIMITED, DOWN, GOOD)[1] == [0, 7, 9]
 
 
-def test_a_429_holds_back_all_requests_and_a_dropped_connection_only_its_own() -> None:
+def test_a_429_delays_all_requests_and_a_dropped_connection_only_its_own_retry() -> None:
     transport = ScriptedTransport(RATE_LIMITED, DROPPED, GOOD, GOOD, GOOD)
     shared = client(transport)
 
     async def run() -> None:
         limited = asyncio.create_task(shared.ask(QUERY, PAGE))
         await asyncio.sleep(3)
-        # At 3 s: held back until 7 s, as the first one is. One of them is dropped then, and retries at 8 or 9 s.
+        # At 3 s: delayed until 7 s, like the first one. One of them is dropped then, and retries at 8 or 9 s.
         other = asyncio.create_task(shared.ask(QUERY, PAGE))
         await asyncio.sleep(4.5)
         third = asyncio.create_task(shared.ask(QUERY, PAGE))
@@ -120,12 +126,12 @@ def test_requests_per_minute_spaces_all_requests() -> None:
     assert transport.times == [0, 2, 4]
 
 
-def test_the_last_error_has_the_errors_of_all_tries() -> None:
+def test_the_last_error_lists_the_errors_of_all_tries() -> None:
     with pytest.raises(MakeRateLimitError, match=r"3 tries: 1\. dropped; 2\. HTTP 503.*; 3\. HTTP 429: Requests"):
-        ask(DROPPED, DOWN, RATE_LIMITED, limit=3)
+        fetch(DROPPED, DOWN, RATE_LIMITED, limit=3)
 
 
-def test_other_rules_for_one_page() -> None:
+def test_retry_rules_can_be_set_for_one_page() -> None:
     transport = ScriptedTransport(DOWN, GOOD)
     with pytest.raises(MakeApiError, match="HTTP 503"):
         run_in_virtual_time(client(transport).ask(QUERY, PAGE, RetryRules(1, 0.0)))
@@ -135,7 +141,7 @@ def test_other_rules_for_one_page() -> None:
 def test_a_token_in_a_response_is_masked() -> None:
     echo = HttpResponse(401, {}, json.dumps({"message": f"Unknown token {TOKEN}"}).encode())
     with pytest.raises(MakeApiError, match=r"Unknown token \*\*\*"):
-        ask(echo)
+        fetch(echo)
 
 
 OUTCOMES = st.sampled_from(
@@ -154,7 +160,7 @@ OUTCOMES = st.sampled_from(
 
 @settings(max_examples=300)
 @given(script=st.lists(OUTCOMES, max_size=6), limit=st.integers(1, 5))
-def test_any_outcomes_end_in_a_page_or_in_an_error_of_ours(script: list[Outcome], limit: int) -> None:
+def test_any_outcomes_lead_to_a_page_or_a_make_api_error(script: list[Outcome], limit: int) -> None:
     decisive = next(
         number
         for number, outcome in enumerate([*script, GOOD], start=1)
@@ -162,7 +168,7 @@ def test_any_outcomes_end_in_a_page_or_in_an_error_of_ours(script: list[Outcome]
     )
     good = [*script, GOOD][decisive - 1] == GOOD
     try:
-        page, times = ask(*script, GOOD, limit=limit, delay=0.0)
+        page, times = fetch(*script, GOOD, limit=limit, delay=0.0)
     except MakeApiError as error:
         assert not good
         assert len(error.tries) == decisive

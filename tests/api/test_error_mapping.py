@@ -24,7 +24,7 @@ from airflow_provider_make.exceptions import (
 
 TOKEN = "s3cr3t-t0ken"
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
-KINDS: dict[int, type[MakeApiError]] = {
+ERROR_CLASSES: dict[int, type[MakeApiError]] = {
     **dict.fromkeys((301, 302, 304, 307), MakeResponseError),
     **dict.fromkeys((400, 404, 413, 422), MakeRequestError),
     **dict.fromkeys((408, 425, 500, 502, 503, 504), MakeServerError),
@@ -33,37 +33,37 @@ KINDS: dict[int, type[MakeApiError]] = {
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 
 
-def failed(status: int = 400, body: Any = b"", **headers: str) -> MakeApiError:
+def error_for(status: int = 400, body: Any = b"", **headers: str) -> MakeApiError:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     named = CaseInsensitiveDict({name.replace("_", "-").title(): value for name, value in headers.items()})
     return error_from_response(status, named, raw, secret=TOKEN, now=NOW)
 
 
-@pytest.mark.parametrize(("status", "kind"), KINDS.items())
-def test_status_chooses_the_class(status: int, kind: type[MakeApiError]) -> None:
-    error = failed(status, {"message": "Oops"})
-    assert (type(error), error.status_code) == (kind, status)
+@pytest.mark.parametrize(("status", "error_class"), ERROR_CLASSES.items())
+def test_status_determines_the_error_class(status: int, error_class: type[MakeApiError]) -> None:
+    error = error_for(status, {"message": "Oops"})
+    assert (type(error), error.status_code) == (error_class, status)
     assert str(error).startswith(f"HTTP {status}: ")
     assert is_retryable(error) == (status in TRANSIENT)
 
 
-def test_documented_error() -> None:
-    said = {"detail": "Access denied.", "message": "Permission denied", "code": "SC403"}
-    error = failed(403, said)
-    assert {name: getattr(error, name) for name in said} == said
+def test_documented_error_body_is_parsed() -> None:
+    body = {"detail": "Access denied.", "message": "Permission denied", "code": "SC403"}
+    error = error_for(403, body)
+    assert {name: getattr(error, name) for name in body} == body
     assert error.suberrors == ()
     assert error.headline() == "HTTP 403: Permission denied (SC403): Access denied."
 
 
-def test_documented_error_with_suberrors() -> None:
+def test_documented_error_body_with_suberrors_is_parsed() -> None:
     suberrors = [{"message": "dateFrom is too old"}, {"message": "limit is too large", "path": ["pg", "limit"]}]
-    error = failed(400, {"message": "Validation failed", "code": "SC400", "suberrors": suberrors})
+    error = error_for(400, {"message": "Validation failed", "code": "SC400", "suberrors": suberrors})
     assert (error.detail, error.suberrors) == (None, ("dateFrom is too old", "limit is too large"))
     assert error.headline() == "HTTP 400: Validation failed (SC400): dateFrom is too old: limit is too large"
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "shown"),
     [
         ([{"message": "in a list"}], "in a list"),
         ("just text", "just text"),
@@ -85,13 +85,13 @@ def test_documented_error_with_suberrors() -> None:
         (b" \n", "an empty body"),
     ],
 )
-def test_odd_shapes_are_still_told(body: Any, told: str) -> None:
-    assert told in str(failed(400, body))
+def test_undocumented_error_body_is_shown(body: Any, shown: str) -> None:
+    assert shown in str(error_for(400, body))
 
 
 @pytest.mark.parametrize("suberrors", [None, "not a list", 5, {"message": "not a list"}, []])
-def test_suberrors_that_are_no_list_are_left_out(suberrors: Any) -> None:
-    assert failed(400, {"message": "Oops", "suberrors": suberrors}).headline() == "HTTP 400: Oops"
+def test_suberrors_other_than_a_list_are_ignored(suberrors: Any) -> None:
+    assert error_for(400, {"message": "Oops", "suberrors": suberrors}).headline() == "HTTP 400: Oops"
 
 
 @pytest.mark.parametrize(
@@ -105,23 +105,23 @@ def test_suberrors_that_are_no_list_are_left_out(suberrors: Any) -> None:
         ('{"message": "Bad token ' + "".join(f"\\u{ord(letter):04x}" for letter in TOKEN) + '"}').encode(),
     ],
 )
-def test_echoed_token_is_blotted_out(body: Any) -> None:
-    error = failed(401, body)
+def test_echoed_token_is_masked(body: Any) -> None:
+    error = error_for(401, body)
     assert "***" in error.headline()
-    shown = repr((str(error), vars(error), error.args))
-    assert TOKEN not in shown
-    assert TOKEN[:8] not in shown
+    text = repr((str(error), vars(error), error.args))
+    assert TOKEN not in text
+    assert TOKEN[:8] not in text
 
 
-def test_empty_suberrors_and_lone_surrogates_can_be_logged() -> None:
-    error = failed(400, b'{"message": "cut \\ud83d", "suberrors": [null, {"path": 1}, {"message": "real"}]}')
+def test_empty_suberrors_are_ignored_and_lone_surrogates_replaced() -> None:
+    error = error_for(400, b'{"message": "cut \\ud83d", "suberrors": [null, {"path": 1}, {"message": "real"}]}')
     assert error.suberrors == ("real",)
     assert str(error).encode().startswith(b"HTTP 400: cut ?")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirect_is_told_and_not_followed(status: int) -> None:
-    error = failed(status, b"<html>Moved</html>", location=f"https://login.example.com/?token={TOKEN}")
+def test_error_for_a_redirect_shows_the_location_without_the_token(status: int) -> None:
+    error = error_for(status, b"<html>Moved</html>", location=f"https://login.example.com/?token={TOKEN}")
     assert "https://login.example.com/?token=***, which is not followed" in str(error)
     assert TOKEN not in repr(vars(error))
 
@@ -135,8 +135,8 @@ def test_redirect_is_told_and_not_followed(status: int) -> None:
         b"[" * 100_000,
     ],
 )
-def test_long_bodies_are_cut(body: Any) -> None:
-    assert 100 < len(str(failed(400, body))) < 1200
+def test_long_bodies_are_shortened(body: Any) -> None:
+    assert 100 < len(str(error_for(400, body))) < 1200
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def test_long_bodies_are_cut(body: Any) -> None:
         ("Mon, 15 Jun 2026 12:00:00 +99999999999999999999", None),
     ],
 )
-def test_retry_after(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_in_seconds_or_an_http_date(value: str | None, seconds: float | None) -> None:
     assert parse_retry_after(value, NOW) == seconds
     headers = {} if value is None else {"retry_after": value}
-    assert failed(429, {"message": "Slow down"}, **headers).retry_after == seconds
-    assert failed(503, **headers).retry_after == seconds
+    assert error_for(429, {"message": "Slow down"}, **headers).retry_after == seconds
+    assert error_for(503, **headers).retry_after == seconds
 
 
 @pytest.mark.parametrize(
-    ("error", "mends"),
+    ("error", "retryable"),
     [
-        (MakeConnectionError("no answer within 60 s"), True),
+        (MakeConnectionError("no response within 60 s"), True),
         (MakeRateLimitError("slow down", status_code=429), True),
         (MakeServerError("trouble", status_code=503), True),
         (MakeResponseError("cut off"), True),
@@ -185,8 +185,8 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
         (MakeApiError("whatever"), False),
     ],
 )
-def test_may_mend(error: MakeApiError, mends: bool) -> None:
-    assert is_retryable(error) is mends
+def test_only_transient_errors_are_retryable(error: MakeApiError, retryable: bool) -> None:
+    assert is_retryable(error) is retryable
 
 
 TEXTS = st.text(st.characters(codec="utf-8")) | st.just(TOKEN)
@@ -203,8 +203,8 @@ JSON_VALUES = st.recursive(
     retry_after=st.none() | st.text() | st.integers().map(str),
 )
 @example(status=429, body=b"", retry_after="9" * 400)
-def test_any_answer_makes_an_error_and_nothing_else(status: int, body: bytes, retry_after: str | None) -> None:
-    error = failed(status, body, **({} if retry_after is None else {"retry_after": retry_after}))
+def test_any_response_becomes_a_make_api_error(status: int, body: bytes, retry_after: str | None) -> None:
+    error = error_for(status, body, **({} if retry_after is None else {"retry_after": retry_after}))
     assert isinstance(error, MakeApiError)
     assert error.status_code == status
     assert error.retry_after is None or error.retry_after >= 0

@@ -1,4 +1,4 @@
-"""Proxy and certificates that are chosen, and the text of errors. Real connections are in test_transport."""
+"""The choice of proxy and certificates, and the texts of errors. Real connections are tested in test_transport."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def settings(base_url: str = "https://eu1.make.com/api/v2", **fields: Any) -> Co
     return ConnectionSettings(base_url, TOKEN, **fields)
 
 
-def test_without_settings_the_connection_is_direct_and_verified() -> None:
+def test_connections_are_direct_and_verified_by_default() -> None:
     network = Network.from_settings(settings())
     assert network.proxy is None
     assert isinstance(network.tls, ssl.SSLContext)
     assert (network.tls.verify_mode, network.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def test_no_bundle_is_loaded_where_nothing_is_encrypted(tmp_path: Path) -> None:
+def test_ca_bundle_is_loaded_only_for_tls(tmp_path: Path) -> None:
     local = settings("http://127.0.0.1:8080/api/v2", verify=str(tmp_path / "missing.pem"))
     assert Network.from_settings(local).tls is True
     encrypted_proxy = settings("http://127.0.0.1:8080/api/v2", proxies={"http": "https://proxy:3128"})
     assert isinstance(Network.from_settings(encrypted_proxy).tls, ssl.SSLContext)
 
 
-def test_verify_false_verifies_nothing() -> None:
+def test_verify_false_disables_verification() -> None:
     tls = Network.from_settings(settings(verify=False)).tls
     assert isinstance(tls, ssl.SSLContext)
     assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_NONE, False)
@@ -59,7 +59,7 @@ def test_verify_false_verifies_nothing() -> None:
         ({"proxies": {"https": "proxy.example.com:3128"}}, None, "http://proxy.example.com:3128"),
     ],
 )
-def test_the_connections_proxy_comes_before_the_environments(
+def test_proxy_of_the_connection_comes_before_that_of_the_environment(
     fields: dict[str, Any], environment: str | None, proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if environment:
@@ -70,14 +70,14 @@ def test_the_connections_proxy_comes_before_the_environments(
 @pytest.mark.parametrize(
     "url", ["socks5://worker:s3cret@h:1", "http://", "http://worker:s3cret@h:port", "ftp://h", "http://h:0"]
 )
-def test_a_proxy_that_is_not_valid_is_refused_without_its_credentials(url: str) -> None:
+def test_error_for_an_invalid_proxy_url_does_not_show_its_credentials(url: str) -> None:
     with pytest.raises(MakeInputError, match="proxy's URL is not valid") as caught:
         Network.from_settings(settings(proxies={"https": url}))
     assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("field", ["verify", "cert"])
-def test_a_file_that_can_not_be_loaded_is_named(field: str) -> None:
+def test_error_names_a_file_that_cannot_be_loaded(field: str) -> None:
     with pytest.raises(MakeInputError, match=f"^{field}='/nowhere.pem' is not valid: expected a"):
         Network.from_settings(settings(**{field: "/nowhere.pem"}))
 
@@ -86,13 +86,13 @@ def network() -> Network:
     return Network(settings(timeout=2.5), PROXY, True)
 
 
-def test_a_timeout_names_zone_and_seconds() -> None:
+def test_timeout_error_names_zone_and_seconds() -> None:
     error = network().timeout_error()
     assert isinstance(error, MakeConnectionError)
     assert str(error) == "no response from eu1.make.com within 2.5 s"
 
 
-def test_reasons_are_those_of_the_innermost_error_and_contain_no_secret() -> None:
+def test_connection_error_shows_the_innermost_reason_without_secrets() -> None:
     inner = OSError(111, f"refused by {PROXY} for {TOKEN}")
     error = network().connection_error(aiohttp.ClientOSError(inner))
     assert isinstance(error, MakeConnectionError)
@@ -100,12 +100,12 @@ def test_reasons_are_those_of_the_innermost_error_and_contain_no_secret() -> Non
     assert str(error) == f"eu1.make.com could not be reached: {reason}"
 
 
-def test_reasons_are_short() -> None:
+def test_long_reasons_are_shortened() -> None:
     assert len(str(network().truncation_error(ValueError("x" * 5000)))) < 400
     assert isinstance(network().truncation_error(ValueError()), MakeResponseError)
 
 
-def test_the_session_for_http_operator_has_the_same_settings() -> None:
+def test_session_for_http_operator_has_the_same_settings() -> None:
     session = requests_session(
         settings(verify="/ca.pem", cert=("a.pem", "b.pem"), proxies={"https": PROXY}, trust_env=False), {}
     )

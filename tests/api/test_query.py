@@ -11,7 +11,7 @@ from airflow_provider_make.exceptions import MakeInputError
 
 DEFAULTS: dict[str, Any] = {"organization_id": 42, "sort_by": "name", "sort_dir": "asc"}
 BAD_NUMBERS: tuple[Any, ...] = (0, -1, True, False, 4.0, float("nan"), "x", "", "4.0", "-4", "1e3", "٤", {"id": 4})
-# What Make documents for pg[sortBy], and our columns of the same meaning.
+# By our column name, the values that Make documents for pg[sortBy].
 DOCUMENTED_KEYS = {
     "name": "name",
     "team_name": "teamName",
@@ -47,46 +47,46 @@ def query(**values: Any) -> AnalyticsQuery:
         *(("sort_dir", value) for value in ("ASC", "descending", "", None, 1)),
     ],
 )
-def test_bad_value_is_named(name: str, value: Any) -> None:
+def test_error_names_the_invalid_argument(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         query(**{name: value})
     assert str(caught.value).startswith(f"{name}={value!r} is not valid: expected ")
 
 
-def test_sort_keys_that_make_lacks_are_told_apart() -> None:
+def test_error_for_an_unknown_sort_key_lists_all_sort_keys() -> None:
     with pytest.raises(MakeInputError) as caught:
         query(sort_by="centicredits")
     assert [key for key in DOCUMENTED_KEYS if key not in str(caught.value)] == []
 
 
-def test_missing_argument_is_an_input_error() -> None:
+def test_missing_argument_raises_input_error() -> None:
     with pytest.raises(MakeInputError, match="sort_by=None"):
         AnalyticsQuery.from_arguments(organization_id=42, sort_dir="asc")
 
 
 @pytest.mark.parametrize("value", [7, "7", " 7 ", "007", [7], ["7"], (7,), {7}, frozenset({"7"})])
-def test_numbers_may_be_text_and_single(value: Any) -> None:
-    read = query(organization_id="42", team_id=value, folder_id=value)
-    assert (read.organization_id, read.team_id, read.folder_id) == (42, (7,), (7,))
+def test_ids_may_be_text_and_single_values(value: Any) -> None:
+    parsed = query(organization_id="42", team_id=value, folder_id=value)
+    assert (parsed.organization_id, parsed.team_id, parsed.folder_id) == (42, (7,), (7,))
 
 
-def test_absent_filters_are_not_sent() -> None:
+def test_filters_that_are_not_set_are_not_sent() -> None:
     sent = query(team_id=None, folder_id=None, status=None).parameters(PageRequest())
     assert sent == [("pg[sortBy]", "name"), ("pg[sortDir]", "asc")]
 
 
 @pytest.mark.parametrize(("column", "key"), DOCUMENTED_KEYS.items())
-def test_sort_key_by_our_name_and_by_makes(column: str, key: str) -> None:
+def test_sort_key_may_be_our_column_name_or_makes_name(column: str, key: str) -> None:
     assert query(sort_by=column) == query(sort_by=key)
     assert ("pg[sortBy]", key) in query(sort_by=column).parameters(PageRequest())
 
 
-def test_sort_keys_are_those_documented() -> None:
+def test_sort_keys_are_the_documented_ones() -> None:
     assert SORT_KEYS == DOCUMENTED_KEYS
 
 
-def test_all_parameters_on_the_wire() -> None:
-    asked = query(
+def test_all_parameters_are_sent() -> None:
+    filtered = query(
         team_id=[1, "2"],
         folder_id=[3, 4],
         status=["active", "invalid", "inactive"],
@@ -94,8 +94,8 @@ def test_all_parameters_on_the_wire() -> None:
         sort_by="error_rate",
         sort_dir="desc",
     )
-    assert asked.path == "analytics/42"
-    assert sorted(asked.parameters(PageRequest(offset=0, limit=100, return_total_count=True))) == [
+    assert filtered.path == "analytics/42"
+    assert sorted(filtered.parameters(PageRequest(offset=0, limit=100, return_total_count=True))) == [
         ("folderId", "3"),
         ("folderId", "4"),
         ("pg[limit]", "100"),
@@ -113,7 +113,7 @@ def test_all_parameters_on_the_wire() -> None:
     ]
 
 
-def test_last_on_the_wire() -> None:
+def test_last_is_sent_without_other_page_parameters() -> None:
     sent = query().parameters(PageRequest(last=17))
     assert ("pg[last]", "17") in sent
     assert not {"pg[offset]", "pg[limit]", "pg[returnTotalCount]"} & {name for name, _ in sent}
@@ -132,7 +132,7 @@ def page(**values: Any) -> PageRequest:
 
 
 @pytest.mark.parametrize(
-    ("values", "read"),
+    ("values", "parsed"),
     [
         ({}, PageRequest()),
         ({"offset": 0}, PageRequest(offset=0)),
@@ -142,8 +142,8 @@ def page(**values: Any) -> PageRequest:
         ({"return_total_count": True}, PageRequest(return_total_count=True)),
     ],
 )
-def test_page_request_is_read(values: dict[str, Any], read: PageRequest) -> None:
-    assert page(**values) == read
+def test_page_request_is_parsed(values: dict[str, Any], parsed: PageRequest) -> None:
+    assert page(**values) == parsed
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_page_request_is_read(values: dict[str, Any], read: PageRequest) -> None
         ("return_total_count", "false"),
     ],
 )
-def test_bad_page_request_is_named(name: str, value: Any) -> None:
+def test_error_names_the_invalid_page_argument(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         page(**{name: value})
     assert f"{name}={value!r}" in str(caught.value)

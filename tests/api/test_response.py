@@ -27,65 +27,65 @@ SECRET = "Payroll-of-the-board"
 
 
 def body(entry: Any = None, *, total: Any = None, pg: Any = None, **more: Any) -> bytes:
-    answer = {"total": {} if total is None else total, "analytics": [{"id": 7, **(entry or {})}], "pg": pg or {}}
-    return json.dumps({**answer, **more}).encode()
+    response = {"total": {} if total is None else total, "analytics": [{"id": 7, **(entry or {})}], "pg": pg or {}}
+    return json.dumps({**response, **more}).encode()
 
 
-def only(answer: bytes) -> dict[str, Any]:
-    (entry,) = parse_page(answer, PageRequest()).analytics
+def only_entry(response: bytes) -> dict[str, Any]:
+    (entry,) = parse_page(response, PageRequest()).analytics
     return set_fields(entry)
 
 
 def set_fields(figures: Metrics) -> dict[str, Any]:
-    """What is there, by Make's names."""
+    """Return the fields that are set, by Make's names."""
     by_name = {name: getattr(figures, column) for column, name in make_names(type(figures)).items()}
     by_name["extra"] = figures.extra
     return {name: value for name, value in by_name.items() if value is not None}
 
 
-def test_documented_answer() -> None:
-    answer = body({**SCENARIO, **FIGURES}, total=FIGURES, pg=PG)
-    page = parse_page(answer, PageRequest(offset=0, limit=1000, return_total_count=True))
+def test_documented_response_is_parsed() -> None:
+    response = body({**SCENARIO, **FIGURES}, total=FIGURES, pg=PG)
+    page = parse_page(response, PageRequest(offset=0, limit=1000, return_total_count=True))
     figures = {**FIGURES, "operationsChange": 100.0}
     assert repr(set_fields(page.total)) == repr(figures)
-    assert only(answer) == {**SCENARIO, **figures}
+    assert only_entry(response) == {**SCENARIO, **figures}
     assert page.pg == Pagination(sort_by="name", sort_dir="asc", limit=1000, offset=0, total_count=1)
 
 
 @pytest.mark.parametrize("centicredits", ["0", "007", str(2**64 + 1), "9" * 39, "9" * 1000])
-def test_centicredits_are_digits_of_any_number(centicredits: str) -> None:
-    answer = body({"centicredits": centicredits}, total={"centicredits": centicredits})
-    assert only(answer)["centicredits"] == centicredits
-    assert parse_page(answer, PageRequest()).total == Metrics(centicredits=centicredits)
+def test_centicredits_may_have_any_number_of_digits(centicredits: str) -> None:
+    response = body({"centicredits": centicredits}, total={"centicredits": centicredits})
+    assert only_entry(response)["centicredits"] == centicredits
+    assert parse_page(response, PageRequest()).total == Metrics(centicredits=centicredits)
 
 
 @pytest.mark.parametrize("null", [{}, dict.fromkeys([*FIGURES, "imtId", "name", "status", "teamId", "teamName"])])
-def test_absent_and_null_values_are_none(null: dict[str, None]) -> None:
-    assert only(body(null)) == {"id": 7}
+def test_absent_and_null_fields_are_none(null: dict[str, None]) -> None:
+    assert only_entry(body(null)) == {"id": 7}
 
 
 @pytest.mark.parametrize("count", [0, 2**63 - 1])
-def test_counts_reach_to_64_bits(count: int) -> None:
+def test_counts_of_64_bits_are_parsed(count: int) -> None:
     counts = dict.fromkeys(["id", "teamId", "executions", "operations", "errors"], count)
-    assert only(body(counts)) == counts
+    assert only_entry(body(counts)) == counts
 
 
-def test_unknown_fields_are_kept() -> None:
-    strange = {"error_rate": 99.0, "extra": "é", "date_from": {"a": [None, 1.5]}}
-    answer = body({**SCENARIO, **FIGURES, **strange}, total=strange)
-    page = parse_page(answer, PageRequest())
+def test_unknown_fields_are_kept_in_extra() -> None:
+    unknown = {"error_rate": 99.0, "extra": "é", "date_from": {"a": [None, 1.5]}}
+    response = body({**SCENARIO, **FIGURES, **unknown}, total=unknown)
+    page = parse_page(response, PageRequest())
     assert page.analytics[0].extra == page.total.extra
-    assert json.loads(page.total.extra or "") == strange
-    assert {**only(answer), "extra": None} == {**only(body({**SCENARIO, **FIGURES})), "extra": None}
+    assert json.loads(page.total.extra or "") == unknown
+    assert {**only_entry(response), "extra": None} == {**only_entry(body({**SCENARIO, **FIGURES})), "extra": None}
 
 
-def test_unknown_fields_around_the_entries_are_no_error() -> None:
+def test_unknown_fields_outside_the_entries_are_ignored() -> None:
     page = parse_page(body(pg={"next": "x"}, meta={"a": 1}), PageRequest())
     assert len(page.analytics) == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("response", "problem"),
     [
         (b"", "empty"),
         (b" \r\n", "empty"),
@@ -143,18 +143,18 @@ def test_unknown_fields_around_the_entries_are_no_error() -> None:
         (body(pg={"limit": "1000"}), "pg.limit"),
     ],
 )
-def test_misshapen_answer_is_told_without_its_values(answer: bytes, told: str) -> None:
+def test_error_for_an_invalid_response_does_not_show_its_values(response: bytes, problem: str) -> None:
     with pytest.raises(MakeResponseError) as caught:
-        parse_page(answer, PageRequest())
-    assert told in str(caught.value)
+        parse_page(response, PageRequest())
+    assert problem in str(caught.value)
     assert SECRET not in str(caught.value)
     assert caught.value.status_code == 200
-    # Nor with what it came from, whose traceback would show them.
+    # No cause or context either: their tracebacks would show the values.
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
-    ("answer", "asked", "told"),
+    ("response", "requested", "problem"),
     [
         (body(pg={"offset": 0}), PageRequest(offset=1000), "offset 0, but the one at 1000 was requested"),
         (body(pg={"offset": 1000}), PageRequest(offset=0), "offset 1000, but the one at 0 was requested"),
@@ -163,15 +163,15 @@ def test_misshapen_answer_is_told_without_its_values(answer: bytes, told: str) -
         (body(pg={"totalCount": None}), PageRequest(return_total_count=True), "lacks pg.totalCount"),
     ],
 )
-def test_another_page_than_asked_for(answer: bytes, asked: PageRequest, told: str) -> None:
-    with pytest.raises(MakeResponseError, match=told):
-        parse_page(answer, asked)
+def test_page_that_does_not_match_the_request_raises(response: bytes, requested: PageRequest, problem: str) -> None:
+    with pytest.raises(MakeResponseError, match=problem):
+        parse_page(response, requested)
 
 
 @pytest.mark.parametrize(
-    ("answer", "asked"),
+    ("response", "requested"),
     [
-        # The server has a smaller limit of its own, or does not tell what it used.
+        # The server uses a smaller limit, or does not return its limit.
         (
             body(pg={"offset": 5, "limit": 1, "totalCount": 9}),
             PageRequest(offset=5, limit=1000, return_total_count=True),
@@ -181,7 +181,7 @@ def test_another_page_than_asked_for(answer: bytes, asked: PageRequest, told: st
         (body(analytics=[], pg={"totalCount": 0}), PageRequest(offset=0, return_total_count=True)),
     ],
 )
-def test_fitting_answers(answer: bytes, asked: PageRequest) -> None:
-    assert [{"id": entry.scenario_id} for entry in parse_page(answer, asked).analytics] == json.loads(answer)[
+def test_page_that_matches_the_request_is_parsed(response: bytes, requested: PageRequest) -> None:
+    assert [{"id": entry.scenario_id} for entry in parse_page(response, requested).analytics] == json.loads(response)[
         "analytics"
     ]

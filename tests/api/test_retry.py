@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import pytest
@@ -20,15 +21,21 @@ from airflow_provider_make.exceptions import (
     MakeServerError,
 )
 
-TROUBLE = MakeServerError("trouble", status_code=503)
+SERVER_ERROR = MakeServerError("trouble", status_code=503)
 
 
-def highest(low: float, high: float) -> float:
-    assert low == 0.0
-    return high
+@pytest.fixture
+def no_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Delays at their upper bound."""
+
+    def upper_bound(low: float, high: float) -> float:
+        assert low == 0.0
+        return high
+
+    monkeypatch.setattr(random, "uniform", upper_bound)
 
 
-def asked_to_wait(seconds: float) -> MakeApiError:
+def rate_limited(seconds: float) -> MakeApiError:
     return MakeRateLimitError("slow down", status_code=429, retry_after=seconds)
 
 
@@ -39,14 +46,14 @@ BAD_RULES: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD_RULES.items() for value in values])
-def test_bad_rule_is_named(name: str, value: Any) -> None:
+def test_error_names_the_invalid_rule(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         RetryRules(**{"limit": 5, "delay": 1.0, name: value})
     assert str(caught.value).startswith(f"api_retry_{name}={value!r} is not valid: expected ")
 
 
 @pytest.mark.parametrize(
-    ("delay", "pauses"),
+    ("delay", "delays"),
     [
         (1.0, [1, 2, 4, 8, 16, 32, 60, 60]),
         (0.25, [0.25, 0.5, 1, 2]),
@@ -55,55 +62,54 @@ def test_bad_rule_is_named(name: str, value: Any) -> None:
         (0, [0, 0, 0]),
     ],
 )
-def test_pauses_double_up_to_the_cap(delay: float, pauses: list[float]) -> None:
-    rules = RetryRules(99, delay, highest)
+def test_delay_doubles_up_to_the_maximum(delay: float, delays: list[float], no_jitter: None) -> None:
+    rules = RetryRules(99, delay)
     assert MAX_BACKOFF == 60
-    assert [rules.delay_after(TROUBLE, tries) for tries in range(1, len(pauses) + 1)] == pauses
+    assert [rules.delay_after(SERVER_ERROR, tries) for tries in range(1, len(delays) + 1)] == delays
 
 
-def test_pause_after_very_many_tries() -> None:
-    assert RetryRules(10**6, 1.0, highest).delay_after(TROUBLE, 10**6) == MAX_BACKOFF
+def test_delay_after_very_many_tries_is_the_maximum(no_jitter: None) -> None:
+    assert RetryRules(10**6, 1.0).delay_after(SERVER_ERROR, 10**6) == MAX_BACKOFF
 
 
-def test_jitter_draws_from_zero_to_the_whole_pause() -> None:
-    assert RetryRules(5, 4.0, lambda low, high: low + (high - low) / 4).delay_after(TROUBLE, 2) == 2.0
-    drawn = [RetryRules(5, 4.0).delay_after(TROUBLE, 1) for _ in range(200)]
-    assert 0 <= min(drawn) < 2 < max(drawn) <= 4
+def test_jitter_is_between_zero_and_the_whole_delay() -> None:
+    drawn = [RetryRules(5, 4.0).delay_after(SERVER_ERROR, 2) for _ in range(200)]
+    assert 0 <= min(drawn) < 2 < 6 < max(drawn) <= 8
 
 
-WAITS = [(0.0, 0.0), (2.5, 2.5), (300.0, 300.0), (301.0, 300.0), (math.inf, 300.0)]
+RETRY_AFTERS = [(0.0, 0.0), (2.5, 2.5), (300.0, 300.0), (301.0, 300.0), (math.inf, 300.0)]
 
 
-@pytest.mark.parametrize(("asked", "pause"), WAITS)
-def test_retry_after_replaces_the_pause_and_is_capped(asked: float, pause: float) -> None:
+@pytest.mark.parametrize(("retry_after", "delay"), RETRY_AFTERS)
+def test_retry_after_replaces_the_delay_up_to_a_maximum(retry_after: float, delay: float) -> None:
     assert MAX_RETRY_AFTER == 300
-    assert RetryRules(5, 1.0, highest).delay_after(asked_to_wait(asked), 4) == pause
+    assert RetryRules(5, 1.0).delay_after(rate_limited(retry_after), 4) == delay
 
 
 def fail(attempts: Attempts, error: MakeApiError) -> float | None:
-    """Record an error: the delay before the next try, None if there is none."""
+    """Record an error, and return the delay before the next try; None if there is no further try."""
     attempts.record(error)
     return attempts.next_delay(error) if attempts.may_retry(error) else None
 
 
-def test_attempts_end_at_the_limit_and_record_each_try() -> None:
-    attempts = Attempts(RetryRules(4, 1.0, highest))
+def test_attempts_end_at_the_limit_and_record_each_try(no_jitter: None) -> None:
+    attempts = Attempts(RetryRules(4, 1.0))
     last = MakeConnectionError("no response within 60 s")
-    delays = [fail(attempts, error) for error in (TROUBLE, asked_to_wait(7), asked_to_wait(7), last)]
+    delays = [fail(attempts, error) for error in (SERVER_ERROR, rate_limited(7), rate_limited(7), last)]
     assert delays == [1, 7, 7, None]
     assert last.tries == ("HTTP 503: trouble", *["HTTP 429: slow down"] * 2, "no response within 60 s")
     for text in ("4 tries", "1. HTTP 503: trouble", "2. HTTP 429: slow down", "3. the same", "4. no response within"):
         assert text in str(last)
 
 
-def test_limit_of_one_means_no_second_try() -> None:
+def test_limit_of_one_means_no_retry() -> None:
     error = MakeServerError("trouble", status_code=500)
     assert fail(Attempts(RetryRules(1, 1.0)), error) is None
     assert str(error) == "HTTP 500: trouble"
 
 
 @pytest.mark.parametrize(
-    "fatal",
+    "permanent",
     [
         MakeAuthenticationError("unknown token", status_code=401),
         MakeAccessDeniedError("not yours", status_code=403),
@@ -111,41 +117,41 @@ def test_limit_of_one_means_no_second_try() -> None:
         MakeResponseError("redirect", status_code=302),
     ],
 )
-def test_no_retry_after_an_error_that_it_cannot_mend(fatal: MakeApiError) -> None:
-    attempts = Attempts(RetryRules(5, 1.0, highest))
-    assert fail(attempts, TROUBLE) == 1
-    assert fail(attempts, fatal) is None
-    assert fatal.tries == ("HTTP 503: trouble", fatal.headline())
-
-
-def test_asking_twice_changes_nothing() -> None:
-    attempts = Attempts(RetryRules(2, 1.0, highest))
-    attempts.record(TROUBLE)
-    assert [attempts.may_retry(TROUBLE) for _ in range(3)] == [True] * 3
-    assert [attempts.next_delay(TROUBLE) for _ in range(3)] == [1.0] * 3
-
-
-def test_attempts_as_text() -> None:
+def test_permanent_error_is_not_retried(permanent: MakeApiError, no_jitter: None) -> None:
     attempts = Attempts(RetryRules(5, 1.0))
-    attempts.record(TROUBLE)
-    attempts.record(TROUBLE)
+    assert fail(attempts, SERVER_ERROR) == 1
+    assert fail(attempts, permanent) is None
+    assert permanent.tries == ("HTTP 503: trouble", permanent.headline())
+
+
+def test_may_retry_and_next_delay_change_nothing(no_jitter: None) -> None:
+    attempts = Attempts(RetryRules(2, 1.0))
+    attempts.record(SERVER_ERROR)
+    assert [attempts.may_retry(SERVER_ERROR) for _ in range(3)] == [True] * 3
+    assert [attempts.next_delay(SERVER_ERROR) for _ in range(3)] == [1.0] * 3
+
+
+def test_attempts_are_shown_with_the_limit() -> None:
+    attempts = Attempts(RetryRules(5, 1.0))
+    attempts.record(SERVER_ERROR)
+    attempts.record(SERVER_ERROR)
     assert str(attempts) == "Try 2 of 5"
 
 
-def send_times(pace: RateLimiter, asked_at: list[float]) -> list[float]:
-    """Tell when requests go out whose senders ask, wait as told, and ask again."""
-    waiting = sorted(asked_at)
+def send_times(limiter: RateLimiter, claimed_at: list[float]) -> list[float]:
+    """Return when requests are sent if each sender claims, waits as long as returned, and claims again."""
+    claims = sorted(claimed_at)
     sent: list[float] = []
-    while waiting:
-        now = waiting.pop(0)
-        if wait := pace.claim(now):
-            waiting = sorted([*waiting, now + wait])
+    while claims:
+        now = claims.pop(0)
+        if wait := limiter.claim(now):
+            claims = sorted([*claims, now + wait])
         else:
             sent.append(now)
     return sent
 
 
-def test_first_request_is_free_and_the_others_are_spaced() -> None:
+def test_first_request_is_sent_at_once_and_the_others_are_spaced() -> None:
     assert send_times(RateLimiter(120), [1000.0] * 4) == [1000, 1000.5, 1001, 1001.5]
     assert send_times(RateLimiter(120), [1000.0, 1010.0, 1010.25]) == [1000, 1010, 1010.5]
 
@@ -156,23 +162,23 @@ def test_no_limit_means_no_wait(now: float) -> None:
 
 
 @pytest.mark.parametrize(("per_minute", "sent"), [(None, [40, 40, 45]), (60, [40, 41, 45])])
-def test_pause_holds_all_requests_back(per_minute: float | None, sent: list[float]) -> None:
-    pace = RateLimiter(per_minute)
-    pace.claim(0.0)
-    pace.pause(10.0, 30.0)
-    assert send_times(pace, [10.0, 20.0, 45.0]) == sent
+def test_pause_delays_all_requests(per_minute: float | None, sent: list[float]) -> None:
+    limiter = RateLimiter(per_minute)
+    limiter.claim(0.0)
+    limiter.pause(10.0, 30.0)
+    assert send_times(limiter, [10.0, 20.0, 45.0]) == sent
 
 
 def test_shorter_pause_does_not_end_a_longer_one() -> None:
-    pace = RateLimiter(None)
-    pace.pause(0.0, 30.0)
-    pace.pause(1.0, 5.0)
-    assert pace.claim(1.0) == 29
+    limiter = RateLimiter(None)
+    limiter.pause(0.0, 30.0)
+    limiter.pause(1.0, 5.0)
+    assert limiter.claim(1.0) == 29
 
 
-@given(per_minute=st.integers(1, 1000), asked_at=st.lists(st.integers(0, 6000), max_size=60).map(lambda few: few * 5))
-def test_no_minute_has_more_requests_than_allowed(per_minute: int, asked_at: list[int]) -> None:
-    sent = send_times(RateLimiter(per_minute), [tenths / 10 for tenths in asked_at])
-    assert len(sent) == len(asked_at)
-    # One more may fall on the very end of the minute.
+@given(per_minute=st.integers(1, 1000), claimed_at=st.lists(st.integers(0, 6000), max_size=60).map(lambda few: few * 5))
+def test_no_minute_has_more_requests_than_allowed(per_minute: int, claimed_at: list[int]) -> None:
+    sent = send_times(RateLimiter(per_minute), [tenths / 10 for tenths in claimed_at])
+    assert len(sent) == len(claimed_at)
+    # One more may be sent at the very end of the minute.
     assert max((sum(begin <= time <= begin + 60 for time in sent) for begin in sent), default=0) <= per_minute + 1

@@ -26,7 +26,7 @@ CENTRAL, PRAGUE = timezone(timedelta(hours=2)), pendulum.timezone("Europe/Prague
         (RUN, START, END),
         ({"data_interval_start": START}, None, None),
         ({"data_interval_end": END}, None, None),
-        # A cron schedule's interval on Airflow 3 has no length.
+        # On Airflow 3, the data interval of a cron schedule has no length.
         ({"data_interval_start": END, "data_interval_end": END}, None, None),
         ({"lookback": DAY}, NOW - DAY, NOW),
         ({"lookback": DAY, **RUN}, END - DAY, END),
@@ -39,12 +39,14 @@ CENTRAL, PRAGUE = timezone(timedelta(hours=2)), pendulum.timezone("Europe/Prague
         ({"date_from": MAY, "date_to": JUNE, **RUN}, MAY, JUNE),
     ],
 )
-def test_precedence(given_values: dict[str, Any], date_from: datetime | None, date_to: datetime | None) -> None:
+def test_precedence_of_arguments_and_data_interval(
+    given_values: dict[str, Any], date_from: datetime | None, date_to: datetime | None
+) -> None:
     assert resolve_time_frame(now=NOW, **given_values) == TimeFrame(date_from, date_to)
 
 
 @pytest.mark.parametrize(
-    ("value", "moment"),
+    ("value", "expected"),
     [
         (None, None),
         (date(2026, 5, 1), MAY),
@@ -64,13 +66,13 @@ def test_precedence(given_values: dict[str, Any], date_from: datetime | None, da
         (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE, fold=1), datetime(2025, 10, 26, 1, 30, tzinfo=UTC)),
     ],
 )
-def test_times_are_read_into_plain_utc(value: Any, moment: datetime | None) -> None:
-    read = parse_time("date_from", value)
-    assert read == moment
-    assert read is None or (type(read), read.tzinfo) == (datetime, UTC)
+def test_times_are_converted_to_datetime_in_utc(value: Any, expected: datetime | None) -> None:
+    parsed = parse_time("date_from", value)
+    assert parsed == expected
+    assert parsed is None or (type(parsed), parsed.tzinfo) == (datetime, UTC)
 
 
-def test_interval_of_pendulum_times_becomes_plain_utc() -> None:
+def test_data_interval_of_pendulum_times_is_converted_to_datetime_in_utc() -> None:
     start, end = pendulum.datetime(2026, 6, 13, 2, tz="Europe/Prague"), pendulum.datetime(2026, 6, 14)
     frame = resolve_time_frame(now=NOW, data_interval_start=start, data_interval_end=end)
     assert frame == TimeFrame(START, END)
@@ -81,32 +83,32 @@ def test_interval_of_pendulum_times_becomes_plain_utc() -> None:
 @pytest.mark.parametrize(
     "value", ["", "None", 5, 5.0, True, "yesterday", "2026", "2026-02-30", "1780272000", b"2026-05-01", [MAY], DAY]
 )
-def test_unreadable_time_is_named_with_its_value(name: str, value: Any) -> None:
+def test_error_names_the_invalid_time_and_its_value(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         resolve_time_frame(now=NOW, **{name: value})
     assert f"{name}={value!r}" in str(caught.value)
 
 
 @pytest.mark.parametrize("open_frame", [{"date_to": "2000-01-01"}, {"date_from": NOW}, {"date_from": "2030-01-01"}])
-def test_frames_that_makes_defaults_leave_empty_are_refused(open_frame: dict[str, Any]) -> None:
+def test_open_time_frame_that_is_empty_with_makes_defaults_raises(open_frame: dict[str, Any]) -> None:
     with pytest.raises(MakeInputError, match="empty"):
         resolve_time_frame(now=NOW, **open_frame)
 
 
 @pytest.mark.parametrize("value", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_time_beyond_the_calendar_is_an_input_error(value: str) -> None:
+def test_time_outside_the_calendar_raises_input_error(value: str) -> None:
     with pytest.raises(MakeInputError, match="date_from"):
         resolve_time_frame(now=NOW, date_from=value)
 
 
 @pytest.mark.parametrize(("date_from", "date_to"), [(JUNE, JUNE), (JUNE, MAY), ("2026-06-01", "2026-06-01T01+01:00")])
-def test_empty_and_reversed_frames_are_refused(date_from: Any, date_to: Any) -> None:
+def test_empty_or_reversed_time_frame_raises(date_from: Any, date_to: Any) -> None:
     with pytest.raises(MakeInputError, match="date_from=2026-06-01T00:00:00Z to be before date_to="):
         resolve_time_frame(now=NOW, date_from=date_from, date_to=date_to)
 
 
 @pytest.mark.parametrize(
-    ("moment", "before"),
+    ("now", "year_before"),
     [
         (NOW, datetime(2025, 6, 15, 12, 30, tzinfo=UTC)),
         (datetime(2028, 2, 29, 6, tzinfo=UTC), datetime(2027, 2, 28, 6, tzinfo=UTC)),
@@ -114,11 +116,11 @@ def test_empty_and_reversed_frames_are_refused(date_from: Any, date_to: Any) -> 
         (datetime(2028, 3, 1, tzinfo=UTC), datetime(2027, 3, 1, tzinfo=UTC)),
     ],
 )
-def test_a_year_ago_is_the_oldest_begin(moment: datetime, before: datetime) -> None:
-    assert one_year_before(moment) == before
-    assert resolve_time_frame(now=moment, date_from=before).date_from == before
+def test_date_from_may_be_at_most_a_year_ago(now: datetime, year_before: datetime) -> None:
+    assert one_year_before(now) == year_before
+    assert resolve_time_frame(now=now, date_from=year_before).date_from == year_before
     with pytest.raises(MakeInputError, match="more than a year ago"):
-        resolve_time_frame(now=moment, date_from=before - timedelta(microseconds=1))
+        resolve_time_frame(now=now, date_from=year_before - timedelta(microseconds=1))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_a_year_ago_is_the_oldest_begin(moment: datetime, before: datetime) -> N
         {"date_from": "2024-01-01", "date_to": "2024-02-01"},
     ],
 )
-def test_begin_of_any_origin_is_held_to_one_year(too_old: dict[str, Any]) -> None:
+def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[str, Any]) -> None:
     with pytest.raises(MakeInputError, match="expected 2025-06-15T12:30:00Z or later"):
         resolve_time_frame(now=NOW, **too_old)
 
@@ -146,7 +148,7 @@ def test_begin_of_any_origin_is_held_to_one_year(too_old: dict[str, Any]) -> Non
         ("P1DT6H", timedelta(hours=30)),
     ],
 )
-def test_lookback(lookback: Any, length: timedelta) -> None:
+def test_lookback_is_the_length_of_the_time_frame(lookback: Any, length: timedelta) -> None:
     assert resolve_time_frame(now=NOW, lookback=lookback) == TimeFrame(NOW - length, NOW)
 
 
@@ -154,21 +156,21 @@ def test_lookback(lookback: Any, length: timedelta) -> None:
     "lookback",
     [timedelta(0), -DAY, timedelta.max, 3600, 1.5, True, "", "None", "P", "PT0S", "-P1D", "3600", "P999999999D", [DAY]],
 )
-def test_bad_lookback_is_named_with_its_value(lookback: Any) -> None:
+def test_error_names_the_invalid_lookback_and_its_value(lookback: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         resolve_time_frame(now=NOW, lookback=lookback)
     assert f"lookback={lookback!r}" in str(caught.value)
 
 
-def test_iso() -> None:
+def test_iso_format_of_times_in_utc() -> None:
     assert (iso(None), iso(MAY)) == (None, "2026-05-01T00:00:00Z")
 
 
-# Two days from either end of the calendar, as no zone is further from UTC.
+# Two days from either end of the calendar: no time zone differs more from UTC.
 @given(st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones()))
-def test_any_aware_time_survives_the_wire(moment: datetime) -> None:
-    read = parse_time("date_from", moment)
-    text = iso(read)
+def test_any_aware_time_survives_iso_format(moment: datetime) -> None:
+    parsed = parse_time("date_from", moment)
+    text = iso(parsed)
     assert text is not None
     assert text.endswith("Z")
-    assert parse_time("date_from", text) == read == moment.astimezone(UTC)
+    assert parse_time("date_from", text) == parsed == moment.astimezone(UTC)

@@ -33,29 +33,29 @@ from tests.support.loopback import (
     Script,
     Silent,
     Trust,
-    answer,
     drip,
+    http_response,
     reset,
-    says,
+    responding,
     stall,
     stall_amid_the_body,
 )
 
 QUERY = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
-ONE = PageRequest(limit=1)
+ONE_ENTRY = PageRequest(limit=1)
 
 
-def on_the_hooks_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
+def fetch_on_the_hooks_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
     with hook:
         return [hook.get_analytics_page(limit=1) for _ in range(times)]
 
 
-def on_a_loop_of_the_caller(hook: MakeHook, times: int) -> list[AnalyticsPage]:
-    async def one_after_another() -> list[AnalyticsPage]:
+def fetch_on_the_callers_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
+    async def fetch_sequentially() -> list[AnalyticsPage]:
         async with hook.client as client:
-            return [await client.ask(QUERY, ONE) for _ in range(times)]
+            return [await client.ask(QUERY, ONE_ENTRY) for _ in range(times)]
 
-    return asyncio.run(one_after_another())
+    return asyncio.run(fetch_sequentially())
 
 
 def connect(host: str, monkeypatch: pytest.MonkeyPatch, tries: int = 1, **extra: Any) -> MakeHook:
@@ -65,7 +65,7 @@ def connect(host: str, monkeypatch: pytest.MonkeyPatch, tries: int = 1, **extra:
     return MakeHook("make_default", tries, 0.0)
 
 
-class Ask:
+class Fetch:
     """Request a page from a host, once or several times over one session, with the extras of a connection."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,14 +73,14 @@ class Ask:
 
     def __call__(self, host: str, times: int = 1, **options: Any) -> list[AnalyticsPage]:
         self.hook = connect(host, self._monkeypatch, **options)
-        pages = on_the_hooks_loop(self.hook, times)
+        pages = fetch_on_the_hooks_loop(self.hook, times)
         assert len(pages) == times
         return pages
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch) -> Ask:
-    return Ask(monkeypatch)
+def fetch(monkeypatch: pytest.MonkeyPatch) -> Fetch:
+    return Fetch(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -97,7 +97,7 @@ def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
 
 @pytest.fixture
 def https(make_sandbox: Sandbox, trust: Trust) -> Iterator[Relay]:
-    with Relay(port(make_sandbox), trust.server()) as relay:
+    with Relay(port(make_sandbox), trust.server_context()) as relay:
         yield relay
 
 
@@ -111,24 +111,26 @@ def port(sandbox: Sandbox) -> int:
 
 
 @pytest.mark.parametrize("form", ["file", "folder"])
-def test_verify_names_what_to_trust(form: str, ask: Ask, https: Relay, trust: Trust) -> None:
-    ask(https.url, verify=getattr(trust, form))
+def test_verify_is_a_ca_bundle_file_or_folder(form: str, fetch: Fetch, https: Relay, trust: Trust) -> None:
+    fetch(https.url, verify=getattr(trust, form))
     with pytest.raises(MakeConnectionError, match=r"could not be reached: .*certificate verify failed"):
-        ask(https.url, verify=trust.other)
+        fetch(https.url, verify=trust.other)
 
 
-def test_the_default_bundle_refuses_a_private_authority(ask: Ask, https: Relay, make_sandbox: Sandbox) -> None:
+def test_a_private_authority_is_not_trusted_by_default(fetch: Fetch, https: Relay, make_sandbox: Sandbox) -> None:
     with pytest.raises(MakeConnectionError, match=r"could not be reached: .*certificate verify failed"):
-        ask(https.url)
+        fetch(https.url)
     assert make_sandbox.requests == []
 
 
-def test_another_hosts_certificate_needs_verify_false(ask: Ask, make_sandbox: Sandbox, trust: Trust) -> None:
-    with Relay(port(make_sandbox), trust.server("eu1.example.org")) as relay:
+def test_a_certificate_for_another_host_is_rejected_unless_verify_is_false(
+    fetch: Fetch, make_sandbox: Sandbox, trust: Trust
+) -> None:
+    with Relay(port(make_sandbox), trust.server_context("eu1.example.org")) as relay:
         with pytest.raises(MakeConnectionError, match=r"certificate.*127\.0\.0\.1"):
-            ask(relay.url, verify=trust.file)
+            fetch(relay.url, verify=trust.file)
         assert make_sandbox.requests == []
-        ask(relay.url, verify=False)
+        fetch(relay.url, verify=False)
 
 
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
@@ -144,12 +146,12 @@ def test_another_hosts_certificate_needs_verify_false(ask: Ask, make_sandbox: Sa
         ("other", {"verify": False}, True),
     ],
 )
-def test_the_environments_bundle_counts_where_trusted_and_verify_names_none(
+def test_the_environments_bundle_is_used_with_trust_env_unless_verify_is_a_bundle(
     name: str,
     environment: str,
     extra: dict[str, Any],
     works: bool,
-    ask: Ask,
+    fetch: Fetch,
     https: Relay,
     trust: Trust,
     monkeypatch: pytest.MonkeyPatch,
@@ -157,24 +159,26 @@ def test_the_environments_bundle_counts_where_trusted_and_verify_names_none(
     monkeypatch.setenv(name, getattr(trust, environment))
     extra = {key: getattr(trust, str(value), value) for key, value in extra.items()}
     if works:
-        ask(https.url, **extra)
+        fetch(https.url, **extra)
     else:
         with pytest.raises(MakeConnectionError, match="certificate verify failed"):
-            ask(https.url, **extra)
+            fetch(https.url, **extra)
 
 
-def test_client_certificates(ask: Ask, make_sandbox: Sandbox, trust: Trust, tmp_path: Path) -> None:
+def test_client_certificate_may_be_in_one_file_or_two(
+    fetch: Fetch, make_sandbox: Sandbox, trust: Trust, tmp_path: Path
+) -> None:
     client = trust.authority.issue_cert("worker@example.org")
     both, cert, key = (str(tmp_path / name) for name in ("both.pem", "cert.pem", "key.pem"))
     client.private_key_and_cert_chain_pem.write_to_path(both)
     client.cert_chain_pems[0].write_to_path(cert)
     client.private_key_pem.write_to_path(key)
-    with Relay(port(make_sandbox), trust.server(strict=True)) as relay:
+    with Relay(port(make_sandbox), trust.server_context(require_client_certificate=True)) as relay:
         with pytest.raises(MakeConnectionError, match="certificate.required"):
-            ask(relay.url, verify=trust.file)
+            fetch(relay.url, verify=trust.file)
         assert make_sandbox.requests == []
-        ask(relay.url, verify=trust.file, cert=both)
-        ask(relay.url, verify=trust.file, cert=[cert, key])
+        fetch(relay.url, verify=trust.file, cert=both)
+        fetch(relay.url, verify=trust.file, cert=[cert, key])
 
 
 @pytest.mark.parametrize(
@@ -193,41 +197,41 @@ def test_client_certificates(ask: Ask, make_sandbox: Sandbox, trust: Trust, tmp_
         ({}, {"ALL_PROXY": "socks5://127.0.0.1:1"}, "proxy"),
     ],
 )
-def test_a_way_that_is_none_is_told_before_any_request(
+def test_invalid_tls_or_proxy_settings_raise_before_any_request(
     extra: dict[str, Any],
     environment: dict[str, str],
     named: str,
-    ask: Ask,
+    fetch: Fetch,
     https: Relay,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(MakeInputError, match=named):
-        ask(https.url, **extra)
+        fetch(https.url, **extra)
     assert https.connections == 0
 
 
 @pytest.mark.parametrize("credentials", [None, "worker:p@ss word"])
 @pytest.mark.parametrize("form", ["by scheme", "one for all"])
-def test_proxies_of_the_connection(
-    form: str, credentials: str | None, target: str, ask: Ask, make_sandbox: Sandbox
+def test_proxy_of_the_connection_is_used(
+    form: str, credentials: str | None, target: str, fetch: Fetch, make_sandbox: Sandbox
 ) -> None:
-    there = urlsplit(target)
+    target_url = urlsplit(target)
     with Proxy(credentials) as proxy:
         url = f"http://{'worker:p%40ss%20word@' if credentials else ''}{proxy.netloc}"
-        ask(target, 2, proxies=url if form == "one for all" else {there.scheme: url}, verify=False)
-    if there.scheme == "https":
-        assert proxy.lines == [f"CONNECT {there.netloc}"]
+        fetch(target, 2, proxies=url if form == "one for all" else {target_url.scheme: url}, verify=False)
+    if target_url.scheme == "https":
+        assert proxy.lines == [f"CONNECT {target_url.netloc}"]
         assert not [name for name in dict(make_sandbox.requests[0].headers) if name.startswith("Proxy-")]
     else:
         assert [line.partition("?")[0] for line in proxy.lines] == [f"GET {target}/api/v2/analytics/1"] * 2
     assert proxy.connections == make_sandbox.connections == 1
 
 
-def test_a_proxy_that_is_reached_by_tls(target: str, ask: Ask, trust: Trust) -> None:
-    with Proxy(context=trust.server()) as proxy:
-        ask(target, proxies=proxy.url, verify=trust.file)
+def test_proxy_may_be_reached_over_tls(target: str, fetch: Fetch, trust: Trust) -> None:
+    with Proxy(context=trust.server_context()) as proxy:
+        fetch(target, proxies=proxy.url, verify=trust.file)
         assert len(proxy.lines) == 1
 
 
@@ -249,43 +253,43 @@ BOTH = {"HTTP_PROXY": "first", "HTTPS_PROXY": "first"}
         ({}, {"proxies": "second", "trust_env": False}, ["second"]),
     ],
 )
-def test_the_proxy_is_the_connections_or_else_the_environments_where_trusted(
+def test_proxy_of_the_connection_comes_before_that_of_a_trusted_environment(
     environment: dict[str, str],
     extra: dict[str, Any],
     used: list[str],
     target: str,
-    ask: Ask,
+    fetch: Fetch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Proxy() as first, Proxy() as second:
         urls = {"first": first.url, "second": second.url}
         for name, value in environment.items():
             monkeypatch.setenv(name, urls.get(value, value))
-        ask(target, verify=False, **{key: urls.get(value, value) for key, value in extra.items()})
+        fetch(target, verify=False, **{key: urls.get(value, value) for key, value in extra.items()})
         assert [name for name, proxy in (("first", first), ("second", second)) if proxy.connections] == used
 
 
-def test_a_proxy_that_is_down_is_told_without_its_credentials(
-    target: str, ask: Ask, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+def test_error_for_an_unreachable_proxy_does_not_show_its_credentials(
+    target: str, fetch: Fetch, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(MakeConnectionError, match="could not be reached") as raised:
-        ask(target, tries=2, proxies="http://worker:s3cret@127.0.0.1:1", verify=False)
+        fetch(target, tries=2, proxies="http://worker:s3cret@127.0.0.1:1", verify=False)
     logged = caplog.text + "".join(capfd.readouterr())
     assert "Try 1 of 2 failed" in logged
     for secret in ("s3cret", "d29ya2VyOnMzY3JldA"):
         assert secret not in logged + str(raised.value)
 
 
-def test_a_proxy_that_refuses_is_told_without_its_credentials(
+def test_error_for_a_refusing_proxy_does_not_show_its_credentials(
     target: str,
-    ask: Ask,
+    fetch: Fetch,
     make_sandbox: Sandbox,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    kind = MakeConnectionError if target.startswith("https") else MakeRequestError
-    with Proxy("worker:another") as proxy, pytest.raises(kind, match="407") as raised:
-        ask(target, proxies=f"http://worker:s3cret@{proxy.netloc}", tries=2, verify=False)
+    error_class = MakeConnectionError if target.startswith("https") else MakeRequestError
+    with Proxy("worker:another") as proxy, pytest.raises(error_class, match="407") as raised:
+        fetch(target, proxies=f"http://worker:s3cret@{proxy.netloc}", tries=2, verify=False)
     for secret in ("s3cret", "d29ya2VyOnMzY3JldA"):
         assert secret not in caplog.text + "".join(capfd.readouterr()) + str(raised.value)
     assert make_sandbox.requests == []
@@ -293,95 +297,97 @@ def test_a_proxy_that_refuses_is_told_without_its_credentials(
 
 @pytest.mark.parametrize("send", [stall, stall_amid_the_body])
 @pytest.mark.parametrize("tls", [False, True])
-def test_an_answer_that_stalls(
-    tls: bool, send: Callable[[Script, socket.socket], None], ask: Ask, trust: Trust
+def test_stalled_response_times_out(
+    tls: bool, send: Callable[[Script, socket.socket], None], fetch: Fetch, trust: Trust
 ) -> None:
-    with Script(send, trust.server() if tls else None) as script:
-        late(ask, script.url, verify=False)
+    with Script(send, trust.server_context() if tls else None) as script:
+        assert_times_out(fetch, script.url, verify=False)
 
 
-def test_an_answer_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_chunked_response_times_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
     chunks = [b"1\r\n \r\n"] * 99
     with Script(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks)) as script:
-        late(ask, script.url)
+        assert_times_out(fetch, script.url)
 
 
-def test_headers_without_end(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_headers_time_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
     with Script(drip(b"HTTP/1.1 200 OK\r\nX-Much: ", *[b"a"] * 99)) as script:
-        late(ask, script.url)
+        assert_times_out(fetch, script.url)
 
 
-def late(ask: Ask, host: str, **extra: Any) -> None:
+def assert_times_out(fetch: Fetch, host: str, **extra: Any) -> None:
     began = time.monotonic()
     with pytest.raises(MakeConnectionError, match=r"no response from 127.* within 0\.2 s"):
-        ask(host, timeout=0.2, **extra)
-    assert time.monotonic() - began < 1.6  # the limit for a whole answer is 2 s
+        fetch(host, timeout=0.2, **extra)
+    assert time.monotonic() - began < 1.6  # the limit for a whole response is 2 s
 
 
-def test_a_server_that_does_not_shake_hands(ask: Ask) -> None:
+def test_missing_tls_handshake_times_out(fetch: Fetch) -> None:
     with Silent() as silent, Proxy() as proxy:
-        late(ask, f"https://{silent.netloc}")
-        late(ask, f"https://{silent.netloc}", proxies=proxy.url)
+        assert_times_out(fetch, f"https://{silent.netloc}")
+        assert_times_out(fetch, f"https://{silent.netloc}", proxies=proxy.url)
         assert proxy.connections == 1
 
 
-def test_a_proxy_that_says_nothing(ask: Ask, make_sandbox: Sandbox) -> None:
+def test_silent_proxy_times_out(fetch: Fetch, make_sandbox: Sandbox) -> None:
     with Silent() as silent:
-        late(ask, make_sandbox.host, proxies=silent.url)
+        assert_times_out(fetch, make_sandbox.host, proxies=silent.url)
 
 
-def test_a_slow_answer_in_time_is_read(ask: Ask) -> None:
-    with Script(drip(answer()[:-6], *(bytes([byte]) for byte in answer()[-6:]))) as script:
-        assert ask(script.url, timeout=0.25)[0].analytics == [ScenarioMetrics(scenario_id=1)]
+def test_slow_response_within_the_timeout_is_received(fetch: Fetch) -> None:
+    with Script(drip(http_response()[:-6], *(bytes([byte]) for byte in http_response()[-6:]))) as script:
+        assert fetch(script.url, timeout=0.25)[0].analytics == [ScenarioMetrics(scenario_id=1)]
 
 
 @pytest.mark.parametrize(
-    ("data", "kind", "said"),
+    ("data", "error_class", "message"),
     [
         (b"", MakeConnectionError, "could not be reached"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", MakeConnectionError, "could not be reached"),
-        (answer()[:4], MakeConnectionError, "could not be reached"),
-        (answer()[:-5], MakeResponseError, "the response was cut off"),
+        (http_response()[:4], MakeConnectionError, "could not be reached"),
+        (http_response()[:-5], MakeResponseError, "the response was cut off"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{", MakeResponseError, "the response was cut off"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n", MakeResponseError, "was cut off"),
-        (answer("Content-Encoding: gzip"), MakeResponseError, "the response was cut off"),
+        (http_response("Content-Encoding: gzip"), MakeResponseError, "the response was cut off"),
         (
-            answer("Content-Encoding: gzip", body=gzip.compress(PAGE, mtime=0)[:-12]),
+            http_response("Content-Encoding: gzip", body=gzip.compress(PAGE, mtime=0)[:-12]),
             MakeResponseError,
             "is not JSON",
         ),
     ],
 )
 @pytest.mark.parametrize("end", [socket.socket.close, reset])
-def test_an_answer_that_ends_early(
-    end: Callable[[socket.socket], None], data: bytes, kind: type[MakeApiError], said: str, ask: Ask
+def test_truncated_response_raises(
+    end: Callable[[socket.socket], None], data: bytes, error_class: type[MakeApiError], message: str, fetch: Fetch
 ) -> None:
     def send(script: Script, client: socket.socket) -> None:
         client.sendall(data)
         time.sleep(0.02)
         end(client)
 
-    with Script(send) as script, pytest.raises(kind, match=said):
-        ask(script.url)
+    with Script(send) as script, pytest.raises(error_class, match=message):
+        fetch(script.url)
     assert len(script.heads) == 1
 
 
 @pytest.mark.parametrize("fault", ["reset", "truncate", "503"])
-def test_no_library_sends_again_by_itself(fault: str, ask: Ask, make_sandbox: Sandbox) -> None:
+def test_no_library_retries_by_itself(fault: str, fetch: Fetch, make_sandbox: Sandbox) -> None:
     make_sandbox.fail(None, fault, fault, None, fault)
-    ask(make_sandbox.host, 3, tries=3)
-    assert len(make_sandbox.requests) == ask.hook.requests_sent == 6
+    fetch(make_sandbox.host, 3, tries=3)
+    assert len(make_sandbox.requests) == fetch.hook.client.requests_sent == 6
 
 
-def test_requests_share_one_connection(target: str, ask: Ask, make_sandbox: Sandbox, https: Relay) -> None:
-    ask(target, 4, verify=False)
+def test_sequential_requests_reuse_one_connection(
+    target: str, fetch: Fetch, make_sandbox: Sandbox, https: Relay
+) -> None:
+    fetch(target, 4, verify=False)
     assert (len(make_sandbox.requests), make_sandbox.connections) == (4, 1)
     assert https.connections == target.startswith("https")
 
 
-def test_as_many_connections_as_requests_side_by_side(
+def test_concurrent_requests_have_one_connection_each(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = make_sandbox_factory(latency=0.05)
@@ -390,17 +396,17 @@ def test_as_many_connections_as_requests_side_by_side(
     async def three_at_once() -> None:
         async with hook.client as client:
             for _ in range(4):
-                await asyncio.gather(*(client.ask(QUERY, ONE) for _ in range(3)))
+                await asyncio.gather(*(client.ask(QUERY, ONE_ENTRY) for _ in range(3)))
 
     asyncio.run(three_at_once())
     assert (len(sandbox.requests), sandbox.connections) == (12, 3)
 
 
-def test_a_client_can_be_opened_again_on_another_loop(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_can_be_reopened_on_another_event_loop(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     hook = connect(make_sandbox.host, monkeypatch)
     for times in (1, 2):
-        assert len(on_a_loop_of_the_caller(hook, times)) == times
-    assert (hook.requests_sent, make_sandbox.connections) == (3, 2)
+        assert len(fetch_on_the_callers_loop(hook, times)) == times
+    assert (hook.client.requests_sent, make_sandbox.connections) == (3, 2)
 
 
 def test_the_private_attribute_of_aiohttp_still_exists() -> None:
@@ -412,28 +418,31 @@ def test_the_private_attribute_of_aiohttp_still_exists() -> None:
     assert asyncio.run(default()) is True
 
 
-# The names don't hold the bodies: gzip's tells the time, and tests have to be named alike in all processes.
+# Ids without the bodies: gzip's contains the time, and parallel processes need the same test names.
 @pytest.mark.parametrize(
     ("encoding", "body"), [("gzip", gzip.compress(PAGE)), ("deflate", zlib.compress(PAGE))], ids=["gzip", "deflate"]
 )
-def test_compressed_answers(encoding: str, body: bytes, ask: Ask) -> None:
-    with says(answer(f"Content-Encoding: {encoding}", body=body)) as script:
-        assert ask(script.url)[0].analytics == [ScenarioMetrics(scenario_id=1)]
+def test_compressed_responses_are_decompressed(encoding: str, body: bytes, fetch: Fetch) -> None:
+    with responding(http_response(f"Content-Encoding: {encoding}", body=body)) as script:
+        assert fetch(script.url)[0].analytics == [ScenarioMetrics(scenario_id=1)]
     assert encoding in script.heads[0].partition("Accept-Encoding: ")[2].partition("\r\n")[0]
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-def test_redirects_are_not_followed(status: str, ask: Ask) -> None:
-    with says(answer()) as other, says(answer(f"Location: {other.url}/", status=status)) as script:
+def test_redirects_are_not_followed(status: str, fetch: Fetch) -> None:
+    with (
+        responding(http_response()) as other,
+        responding(http_response(f"Location: {other.url}/", status=status)) as script,
+    ):
         with pytest.raises(MakeResponseError, match=f"redirect to {other.url}"):
-            ask(script.url, tries=3)
+            fetch(script.url, tries=3)
         assert (len(script.heads), other.connections) == (1, 0)
 
 
-def test_headers_are_these_and_no_others(ask: Ask) -> None:
-    with says(answer()) as script:
+def test_only_the_expected_headers_are_sent(fetch: Fetch) -> None:
+    with responding(http_response()) as script:
         extra: dict[str, Any] = {"auth_scheme": "Bearer", "X-Team": "data", "headers": {"X-Other": "1"}}
-        ask(script.url, **extra)
+        fetch(script.url, **extra)
     line, *lines = script.heads[0].strip().split("\r\n")
     assert line.startswith("GET /api/v2/analytics/1?")
     headers = dict(line.split(": ", 1) for line in lines)
@@ -448,43 +457,43 @@ def test_headers_are_these_and_no_others(ask: Ask) -> None:
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
-def test_ipv6(ask: Ask, make_sandbox_factory: Callable[..., Sandbox], trust: Trust) -> None:
+def test_ipv6_addresses_are_supported(fetch: Fetch, make_sandbox_factory: Callable[..., Sandbox], trust: Trust) -> None:
     sandbox = make_sandbox_factory(host="::1")
-    ask(sandbox.host)
-    with Relay(port(sandbox), trust.server("::1"), "::1") as relay:
-        ask(relay.url, verify=trust.file)
+    fetch(sandbox.host)
+    with Relay(port(sandbox), trust.server_context("::1"), "::1") as relay:
+        fetch(relay.url, verify=trust.file)
     assert len(sandbox.requests) == 2
 
 
 @pytest.mark.parametrize("credentials", ["", "worker:secret@"])
-def test_a_proxy_does_not_see_the_token(credentials: str, ask: Ask, https: Relay) -> None:
+def test_the_proxy_does_not_receive_the_token(credentials: str, fetch: Fetch, https: Relay) -> None:
     with Proxy() as proxy:
-        ask(https.url, proxies=proxy.url.replace("http://", f"http://{credentials}"), verify=False)
+        fetch(https.url, proxies=proxy.url.replace("http://", f"http://{credentials}"), verify=False)
     assert proxy.heads
     assert "sandbox-token" not in "".join(proxy.heads)
 
 
-def test_the_connections_proxy_for_all_beats_the_environments(
-    ask: Ask, https: Relay, monkeypatch: pytest.MonkeyPatch
+def test_all_proxy_of_the_connection_overrides_the_environment(
+    fetch: Fetch, https: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Proxy() as environments, Proxy() as connections:
         monkeypatch.setenv("HTTPS_PROXY", environments.url)
-        ask(https.url, verify=False, proxies={"all": connections.url})
+        fetch(https.url, verify=False, proxies={"all": connections.url})
         assert (environments.connections, connections.connections) == (0, 1)
 
 
-def test_a_proxy_that_says_nothing_to_connect(ask: Ask, https: Relay) -> None:
+def test_proxy_without_response_to_connect_times_out(fetch: Fetch, https: Relay) -> None:
     with Silent() as silent:
-        late(ask, https.url, proxies=silent.url)
+        assert_times_out(fetch, https.url, proxies=silent.url)
 
 
-def test_a_body_that_drips_ends_in_time(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_body_times_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
     with Script(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", *[b" "] * 99)) as script:
-        late(ask, script.url)
+        assert_times_out(fetch, script.url)
 
 
-def test_cookies_are_not_sent_back(ask: Ask) -> None:
-    with says(answer("Set-Cookie: session=1; Path=/")) as script:
-        ask(script.url, 2)
+def test_cookies_are_not_sent_back(fetch: Fetch) -> None:
+    with responding(http_response("Set-Cookie: session=1; Path=/")) as script:
+        fetch(script.url, 2)
     assert "cookie" not in script.heads[1].lower()

@@ -1,4 +1,4 @@
-"""The fields of the connection form, and the settings that they become."""
+"""The fields of the connection form, and their validation as extras."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_form_has_the_documented_extras() -> None:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_form_field_is_an_extra_that_is_validated(name: str) -> None:
+def test_every_form_field_is_a_validated_extra(name: str) -> None:
     extra = {"zone": ZONES[0], name: {"no": ["such", "value"]}}
     with pytest.raises(MakeInputError, match=name):
         ConnectionSettings.from_airflow(Connection("c", "make", password="t", extra=json.dumps(extra)))

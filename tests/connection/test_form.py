@@ -16,7 +16,7 @@ FIELDS = CONNECTION_FIELDS
 
 @pytest.fixture
 def form(monkeypatch: pytest.MonkeyPatch) -> type[wtforms.Form]:
-    """The form that Airflow 2.11 to 3.1 build from the widgets. They bring Flask-AppBuilder, which is not installed."""
+    """Build the form from the widgets, like Airflow 2.11 to 3.1. Flask-AppBuilder, which those install, is missing."""
     package, widgets = ModuleType("flask_appbuilder"), ModuleType("flask_appbuilder.fieldwidgets")
     widgets.BS3TextFieldWidget = type("BS3TextFieldWidget", (wtforms.widgets.TextInput,), {})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "flask_appbuilder", package)
@@ -24,22 +24,22 @@ def form(monkeypatch: pytest.MonkeyPatch) -> type[wtforms.Form]:
     return type("ConnectionForm", (wtforms.Form,), connection_form_widgets())
 
 
-def test_forms_have_the_same_fields_in_the_same_order(form: type[wtforms.Form]) -> None:
+def test_both_forms_have_the_same_fields_in_the_same_order(form: type[wtforms.Form]) -> None:
     assert [field.name for field in form()] == list(FIELDS)
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_forms_agree_about_a_field(form: type[wtforms.Form], name: str) -> None:
+def test_both_forms_have_the_same_labels_descriptions_types_and_choices(form: type[wtforms.Form], name: str) -> None:
     field, described = form()[name], FIELDS[name]
     assert (field.label.text, field.description) == (described["label"], described["description"])
-    kind = wtforms.IntegerField if "integer" in described["schema"]["type"] else wtforms.StringField
-    assert type(field) is kind
+    field_class = wtforms.IntegerField if "integer" in described["schema"]["type"] else wtforms.StringField
+    assert type(field) is field_class
     choices = [list(v.values) for v in field.validators if isinstance(v, wtforms.validators.AnyOf)]
     assert choices == ([described["schema"]["enum"]] if "enum" in described["schema"] else [])
 
 
 @pytest.mark.parametrize(
-    ("data", "wrong"),
+    ("data", "invalid"),
     [
         ({}, set()),
         (dict.fromkeys(FIELDS, ""), set()),
@@ -48,20 +48,22 @@ def test_forms_agree_about_a_field(form: type[wtforms.Form], name: str) -> None:
         ({"auth_scheme": "Basic", "organization_id": "x"}, {"auth_scheme", "organization_id"}),
     ],
 )
-def test_old_form_accepts_what_the_field_says(form: type[wtforms.Form], data: dict[str, str], wrong: set[str]) -> None:
+def test_old_form_validates_types_and_choices(
+    form: type[wtforms.Form], data: dict[str, str], invalid: set[str]
+) -> None:
     filled = form(MultiDict(data))
     filled.validate()
-    assert set(filled.errors) == wrong
+    assert set(filled.errors) == invalid
 
 
 class MultiDict(dict[str, str]):
-    """As much of a request's form data as wtforms asks for."""
+    """The part of a request's form data that wtforms uses."""
 
     def getlist(self, name: str) -> list[str]:
         return [self[name]] if name in self else []
 
 
-def test_field_behaviour_is_the_same_by_the_older_names() -> None:
+def test_field_behaviour_is_the_same_under_the_older_names() -> None:
     assert ui_field_behaviour() == {
         "hidden_fields": UI_FIELD_BEHAVIOUR["hidden-fields"],
         "relabeling": UI_FIELD_BEHAVIOUR["relabeling"],

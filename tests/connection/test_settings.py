@@ -25,19 +25,19 @@ class Fields:
     extra: str | None = None
 
 
-def read(**fields: Any) -> ConnectionSettings:
+def settings(**fields: Any) -> ConnectionSettings:
     return ConnectionSettings.from_airflow(Fields(**fields))
 
 
 def with_extra(**extra: Any) -> ConnectionSettings:
-    return read(extra=json.dumps({"zone": ZONE, **extra}))
+    return settings(extra=json.dumps({"zone": ZONE, **extra}))
 
 
 @pytest.fixture(params=["airflow.models.connection", "airflow.sdk"])
 def airflow_connection(request: pytest.FixtureRequest) -> Any:
-    """Airflow's own class, of the server's side and of the tasks'; the second reads URI and JSON from 3.1 on."""
-    kind = pytest.importorskip(request.param).Connection
-    return kind if hasattr(kind, "from_json") else pytest.skip("this Airflow reads neither here")
+    """Airflow's Connection class, of the server and of the task SDK; the latter parses URI and JSON from 3.1 on."""
+    connection_class = pytest.importorskip(request.param).Connection
+    return connection_class if hasattr(connection_class, "from_json") else pytest.skip("needs Airflow 3.1")
 
 
 @pytest.mark.parametrize(
@@ -66,27 +66,27 @@ def airflow_connection(request: pytest.FixtureRequest) -> Any:
         ({"host": "http://127.0.0.1:443"}, "http://127.0.0.1:443/api/v2"),
         ({"host": "eu1.make.com", "schema": "api/v2"}, "https://eu1.make.com/api/v2"),
         ({"host": "eu1.make.com", "schema": "/api/v2/"}, "https://eu1.make.com/api/v2"),
-        # The host wins over the zone.
+        # The host overrides the zone.
         ({"host": "make.example.com", "extra": '{"zone": "us1.make.com"}'}, "https://make.example.com/api/v2"),
     ],
 )
-def test_host_forms(fields: dict[str, Any], base_url: str) -> None:
-    assert read(**fields).base_url == base_url
+def test_base_url_from_host_schema_and_port(fields: dict[str, Any], base_url: str) -> None:
+    assert settings(**fields).base_url == base_url
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_zone_without_host(zone: str) -> None:
+def test_base_url_from_zone(zone: str) -> None:
     for port in (None, 0, 443):
-        connection = read(host="", port=port, extra=json.dumps({"zone": zone}))
+        connection = settings(host="", port=port, extra=json.dumps({"zone": zone}))
         assert (connection.base_url, connection.zone) == (f"https://{zone}/api/v2", zone)
 
 
-def test_zone_tells_the_port() -> None:
-    assert read(host="http://127.0.0.1:8080").zone == "127.0.0.1:8080"
+def test_zone_includes_the_port() -> None:
+    assert settings(host="http://127.0.0.1:8080").zone == "127.0.0.1:8080"
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "named"),
     [
         ({"host": "http://eu1.make.com"}, "https"),
         ({"host": "eu1.make.com", "schema": "http"}, "https"),
@@ -103,10 +103,10 @@ def test_zone_tells_the_port() -> None:
         ({"host": ZONE, "extra": "[1]"}, "extra"),
     ],
 )
-def test_bad_address_is_named(fields: dict[str, Any], told: str) -> None:
+def test_error_names_the_invalid_part_of_the_address(fields: dict[str, Any], named: str) -> None:
     with pytest.raises(MakeInputError) as caught:
-        read(**fields)
-    assert told in str(caught.value)
+        settings(**fields)
+    assert named in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -121,22 +121,22 @@ def test_bad_address_is_named(fields: dict[str, Any], told: str) -> None:
         "https://eu1.make.com/#hunter2",
     ],
 )
-def test_credentials_in_the_host_are_refused_unseen(host: str) -> None:
+def test_credentials_in_the_host_raise_without_being_shown(host: str) -> None:
     with pytest.raises(MakeInputError, match="credentials") as caught:
-        read(host=host)
+        settings(host=host)
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("extra", [None, "", "{}", '{"zone": null}', '{"zone": ""}', '{"zone": "eu9.make.com"}'])
-def test_no_zone_and_no_host_lists_all_zones(extra: str | None) -> None:
+def test_error_for_missing_zone_and_host_lists_all_zones(extra: str | None) -> None:
     with pytest.raises(MakeInputError) as caught:
-        read(extra=extra)
+        settings(extra=extra)
     assert len(ZONES) == 6
     assert [zone for zone in ZONES if zone not in str(caught.value)] == []
 
 
 @pytest.mark.parametrize("empty", [None, ""])
-def test_null_and_empty_extras_are_absent(empty: str | None) -> None:
+def test_empty_extras_are_treated_as_not_set(empty: str | None) -> None:
     names = set(CONNECTION_FIELDS) - {"zone"}
     assert with_extra(**dict.fromkeys(names, empty)) == ConnectionSettings(f"https://{ZONE}/api/v2", TOKEN)
 
@@ -149,21 +149,21 @@ def test_defaults() -> None:
 
 
 @pytest.mark.parametrize("password", [None, ""])
-def test_missing_token_is_an_error(password: str | None) -> None:
+def test_missing_token_raises(password: str | None) -> None:
     with pytest.raises(MakeInputError, match="token"):
-        read(host=ZONE, password=password)
+        settings(host=ZONE, password=password)
 
 
-@pytest.mark.parametrize("wrong", ["{}\n", " {}", "{} ", "{}\r\nX-Evil: 1", "{}\x00", "{}é", "Token {}"])
-def test_malformed_token_is_refused_unseen(wrong: str) -> None:
+@pytest.mark.parametrize("malformed", ["{}\n", " {}", "{} ", "{}\r\nX-Evil: 1", "{}\x00", "{}é", "Token {}"])
+def test_malformed_token_raises_without_being_shown(malformed: str) -> None:
     with pytest.raises(MakeInputError, match="password") as caught:
-        read(host=ZONE, password=wrong.format(TOKEN))
+        settings(host=ZONE, password=malformed.format(TOKEN))
     assert TOKEN not in str(caught.value)
     assert TOKEN not in repr(caught.value.__cause__) + repr(caught.value.__context__)
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format])
-def test_secrets_are_never_shown(show: Callable[[object], str]) -> None:
+def test_secrets_are_not_shown_as_text(show: Callable[[object], str]) -> None:
     connection = with_extra(proxies={"https": "http://me:hunter2@proxy:3128"})
     assert dict(connection.proxies) == {"https": "http://me:hunter2@proxy:3128"}
     assert TOKEN not in show(connection)
@@ -181,14 +181,14 @@ def test_secrets_are_never_shown(show: Callable[[object], str]) -> None:
         (f"make://:{TOKEN}@/?zone=us2.make.com&organization_id=42", "https://us2.make.com/api/v2"),
     ],
 )
-def test_uri_form(airflow_connection: Any, uri: str, base_url: str) -> None:
+def test_connection_from_uri(airflow_connection: Any, uri: str, base_url: str) -> None:
     from_uri = getattr(airflow_connection, "from_uri", None)  # The model takes the URI as an argument.
-    parsed = from_uri(uri, conn_id="c") if from_uri else airflow_connection(uri=uri, conn_id="c")
-    connection = ConnectionSettings.from_airflow(parsed)
-    assert (connection.base_url, connection.token, connection.organization_id) == (base_url, TOKEN, 42)
+    connection = from_uri(uri, conn_id="c") if from_uri else airflow_connection(uri=uri, conn_id="c")
+    parsed = ConnectionSettings.from_airflow(connection)
+    assert (parsed.base_url, parsed.token, parsed.organization_id) == (base_url, TOKEN, 42)
 
 
-def test_json_form(airflow_connection: Any) -> None:
+def test_connection_from_json(airflow_connection: Any) -> None:
     extra = {"zone": "us1.make.com", "organization_id": 42, "verify": False, "timeout": None}
     text = json.dumps({"conn_type": "make", "password": TOKEN, "extra": extra})
     connection = ConnectionSettings.from_airflow(airflow_connection.from_json(text, conn_id="make_default"))
@@ -197,7 +197,7 @@ def test_json_form(airflow_connection: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "read_as"),
+    ("name", "raw", "parsed"),
     [
         ("organization_id", 42, 42),
         ("organization_id", " 42 ", 42),
@@ -220,9 +220,9 @@ def test_json_form(airflow_connection: Any) -> None:
         ("proxies", "http://proxy:3128", {"http": "http://proxy:3128", "https": "http://proxy:3128"}),
     ],
 )
-def test_extras_are_read_as_text_or_json(name: str, given: Any, read_as: Any) -> None:
-    value = getattr(with_extra(**{name: given}), name)
-    assert (value, type(value)) == (read_as, type(read_as))
+def test_extras_may_be_text_or_json(name: str, raw: Any, parsed: Any) -> None:
+    value = getattr(with_extra(**{name: raw}), name)
+    assert (value, type(value)) == (parsed, type(parsed))
 
 
 BAD_EXTRAS: dict[str, list[Any]] = {
@@ -238,7 +238,7 @@ BAD_EXTRAS: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD_EXTRAS.items() for value in values])
-def test_bad_extra_is_named_with_its_value(name: str, value: Any) -> None:
+def test_error_names_the_invalid_extra_and_its_value(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         with_extra(**{name: value})
     assert f"{name}={value!r}" in str(caught.value)
@@ -247,12 +247,12 @@ def test_bad_extra_is_named_with_its_value(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     "value", [5, ["http://me:hunter2@proxy"], {"https": 5, "http": "me:hunter2@p"}, '{"me:hunter2']
 )
-def test_bad_proxies_are_named_but_unseen(value: Any) -> None:
+def test_error_for_invalid_proxies_does_not_show_their_value(value: Any) -> None:
     with pytest.raises(MakeInputError, match="proxies") as caught:
         with_extra(proxies=value)
     assert "hunter2" not in str(caught.value)
 
 
-def test_unknown_extras_are_kept_apart() -> None:
+def test_unknown_extras_are_listed() -> None:
     connection = with_extra(headers={"X-Mine": "1"}, organization_id=42, colour="red")
     assert connection.unknown_extras == ("headers", "colour")

@@ -1,4 +1,4 @@
-"""Dags with what Airflow offers around a task: links, outlets, retry policies, lineage."""
+"""Dags for tests of links, outlets, retry policies and lineage."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ with DAG("outlets", schedule=None, start_date=START) as outlets:
         date_to="{{ data_interval_end }}",
         output_path=f"{ROOT}/outlets.jsonl",
         outlets=[DAILY],
-        post_execute=lambda context, result: context["ti"].xcom_push(key="event", value=told(context)),
+        post_execute=lambda context, result: context["ti"].xcom_push(key="event", value=outlet_event(context)),
     )
 
 with DAG("wrong_outlet", schedule=None, start_date=START) as wrong_outlet:
@@ -58,7 +58,7 @@ with DAG("hooked", schedule=None, start_date=START) as hooked:
     read()
 
 
-def told(context: Any) -> dict[str, Any]:
-    """What the outlet's event is about to tell."""
+def outlet_event(context: Any) -> dict[str, Any]:
+    """Return the extra and partitions of the outlet's event."""
     event = context["outlet_events"][DAILY]
     return {"extra": dict(event.extra), "partitions": sorted(getattr(event, "partition_keys", ()))}

@@ -1,4 +1,4 @@
-"""What the tests on a real Airflow share. ``make test-e2e`` runs them."""
+"""Shared by the tests on a real Airflow, which ``make test-e2e`` runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.e2e.stack import AirflowStack
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failed test what components of Airflow wrote last."""
+    """Add the last log lines of Airflow's components to the report of a failed test."""
     report = yield
     stack = getattr(item, "funcargs", {}).get("stack")
     if call.excinfo is not None and isinstance(stack, AirflowStack):

@@ -1,4 +1,4 @@
-"""Error rates that follow a script: each organization of a sandbox has the next one at each of its requests."""
+"""Error rates from a script: each request for an organization sets the organization's next error rate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ EXECUTIONS = 1000
 
 class Rates:
     """
-    Scripts by organization; the last rate of each stays. A context manager.
+    Sets the error rates of a sandbox. Used in ``with``.
 
-    A fault in a script is text, such as ``503``; it must be the only script then.
+    :param sandbox: The sandbox.
+    :param scripts: The error rates of each organization, in percent; the last one stays.
     """
 
     def __init__(self, sandbox: Sandbox, scripts: dict[int, list[float]]) -> None:
@@ -35,11 +36,11 @@ class Rates:
         self._thread.join()
 
     def set(self, organization_id: int, rate: float) -> None:
-        """Give all scenarios of an organization an error rate, in percent, from now on."""
+        """Set the error rate of all scenarios of an organization, in percent."""
         self._sandbox.organization(organization_id).set_counts(EXECUTIONS, round(rate * EXECUTIONS / 100))
 
     def arrivals(self, organization_id: int) -> list[float]:
-        """When the requests for an organization arrived, in seconds."""
+        """Return when the requests for an organization arrived, in seconds."""
         return [
             request.arrived_at
             for request in self._sandbox.requests
@@ -47,12 +48,12 @@ class Rates:
         ]
 
     def _follow(self) -> None:
-        shown = dict.fromkeys(self._scripts, 0)
+        positions = dict.fromkeys(self._scripts, 0)
         while not self._done.wait(0.05):
             for organization_id, script in self._scripts.items():
                 position = min(len(self.arrivals(organization_id)), len(script) - 1)
-                if position != shown[organization_id]:
-                    shown[organization_id] = position
-                    # Behind the answer to the request that was counted.
+                if position != positions[organization_id]:
+                    positions[organization_id] = position
+                    # After the response to the request that was counted.
                     time.sleep(0.05)
                     self.set(organization_id, script[position])

@@ -16,56 +16,56 @@ Json = dict[str, Any]
 
 
 class Rest:
-    """A client that is signed in as an administrator."""
+    """A client of Airflow's REST API, signed in as an administrator."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._session = requests.Session()
-        answer = self._session.post(f"{url}/auth/token", json={"username": "admin", "password": PASSWORD}, timeout=60)
-        answer.raise_for_status()
-        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        response = self._session.post(f"{url}/auth/token", json={"username": "admin", "password": PASSWORD}, timeout=60)
+        response.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
 
     def call(self, method: str, path: str, **options: Any) -> Json:
-        """Send a request; an error shows what Airflow answered."""
-        answer = self._session.request(method, f"{self.url}/api/v2/{path}", timeout=60, **options)
-        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text[:2000]}"
-        found: Json = answer.json() if answer.content else {}
-        return found
+        """Send a request, and return the JSON of the response; an error shows the response."""
+        response = self._session.request(method, f"{self.url}/api/v2/{path}", timeout=60, **options)
+        assert response.ok, f"{method} {path}: {response.status_code} {response.text[:2000]}"
+        result: Json = response.json() if response.content else {}
+        return result
 
     def wait_for_dag(self, dag_id: str, seconds: float = 120) -> None:
-        """Wait until the Dag processor has read a Dag."""
+        """Wait until the Dag processor has parsed a Dag."""
         end = time.monotonic() + seconds
         while self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=60).status_code != 200:
             errors = self.call("GET", "importErrors")["import_errors"]
             assert not errors, errors
-            assert time.monotonic() < end, f"{dag_id} is not there after {seconds} s"
+            assert time.monotonic() < end, f"{dag_id} is not parsed after {seconds} s"
             time.sleep(1)
 
     def pause(self, dag_id: str, paused: bool) -> None:
-        """Pause a Dag, or let it run."""
+        """Pause or unpause a Dag."""
         self.call("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
 
     def trigger(self, dag_id: str, **body: Any) -> str:
-        """Trigger a run; give its id."""
+        """Trigger a run, and return its id."""
         body.setdefault("logical_date", datetime.now(UTC).isoformat())
         run_id: str = self.call("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
         return run_id
 
     def runs(self, dag_id: str) -> list[Json]:
-        """All runs of a Dag, the oldest first."""
-        found: list[Json] = self.call("GET", f"dags/{dag_id}/dagRuns", params={"limit": 500, "order_by": "id"})[
+        """Return all runs of a Dag, the oldest first."""
+        result: list[Json] = self.call("GET", f"dags/{dag_id}/dagRuns", params={"limit": 500, "order_by": "id"})[
             "dag_runs"
         ]
-        return found
+        return result
 
     def tasks(self, dag_id: str, run_id: str) -> list[Json]:
-        """The task instances of a run."""
+        """Return the task instances of a run."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances"
-        found: list[Json] = self.call("GET", path, params={"limit": 500})["task_instances"]
-        return found
+        result: list[Json] = self.call("GET", path, params={"limit": 500})["task_instances"]
+        return result
 
     def states(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """The states of a run's tasks; those of mapped ones by ``id[index]``."""
+        """Return the states of a run's tasks by id; those of mapped tasks by ``id[index]``."""
         return {
             task["task_id"] + (f"[{task['map_index']}]" if task["map_index"] >= 0 else ""): str(task["state"])
             for task in self.tasks(dag_id, run_id)
@@ -82,25 +82,25 @@ class Rest:
     def wait_for_run(self, dag_id: str, run_id: str, state: str = "success", seconds: float = 300) -> None:
         """Wait until a run has ended; an error shows the logs of what failed."""
         end = time.monotonic() + seconds
-        while (found := self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"]) not in ("success", "failed"):
-            assert time.monotonic() < end, f"{dag_id} {run_id} is {found}: {self.states(dag_id, run_id)}"
+        while (result := self.call("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"]) not in ("success", "failed"):
+            assert time.monotonic() < end, f"{dag_id} {run_id} is {result}: {self.states(dag_id, run_id)}"
             time.sleep(0.5)
-        if found != state:
+        if result != state:
             logs = [
                 self.log(dag_id, run_id, task["task_id"], task["map_index"])
                 for task in self.tasks(dag_id, run_id)
                 if task["state"] == "failed"
             ]
-            raise AssertionError(f"{dag_id} {run_id} is {found}: {self.states(dag_id, run_id)}\n" + "\n".join(logs))
+            raise AssertionError(f"{dag_id} {run_id} is {result}: {self.states(dag_id, run_id)}\n" + "\n".join(logs))
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
-        """What a task returned."""
+        """Return the result of a task."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         value = self.call("GET", path, params={"map_index": map_index, "deserialize": "false"})["value"]
         return json.loads(value) if isinstance(value, str) and value[:1] in "{[" else value
 
     def log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
-        """The log of a task's last try, its trigger's included."""
+        """Return the log of a task's last try, with that of its trigger."""
         (task,) = [
             task for task in self.tasks(dag_id, run_id) if (task["task_id"], task["map_index"]) == (task_id, map_index)
         ]
@@ -108,14 +108,14 @@ class Rest:
         return json.dumps(self.call("GET", path, params={"map_index": map_index}), indent=1)
 
     def asset_events(self) -> list[Json]:
-        """All asset events, the oldest first."""
+        """Return all asset events, the oldest first."""
         path, params = f"{self.url}/api/v2/assets/events", {"limit": "500", "order_by": "timestamp"}
-        # Airflow answers 500 as long as a run that an event created has not started.
+        # Airflow returns 500 as long as a run that an event created has not started.
         for _ in range(60):
-            answer = self._session.get(path, params=params, timeout=60)
-            if answer.status_code != 500:
+            response = self._session.get(path, params=params, timeout=60)
+            if response.status_code != 500:
                 break
             time.sleep(0.5)
-        answer.raise_for_status()
-        found: list[Json] = answer.json()["asset_events"]
-        return found
+        response.raise_for_status()
+        result: list[Json] = response.json()["asset_events"]
+        return result

@@ -15,16 +15,16 @@ from tests.e2e.stack import free_port, kill_tree, wait_for
 
 
 def program(name: str, package: str) -> str:
-    """Find a program, also where Debian hides PostgreSQL's; skip the test with how to get it."""
+    """Find a program, also in Debian's folders for PostgreSQL; if it is missing, skip the test, with its package."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    found = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
-    if found is None:
-        pytest.skip(f"{name} is not there: apt-get install {package}")
-    return found
+    path = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ.get("PATH", "")]))
+    if path is None:
+        pytest.skip(f"{name} is missing: apt-get install {package}")
+    return path
 
 
 class Service:
-    """A server and its data, from start to stop. A context manager."""
+    """A server and its data. Used in ``with``."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -32,11 +32,11 @@ class Service:
         self._user: str | None = None
 
     def command(self) -> list[str]:
-        """Prepare the data, and give what starts the server."""
+        """Prepare the data, and return the command that starts the server."""
         raise NotImplementedError
 
-    def answers(self) -> bool:
-        """Whether the server takes connections."""
+    def is_ready(self) -> bool:
+        """Return whether the server accepts connections."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -45,7 +45,7 @@ class Service:
                 self._process = subprocess.Popen(
                     self.command(), stdout=log, stderr=log, user=self._user, cwd=self.data, start_new_session=True
                 )
-            wait_for(f"{type(self).__name__} answers", self.answers, 60, 0.1)
+            wait_for(f"{type(self).__name__} is ready", self.is_ready, 60, 0.1)
         except BaseException:
             self.__exit__()
             raise
@@ -66,7 +66,7 @@ class PostgreSQL(Service):
 
     def command(self) -> list[str]:
         if os.geteuid() == 0:
-            # It refuses to run as root.
+            # PostgreSQL refuses to run as root.
             self._user = "postgres"
             shutil.chown(self.data, "postgres")
         initdb = program("initdb", "postgresql")
@@ -78,7 +78,7 @@ class PostgreSQL(Service):
         settings = ["--listen_addresses=127.0.0.1", f"--unix_socket_directories={folder}", "--fsync=off"]
         return [program("postgres", "postgresql"), "-D", folder, "-p", str(self.port), *settings]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         address = ("--host", "127.0.0.1", "--port", str(self.port), "--username", "airflow")
         return self._succeeds(program("createdb", "postgresql"), *address, "airflow") or self._succeeds(
             program("psql", "postgresql"), *address, "--command", "SELECT 1", "airflow"
@@ -86,7 +86,7 @@ class PostgreSQL(Service):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes Airflow use it."""
+        """The environment variables that Airflow needs to use it."""
         address = f"airflow@127.0.0.1:{self.port}/airflow"
         return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{address}"}
 
@@ -98,5 +98,5 @@ class Redis(Service):
         server = program("redis-server", "redis-server")
         return [server, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(self.data)]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         return self._succeeds(program("redis-cli", "redis-server"), "-p", str(self.port), "ping")

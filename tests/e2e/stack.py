@@ -1,4 +1,4 @@
-"""A real Airflow: its components as processes of their own, in a temporary home, on free ports of loopback."""
+"""A real Airflow: its components as separate processes, in a temporary home, on free ports of loopback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ START = 240.0
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def wait_for(what: str, condition: Callable[[], object], seconds: float, every: float = 0.5) -> None:
-    """Wait until a condition is true; an error names what was waited for."""
+    """Wait until a condition is true; the error of a timeout names it."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -43,7 +43,7 @@ def wait_for(what: str, condition: Callable[[], object], seconds: float, every: 
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process and all below it, children first: they have sessions of their own."""
+    """Kill a process and its descendants, children first: they have their own sessions."""
     try:
         tree = psutil.Process(process.pid)
         family = [*reversed(tree.children(recursive=True)), tree]
@@ -60,10 +60,12 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 class AirflowStack:
     """
-    Airflow 3 with API server, scheduler, Dag processor and triggerer. A context manager.
+    Airflow 3 with API server, scheduler, Dag processor and triggerer. Used in ``with``.
 
-    ``environment`` goes to all components: connections, variables, and whatever chooses another executor or database,
-    with ``further`` components by name, such as Celery workers, and ``without`` those that a test has no use for.
+    :param dags: The folder of the Dags.
+    :param environment: Variables for all components: connections, Airflow variables, another executor or database.
+    :param further: The commands of further components, by name, such as Celery workers.
+    :param without: The components that the test does not need.
     """
 
     def __init__(
@@ -95,14 +97,14 @@ class AirflowStack:
             "AIRFLOW__API__SECRET_KEY": secrets.token_hex(32),
             "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
-            # How late it may be noticed that a task's process has ended: one that goes on before, after a deferral or
-            # a reschedule, is failed by the scheduler.
+            # How late the end of a task's process may be noticed: the scheduler fails a task that is deferred or
+            # rescheduled and resumes before that.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home}/airflow.db",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
             "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "5",
-            # So that another triggerer takes over from a killed one soon.
+            # Another triggerer soon takes over from a killed one.
             "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
             "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
             **(environment or {}),
@@ -124,7 +126,7 @@ class AirflowStack:
             migration = self.airflow("db", "migrate")
             assert migration.returncode == 0, migration.stdout[-3000:]
             self.start("api-server")
-            wait_for("The API server answers", self._answers, START)
+            wait_for("The API server is up", self._is_up, START)
             for name in self.commands:
                 if name != "api-server":
                     self.start(name)
@@ -162,28 +164,28 @@ class AirflowStack:
             )
 
     def kill(self, name: str) -> None:
-        """Kill a component with SIGKILL, and all below it."""
+        """Kill a component and its descendants with SIGKILL."""
         kill_tree(self.processes.pop(name))
 
     def stop(self) -> None:
-        """Stop all that was started, and remove the home."""
+        """Stop all components, and remove the home."""
         for name in reversed(list(self.processes)):
             self.kill(name)
         shutil.rmtree(self.home, ignore_errors=True)
         atexit.unregister(self.stop)
 
     def log(self, name: str) -> str:
-        """What a component wrote."""
+        """Return the log of a component."""
         return (self.home / f"{name}.log").read_text(errors="replace")
 
     def task_logs(self) -> str:
-        """All logs of all tasks and their triggers."""
+        """Return all logs of all tasks and their triggers."""
         return "\n".join(path.read_text(errors="replace") for path in (self.home / "logs").rglob("*.log*"))
 
-    def _answers(self) -> bool:
+    def _is_up(self) -> bool:
         self._all_run()
         try:
-            # The first request to the execution API takes seconds: tasks are not to wait for it.
+            # The first request to the execution API takes seconds, for which tasks should not have to wait.
             return requests.get(f"{self.url}/execution/health", timeout=60).ok
         except requests.RequestException:
             return False

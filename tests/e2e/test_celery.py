@@ -1,4 +1,4 @@
-"""CeleryExecutor with Redis, PostgreSQL and two workers: an organization a mapped task, spread over both."""
+"""CeleryExecutor with Redis, PostgreSQL and two workers: one mapped task per organization, on both workers."""
 
 from __future__ import annotations
 
@@ -67,14 +67,16 @@ def rest(stack: AirflowStack) -> Rest:
 
 
 @pytest.mark.parametrize("name", ["make_analytics_daily", "make_analytics_organizations"])
-def test_examples(name: str, rest: Rest) -> None:
+def test_example_dags_succeed(name: str, rest: Rest) -> None:
     rest.pause(name, False)
     run = rest.trigger(name, logical_date=MIDNIGHT.isoformat())
     rest.wait_for_run(name, run)
     assert set(rest.states(name, run).values()) == {"success"}
 
 
-def test_an_organization_a_task_on_two_workers(rest: Rest, stack: AirflowStack, sandbox: Sandbox, root: Path) -> None:
+def test_a_mapped_task_per_organization_runs_on_both_workers(
+    rest: Rest, stack: AirflowStack, sandbox: Sandbox, root: Path
+) -> None:
     rest.pause("mapped", False)
     run = rest.trigger("mapped")
     rest.wait_for_run("mapped", run)

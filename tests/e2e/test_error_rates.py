@@ -1,4 +1,4 @@
-"""Sensors and watchers on a real Airflow: scheduler, triggerer and API server as processes of their own."""
+"""Sensors and watchers on a real Airflow: scheduler, triggerer and API server as separate processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rest(stack: AirflowStack) -> Rest:
     return client
 
 
-def test_the_three_modes_agree_on_a_script_of_rates(sandbox: Sandbox, rest: Rest) -> None:
+def test_all_three_modes_return_the_same_result(sandbox: Sandbox, rest: Rest) -> None:
     script = [1.0, 4.9, 0.0, 5.0, 1.0]
     with Rates(sandbox, {1: script, 2: script, 3: script}) as rates:
         rest.pause("modes", False)
@@ -51,10 +51,10 @@ def test_the_three_modes_agree_on_a_script_of_rates(sandbox: Sandbox, rest: Rest
         requests = [len(rates.arrivals(number)) for number in (1, 2, 3)]
     assert requests == [4, 4, 4]
     results = [rest.xcom("modes", run, task) for task in ("poke", "reschedule", "deferrable")]
-    own = ("organization_id", "date_from", "date_to", "checked_at")
+    different = ("organization_id", "date_from", "date_to", "checked_at")
     assert [result["organization_id"] for result in results] == [1, 2, 3]
-    first, second, third = ({name: result[name] for name in result if name not in own} for result in results)
-    # Operations and credits are each organization's own.
+    first, second, third = ({name: result[name] for name in result if name not in different} for result in results)
+    # Operations and credits differ between organizations.
     for result in (first, second, third):
         assert result.pop("total")["error_rate"] == 5.0
     assert first == second == third
@@ -62,7 +62,7 @@ def test_the_three_modes_agree_on_a_script_of_rates(sandbox: Sandbox, rest: Rest
     assert "next poke in 5 s" in rest.log("modes", run, "deferrable")
 
 
-def test_a_killed_triggerer_loses_nothing(sandbox: Sandbox, stack: AirflowStack, rest: Rest) -> None:
+def test_deferred_sensor_survives_a_killed_triggerer(sandbox: Sandbox, stack: AirflowStack, rest: Rest) -> None:
     with Rates(sandbox, {4: [1.0]}) as rates:
         rest.pause("killed", False)
         run = rest.trigger("killed")
@@ -79,7 +79,7 @@ def test_a_killed_triggerer_loses_nothing(sandbox: Sandbox, stack: AirflowStack,
     assert rest.tasks("killed", run)[0]["try_number"] == 1
 
 
-def test_a_deferred_sensor_runs_out_of_time(sandbox: Sandbox, rest: Rest) -> None:
+def test_deferred_sensor_times_out(sandbox: Sandbox, rest: Rest) -> None:
     with Rates(sandbox, {7: [1.0]}):
         rest.pause("timeouts", False)
         run = rest.trigger("timeouts")
@@ -88,8 +88,8 @@ def test_a_deferred_sensor_runs_out_of_time(sandbox: Sandbox, rest: Rest) -> Non
     assert "AirflowSensorTimeout" in rest.log("timeouts", run, "fails")
 
 
-def test_a_watcher_tells_each_crossing_once(sandbox: Sandbox, stack: AirflowStack, rest: Rest) -> None:
-    def told(asset: str = "failing") -> list[float]:
+def test_a_watcher_emits_one_event_per_crossing(sandbox: Sandbox, stack: AirflowStack, rest: Rest) -> None:
+    def event_values(asset: str = "failing") -> list[float]:
         events = [event for event in rest.asset_events() if event["name"] == asset]
         return [round(event["extra"]["payload"]["value"], 6) for event in events]
 
@@ -98,37 +98,37 @@ def test_a_watcher_tells_each_crossing_once(sandbox: Sandbox, stack: AirflowStac
         def rate(value: float, *faults: str) -> None:
             sandbox.fail(*faults)
             rates.set(5, value)
-            # The second answer from now on was asked for after the change, the third after it was looked at.
+            # The second request from now on is sent after the change, the third after that response was evaluated.
             seen = len(rates.arrivals(5))
             wait_for("The watcher polls", lambda: len(rates.arrivals(5)) >= seen + 3 + len(faults), 120, 0.1)
 
         for dag in ("watched", "watched_too", "watched_badly"):
             rest.pause(dag, False)
         wait_for("The watcher polls", lambda: len(rates.arrivals(5)) >= 2, 180)
-        for value in (6.0, 4.0, 6.0, 3.5):  # dips inside the band
+        for value in (6.0, 4.0, 6.0, 3.5):  # dips within the hysteresis
             rate(value)
         rate(2.0)
         rate(9.0, "503", "reset", "html", "429")
-        wait_for("Two crossings are told", lambda: told() == [6.0, 9.0], 60)
+        wait_for("Two events", lambda: event_values() == [6.0, 9.0], 60)
         stack.kill("triggerer")
         before_restart = len(rates.arrivals(5))
         stack.start("triggerer")
         wait_for("The watcher polls again", lambda: len(rates.arrivals(5)) >= before_restart + 3, 240)
         rate(9.5)
-        assert told() == [6.0, 9.0]
+        assert event_values() == [6.0, 9.0]
         rate(1.0, "500")
         rate(7.0)
-        wait_for("The third crossing is told", lambda: told() == [6.0, 9.0, 7.0], 60)
+        wait_for("The third event", lambda: event_values() == [6.0, 9.0, 7.0], 60)
         for dag in ("watched", "watched_too", "watched_badly"):
             rest.pause(dag, True)
         arrivals = rates.arrivals(5)
     # One poll for three watchers, and never faster than their interval of a second.
     gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
     assert min(gaps) > 0.9
-    assert told("failing-too") == [6.0, 9.0, 7.0]
-    assert told("failing-badly") == [9.0]
+    assert event_values("failing-too") == [6.0, 9.0, 7.0]
+    assert event_values("failing-badly") == [9.0]
     wait_for("A run for each crossing", lambda: [run["state"] for run in rest.runs("watched")] == ["success"] * 3, 120)
-    payloads = [rest.xcom("watched", run["dag_run_id"], "tell") for run in rest.runs("watched")]
+    payloads = [rest.xcom("watched", run["dag_run_id"], "receive") for run in rest.runs("watched")]
     values = [round(extra["payload"]["value"], 6) for extras in payloads for extra in extras]
     assert values == [6.0, 9.0, 7.0]
     assert payloads[0][0]["from_trigger"]
@@ -167,7 +167,7 @@ def test_sixty_four_deferred_sensors_in_one_triggerer(sandbox: Sandbox, stack: A
     assert "blocked for" not in log
 
 
-def test_the_token_is_nowhere(stack: AirflowStack, rest: Rest) -> None:
+def test_the_token_is_in_no_log_and_not_in_the_database(stack: AirflowStack, rest: Rest) -> None:
     logs = "".join(stack.log(name) for name in stack.commands) + stack.task_logs()
     assert "Organization 4 at" in logs
     assert TOKEN not in logs

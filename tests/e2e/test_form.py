@@ -1,7 +1,7 @@
 """
-The connection's form in a browser: a real Airflow's UI, a headless Chromium, a sandbox of Make behind the Test button.
+The connection form in a browser: a real Airflow's UI, a headless Chromium, and a sandbox for the Test button.
 
-The picture of the form in the docs is made by ``MAKE_SCREENSHOTS=docs/images make test-e2e``.
+``MAKE_SCREENSHOTS=docs/images make test-e2e`` creates the picture of the form in the docs.
 """
 
 from __future__ import annotations
@@ -59,25 +59,25 @@ def ui(browser: Browser, stack: AirflowStack) -> Ui:
 
 @pytest.fixture(scope="module")
 def saved(ui: Ui, sandbox: Sandbox) -> str:
-    """The id of a connection to the sandbox, saved by the form with nothing more than it needs."""
-    form = ui.add_connection("Make", "needed")
+    """Save a connection to the sandbox with the form, with only the required fields, and return its id."""
+    form = ui.add_connection("Make", "minimal")
     form.fill({"Host": sandbox.host, "API token": TOKEN, "Port": sandbox.host.rpartition(":")[2]})
     form.open("Extra Fields")
     form.fill({"Organization ID": "42"})
     form.save()
-    return "needed"
+    return "minimal"
 
 
-def read(rest: Rest, connection_id: str) -> tuple[ConnectionSettings, dict[str, Any]]:
-    """A connection as the hook reads it, and its extra, of what the REST API tells."""
-    told = rest.call("GET", f"connections/{connection_id}")
-    assert told["password"] == "***"
+def read_settings(rest: Rest, connection_id: str) -> tuple[ConnectionSettings, dict[str, Any]]:
+    """Fetch a connection from the REST API, and return its settings as the hook parses them, and its extra."""
+    fields = rest.call("GET", f"connections/{connection_id}")
+    assert fields["password"] == "***"
     names = ("conn_type", "host", "schema", "port", "password", "extra")
-    connection = Connection(conn_id=connection_id, **{name: told[name] for name in names})
-    return ConnectionSettings.from_airflow(connection), json.loads(told["extra"])
+    connection = Connection(conn_id=connection_id, **{name: fields[name] for name in names})
+    return ConnectionSettings.from_airflow(connection), json.loads(fields["extra"])
 
 
-def test_standard_fields(ui: Ui) -> None:
+def test_standard_fields_are_shown(ui: Ui) -> None:
     form = ui.add_connection("Make", "standard")
     labels = form.dialog.get_by_role("region").locator("label").all_inner_texts()
     assert labels == ["Description", "Host", "API token", "Port"]
@@ -87,7 +87,7 @@ def test_standard_fields(ui: Ui) -> None:
     expect(form.input("API token")).to_have_attribute("type", "password")
 
 
-def test_extra_fields(ui: Ui) -> None:
+def test_extra_fields_are_shown(ui: Ui) -> None:
     form = ui.add_connection("Make", "extra")
     section = form.open("Extra Fields")
     assert section.locator("label").all_inner_texts() == [field["label"] for field in CONNECTION_FIELDS.values()]
@@ -102,13 +102,13 @@ def test_extra_fields(ui: Ui) -> None:
     assert form.options("Zone") == list(ZONES)
 
 
-def test_fields_left_empty_are_absent_ones(rest: Rest, saved: str, sandbox: Sandbox) -> None:
-    connection, extra = read(rest, saved)
+def test_empty_fields_are_treated_as_not_set(rest: Rest, saved: str, sandbox: Sandbox) -> None:
+    connection, extra = read_settings(rest, saved)
     assert extra == {**dict.fromkeys(CONNECTION_FIELDS), "organization_id": 42}
     assert connection == ConnectionSettings(base_url=sandbox.base_url, token="***", organization_id=42)
 
 
-def test_all_fields(ui: Ui, rest: Rest) -> None:
+def test_all_fields_are_saved(ui: Ui, rest: Rest) -> None:
     form = ui.add_connection("Make", "all")
     form.fill({"API token": TOKEN, "Port": "443"})
     form.open("Extra Fields")
@@ -125,7 +125,7 @@ def test_all_fields(ui: Ui, rest: Rest) -> None:
     }
     form.fill({field["label"]: texts[name] for name, field in CONNECTION_FIELDS.items()})
     form.save()
-    connection, _ = read(rest, "all")
+    connection, _ = read_settings(rest, "all")
     assert connection == ConnectionSettings(
         base_url="https://us2.make.com/api/v2",
         token="***",
@@ -139,16 +139,16 @@ def test_all_fields(ui: Ui, rest: Rest) -> None:
         timeout=30,
         trust_env=False,
     )
-    # It got as far as the hook, with all that was typed.
-    told = ui.test_connection("all")
-    assert told.startswith("Test Connection Failed\ncert=('/cert.pem', '/key.pem') is not valid")
-    assert "hunter2" not in told
+    # The error is raised by the hook, with the fields as typed.
+    text = ui.test_connection("all")
+    assert text.startswith("Test Connection Failed\ncert=('/cert.pem', '/key.pem') is not valid")
+    assert "hunter2" not in text
 
 
-def test_button(ui: Ui, saved: str, sandbox: Sandbox) -> None:
+def test_test_button_succeeds(ui: Ui, saved: str, sandbox: Sandbox) -> None:
     before = len(sandbox.requests)
-    told = ui.test_connection(saved)
-    assert told.split("\n") == [
+    text = ui.test_connection(saved)
+    assert text.split("\n") == [
         "Test Connection Successful",
         f"{sandbox.host.removeprefix('http://')} answers for organization 42: 50 scenarios.",
     ]
@@ -157,15 +157,15 @@ def test_button(ui: Ui, saved: str, sandbox: Sandbox) -> None:
     assert request.headers["Authorization"] == f"Token {TOKEN}"
 
 
-def test_button_of_a_connection_that_make_refuses(ui: Ui, saved: str, sandbox: Sandbox) -> None:
+def test_test_button_shows_the_error_of_make(ui: Ui, saved: str, sandbox: Sandbox) -> None:
     before = len(sandbox.requests)
     sandbox.fail("403")
-    told = ui.test_connection(saved)
-    assert told.startswith("Test Connection Failed\nHTTP 403: Permission denied (SC403)")
+    text = ui.test_connection(saved)
+    assert text.startswith("Test Connection Failed\nHTTP 403: Permission denied (SC403)")
     assert len(sandbox.requests) == before + 1
 
 
-def test_editing_shows_no_token_and_keeps_it(ui: Ui, saved: str, rest: Rest) -> None:
+def test_editing_hides_the_token_and_keeps_it(ui: Ui, saved: str, rest: Rest) -> None:
     form = ui.edit_connection(saved)
     expect(form.input("API token")).to_have_value("***")
     form.open("Extra Fields")
@@ -173,7 +173,11 @@ def test_editing_shows_no_token_and_keeps_it(ui: Ui, saved: str, rest: Rest) -> 
     assert TOKEN not in ui.page.content()
     form.choose("Auth scheme", "Token")
     form.save()
-    assert read(rest, saved)[1] == {**dict.fromkeys(CONNECTION_FIELDS), "organization_id": 42, "auth_scheme": "Token"}
+    assert read_settings(rest, saved)[1] == {
+        **dict.fromkeys(CONNECTION_FIELDS),
+        "organization_id": 42,
+        "auth_scheme": "Token",
+    }
     assert "answers for organization 42" in ui.test_connection(saved)
 
 
@@ -191,7 +195,7 @@ def test_picture_for_the_docs(ui: Ui, browser: Browser, tmp_path: Path) -> None:
 
 
 def picture(form: ConnectionForm) -> bytes:
-    """The dialog as it is, with no text cut off, and without a frame around what was typed last."""
+    """Take a picture of the dialog, with no text cut off, and without a frame around the focused field."""
     cut_off = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.value || e.placeholder)"
     assert form.dialog.get_by_role("textbox").evaluate_all(cut_off) == []
     form.dialog.evaluate("document.activeElement.blur()")
@@ -200,7 +204,7 @@ def picture(form: ConnectionForm) -> bytes:
 
 
 def side_by_side(browser: Browser, pictures: Sequence[bytes], path: Path) -> None:
-    """Both sections in one picture: Airflow shows one at a time."""
+    """Save both sections as one picture: Airflow shows one at a time."""
     page = browser.new_page(viewport={"width": 1300, "height": 1700})
     urls = [f"data:image/png;base64,{base64.b64encode(each).decode()}" for each in pictures]
     images = "".join(f'<img src="{url}" style="border: 1px solid #ccc; border-radius: 8px">' for url in urls)

@@ -70,11 +70,11 @@ def truth(sandbox: Sandbox, begin: datetime, end: datetime, organization_id: int
     return [(entry["id"], entry["executions"], entry["errors"], entry.get("errorRate")) for entry in entries]
 
 
-def test_no_example_fails_to_be_parsed(rest: Rest) -> None:
+def test_all_examples_are_parsed(rest: Rest) -> None:
     assert rest.call("GET", "importErrors")["import_errors"] == []
 
 
-def test_to_xcom(rest: Rest, sandbox: Sandbox) -> None:
+def test_to_xcom_returns_all_rows(rest: Rest, sandbox: Sandbox) -> None:
     rest.pause("make_analytics_to_xcom", False)
     run = rest.trigger("make_analytics_to_xcom")
     rest.wait_for_run("make_analytics_to_xcom", run)
@@ -85,7 +85,7 @@ def test_to_xcom(rest: Rest, sandbox: Sandbox) -> None:
     assert summary["total"]["errors"] == sandbox.truth_total(date_from=begin, date_to=end)["errors"]
 
 
-def test_several_organizations(rest: Rest, sandbox: Sandbox, root: Path) -> None:
+def test_several_organizations_are_pulled(rest: Rest, sandbox: Sandbox, root: Path) -> None:
     rest.pause("make_analytics_organizations", False)
     run = rest.trigger("make_analytics_organizations", logical_date=MIDNIGHT.isoformat())
     rest.wait_for_run("make_analytics_organizations", run)
@@ -96,7 +96,7 @@ def test_several_organizations(rest: Rest, sandbox: Sandbox, root: Path) -> None
 
 
 def backfill(rest: Rest, dag_id: str, begin: datetime, end: datetime) -> float:
-    """Backfill, and wait until it is complete; give the seconds it took."""
+    """Backfill a Dag, wait until it is complete, and return the seconds that it took."""
     began = time.monotonic()
     body = {
         "dag_id": dag_id,
@@ -113,10 +113,10 @@ def backfill(rest: Rest, dag_id: str, begin: datetime, end: datetime) -> float:
     return time.monotonic() - began
 
 
-def test_a_backfill_of_days(rest: Rest, sandbox: Sandbox, root: Path) -> None:
+def test_backfill_of_days_is_exact(rest: Rest, sandbox: Sandbox, root: Path) -> None:
     folder = root / "organization_id=1"
     shutil.rmtree(folder, ignore_errors=True)
-    # Not unpaused, or the scheduler would add its own latest run.
+    # The scheduler adds the latest run of an unpaused Dag.
     rest.pause("make_analytics_daily", False)
     begin = MIDNIGHT - timedelta(days=6)
     backfill(rest, "make_analytics_daily", begin, MIDNIGHT - timedelta(days=1))
@@ -129,7 +129,7 @@ def test_a_backfill_of_days(rest: Rest, sandbox: Sandbox, root: Path) -> None:
         assert rows(path / "analytics.parquet") == truth(sandbox, day, day + timedelta(days=1))
 
 
-def test_a_backfill_of_a_year_and_the_same_once_more(rest: Rest, sandbox: Sandbox, root: Path) -> None:
+def test_backfill_of_a_year_is_exact_and_repeatable(rest: Rest, sandbox: Sandbox, root: Path) -> None:
     rest.pause("weekly", False)
     monday = MIDNIGHT - timedelta(days=MIDNIGHT.weekday())
     begin, end = monday - timedelta(weeks=51), monday
@@ -145,7 +145,7 @@ def test_a_backfill_of_a_year_and_the_same_once_more(rest: Rest, sandbox: Sandbo
         monday = datetime.fromisoformat(week).replace(tzinfo=UTC)
         before[path] = rows(path)
         assert before[path] == truth(sandbox, monday, monday + timedelta(weeks=1))
-    some = begin + timedelta(weeks=40)
-    backfill(rest, "weekly", some, end)
+    start_of_rerun = begin + timedelta(weeks=40)
+    backfill(rest, "weekly", start_of_rerun, end)
     assert sorted((root / "weekly").rglob("*.*")) == files
     assert {path: rows(path) for path in files} == before

@@ -1,4 +1,4 @@
-"""What Airflow offers around a task, on a real Airflow: links, lineage, outlet events, partitions, retry policies."""
+"""Links, lineage, outlet events, partitions and a retry policy on a real Airflow."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def rest(stack: AirflowStack) -> Rest:
 
 @pytest.fixture(scope="module")
 def run(rest: Rest, sandbox: Sandbox) -> str:
-    """A run of the Dag ``native``; the first answers are that Make is busy, each task's once."""
+    """Run the Dag ``native``, with 429 as the first response to each task."""
     sandbox.fail("429:3", "429:3", "429:3")
     run = rest.trigger("native")
     rest.wait_for_run("native", run)
@@ -69,12 +69,12 @@ def run(rest: Rest, sandbox: Sandbox) -> str:
 
 
 def events(root: Path, task: str) -> list[dict[str, Any]]:
-    """The lineage events that tell of the end of a task."""
-    told = [json.loads(line) for line in (root / "lineage.jsonl").read_text().splitlines()]
-    return [event for event in told if event["job"]["name"] == task and event["eventType"] == "COMPLETE"]
+    """Return the lineage events for the completion of a task."""
+    emitted = [json.loads(line) for line in (root / "lineage.jsonl").read_text().splitlines()]
+    return [event for event in emitted if event["job"]["name"] == task and event["eventType"] == "COMPLETE"]
 
 
-def test_links(rest: Rest, run: str, sandbox: Sandbox) -> None:
+def test_links_are_shown_for_the_tasks(rest: Rest, run: str, sandbox: Sandbox) -> None:
     worst = sandbox.organization().scenarios[5]
     host = sandbox.host.removeprefix("http://")
     organization = {"Organization at Make": f"https://{host}/organization/1/dashboard"}
@@ -85,13 +85,13 @@ def test_links(rest: Rest, run: str, sandbox: Sandbox) -> None:
         assert "XCom not found" not in rest.log("native", run, task)
 
 
-def test_lineage(rest: Rest, run: str, sandbox: Sandbox, root: Path) -> None:
-    wait_for("Lineage is told", lambda: all(events(root, f"native.{t}") for t in ("hooked", "waited", "pulled")), 60)
+def test_lineage_is_emitted_for_the_tasks(rest: Rest, run: str, sandbox: Sandbox, root: Path) -> None:
+    wait_for("Lineage is emitted", lambda: all(events(root, f"native.{t}") for t in ("hooked", "waited", "pulled")), 60)
     organization = (f"make://{sandbox.host.removeprefix('http://')}", "organizations/1")
     for task in ("hooked", "waited", "pulled"):
         (event,) = events(root, f"native.{task}")
-        assert [(read["namespace"], read["name"]) for read in event["inputs"]] == [organization], task
-        outputs = [(written["namespace"], written["name"]) for written in event["outputs"]]
+        assert [(dataset["namespace"], dataset["name"]) for dataset in event["inputs"]] == [organization], task
+        outputs = [(dataset["namespace"], dataset["name"]) for dataset in event["outputs"]]
         assert outputs == ([("file", str(root / "native.parquet"))] if task == "pulled" else []), task
     (event,) = events(root, "native.pulled")
     (output,) = event["outputs"]
@@ -104,26 +104,26 @@ def test_lineage(rest: Rest, run: str, sandbox: Sandbox, root: Path) -> None:
     assert sandbox.token not in (root / "lineage.jsonl").read_text()
 
 
-def test_the_retry_policy_waits_as_long_as_make_asked(rest: Rest, run: str) -> None:
+def test_retry_policy_waits_for_makes_retry_after(rest: Rest, run: str) -> None:
     (task,) = [task for task in rest.tasks("native", run) if task["task_id"] == "pulled"]
-    # It began again within the hour that its retry_delay would have taken.
+    # It was retried before the hour of its retry_delay was over.
     assert task["try_number"] == 2
     path = f"dags/native/dagRuns/{run}/taskInstances/pulled/tries"
     first, second = rest.call("GET", path)["task_instances"]
     pause = datetime.fromisoformat(second["start_date"]) - datetime.fromisoformat(first["end_date"])
-    print(f"\nMake asked to wait 3 s; Airflow's next try came after {pause.total_seconds():.1f} s")
+    print(f"\nMake's Retry-After was 3 s; Airflow's next try started after {pause.total_seconds():.1f} s")
     assert timedelta(seconds=3) <= pause < timedelta(minutes=2)
 
 
-def test_a_partition_as_the_outlet_asks(rest: Rest, run: str) -> None:
+def test_consumer_receives_the_partition_key_of_the_outlet(rest: Rest, run: str) -> None:
     summary = rest.xcom("native", run, "pulled")
     wait_for("The consumer runs", lambda: [r["state"] for r in rest.runs("partition")] == ["success"], 120)
     (consumer,) = rest.runs("partition")
     assert rest.xcom("partition", consumer["dag_run_id"], "key") == summary["date_from"][:10]
 
 
-def test_a_consumer_is_told_the_summary(rest: Rest, root: Path) -> None:
-    # Its schedule has made the run of yesterday when it was unpaused.
+def test_consumer_receives_the_summary(rest: Rest, root: Path) -> None:
+    # The scheduler created the run of yesterday when the Dag was unpaused.
     wait_for(
         "The consumer runs", lambda: [r["state"] for r in rest.runs("make_analytics_consumer")] == ["success"], 180
     )
@@ -132,5 +132,5 @@ def test_a_consumer_is_told_the_summary(rest: Rest, root: Path) -> None:
     (event,) = [event for event in rest.asset_events() if event["uri"].startswith("file:///tmp/make_analytics")]
     assert event["extra"] == {**summary, "error_rate": summary["total"]["error_rate"]}
     (consumer,) = rest.runs("make_analytics_consumer")
-    (told,) = rest.xcom("make_analytics_consumer", consumer["dag_run_id"], "load")
-    assert told == f"{summary['path']}: 50 scenarios, {summary['total']['error_rate']} % of executions failed"
+    (line,) = rest.xcom("make_analytics_consumer", consumer["dag_run_id"], "load")
+    assert line == f"{summary['path']}: 50 scenarios, {summary['total']['error_rate']} % of executions failed"

@@ -10,13 +10,13 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.e2e.services import program
 from tests.e2e.stack import PASSWORD
 
-# Generous: the page comes from the same small machine.
+# Generous: the server runs on the same small machine.
 PATIENCE = 60_000
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start Debian's Chromium; nothing is downloaded."""
+    """Start Debian's Chromium, without a download."""
     executable = program("chromium", "chromium")
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=executable) as browser:
@@ -31,31 +31,31 @@ class ConnectionForm:
         self._page = page
 
     def open(self, section: str) -> Locator:
-        """Open a section; give what is in it."""
+        """Open a section, and return its content."""
         self.dialog.get_by_role("button", name=section, exact=True).click()
         expect(self.dialog.get_by_role("button", name=section, exact=True)).to_have_attribute("aria-expanded", "true")
-        # The section that was open goes away at its leisure.
+        # The section that was open closes with a delay.
         expect(self.dialog.get_by_role("region")).to_have_count(1)
         return self.dialog.get_by_role("region")
 
     def group(self, label: str) -> Locator:
-        """What belongs to a label: the input, and the help below it."""
+        """Return the group of a label: the input, and the help below it."""
         return self.dialog.get_by_role("group").filter(has=self._page.get_by_text(label, exact=True))
 
     def input(self, label: str) -> Locator:
-        """Where a user types or chooses."""
+        """Return the input or drop-down of a label."""
         group = self.group(label)
         return group.get_by_role("textbox").or_(group.get_by_role("spinbutton")).or_(group.get_by_role("combobox"))
 
     def options(self, label: str) -> list[str]:
-        """What a drop-down offers."""
+        """Return the options of a drop-down."""
         drop_down = self.dialog.get_by_role("combobox", name=label)
         drop_down.click()
         expect(self._page.get_by_role("option").first).to_be_visible()
-        offered: list[str] = self._page.get_by_role("option").all_inner_texts()
+        options: list[str] = self._page.get_by_role("option").all_inner_texts()
         # Escape would close the dialog as well.
         drop_down.click()
-        return offered
+        return options
 
     def choose(self, label: str, option: str) -> None:
         """Choose from a drop-down."""
@@ -77,7 +77,7 @@ class ConnectionForm:
 
 
 class Ui:
-    """A page of the UI: signs in as an administrator, and goes to the list of connections."""
+    """A page of the UI, signed in as an administrator, at the list of connections."""
 
     def __init__(self, browser: Browser, url: str) -> None:
         self.page = browser.new_page(viewport={"width": 1280, "height": 1900})
@@ -105,12 +105,12 @@ class Ui:
         return ConnectionForm(self.page)
 
     def test_connection(self, connection_id: str) -> str:
-        """Press the Test button; give what the notification says."""
+        """Press the Test button, and return the text of the notification."""
         self._press("Test Connection", connection_id)
         notification = self.page.get_by_role("status").filter(has_text="Test Connection")
         expect(notification).to_be_visible()
-        told: str = notification.inner_text()
-        return told
+        text: str = notification.inner_text()
+        return text
 
     def _press(self, button: str, connection_id: str) -> None:
         self.page.reload()

@@ -32,22 +32,22 @@ Connect = Callable[..., MakeHook]
 
 @pytest.fixture
 def connect(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Give a function that makes a hook on the sandbox, with other connection fields and extras if need be."""
+    """Return a function that creates a hook for the sandbox, with optional connection fields and extras."""
     hooks: list[MakeHook] = []
 
-    def make(extra: dict[str, Any] | None = None, retries: tuple[int, float] = (5, 0.0), **fields: Any) -> MakeHook:
+    def create(extra: dict[str, Any] | None = None, retries: tuple[int, float] = (5, 0.0), **fields: Any) -> MakeHook:
         connection = json.loads(make_sandbox.connection_json) | fields
         connection["extra"] = {"organization_id": 1, **(extra or {})}
         monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
         hooks.append(MakeHook("make_default", *retries))
         return hooks[-1]
 
-    yield make
+    yield create
     for hook in hooks:
         hook.close()
 
 
-def test_reads_every_scenario_over_one_connection(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_all_scenarios_are_read_over_one_connection(connect: Connect, make_sandbox: Sandbox) -> None:
     pages = list(connect().iter_analytics_pages(page_size=100))
     assert [len(page.analytics) for page in pages] == [100, 99, 51]
     ids = [entry.scenario_id for page in pages for entry in page.analytics]
@@ -67,7 +67,7 @@ def test_reads_every_scenario_over_one_connection(connect: Connect, make_sandbox
         (200, 1000, 100, 2),
     ],
 )
-def test_sends_no_request_more_than_needed(
+def test_no_more_requests_are_sent_than_needed(
     scenarios: int,
     page_size: int,
     cap: int | None,
@@ -81,7 +81,7 @@ def test_sends_no_request_more_than_needed(
     assert len(sandbox.requests) == requests
 
 
-def test_pages_are_read_lazily_but_arguments_are_checked_at_once(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_pages_are_fetched_lazily_but_arguments_are_validated_at_once(connect: Connect, make_sandbox: Sandbox) -> None:
     pages = connect().iter_analytics_pages(page_size=100)
     assert make_sandbox.requests == []
     next(pages)
@@ -90,7 +90,7 @@ def test_pages_are_read_lazily_but_arguments_are_checked_at_once(connect: Connec
         connect().iter_analytics_pages(page_size=0)
 
 
-def test_sends_what_it_shall_and_nothing_else(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_only_the_expected_headers_are_sent(connect: Connect, make_sandbox: Sandbox) -> None:
     extra = {"timeout": 5, "requests_per_minute": 60000, "auth_scheme": "Bearer", "X-Team": "data", "zone": None}
     connect(extra).get_analytics_page(limit=1)
     headers = {name.lower(): value for name, value in dict(make_sandbox.requests[0].headers).items()}
@@ -99,7 +99,7 @@ def test_sends_what_it_shall_and_nothing_else(connect: Connect, make_sandbox: Sa
     assert headers.keys() == {"host", "user-agent", "accept", "accept-encoding", "authorization"}
 
 
-def test_netrc_does_not_displace_the_token(
+def test_netrc_does_not_replace_the_token(
     connect: Connect, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password wrong\n")
@@ -109,26 +109,26 @@ def test_netrc_does_not_displace_the_token(
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("fault", "error_class"),
     [("401", MakeAuthenticationError), ("403", MakeAccessDeniedError), ("redirect", MakeResponseError)],
 )
-def test_what_no_retry_mends_fails_at_once(
-    fault: str, kind: type[MakeApiError], connect: Connect, make_sandbox: Sandbox
+def test_permanent_errors_are_not_retried(
+    fault: str, error_class: type[MakeApiError], connect: Connect, make_sandbox: Sandbox
 ) -> None:
     make_sandbox.fail(fault)
-    with pytest.raises(kind) as raised:
+    with pytest.raises(error_class) as raised:
         connect().get_analytics_page(limit=1)
     assert len(make_sandbox.requests) == 1
     assert isinstance(raised.value, AirflowFailException) == (fault != "redirect")
 
 
-def test_an_unknown_organization_is_told_what_to_check(connect: Connect) -> None:
+def test_error_for_an_unknown_organization_lists_what_to_check(connect: Connect) -> None:
     with pytest.raises(MakeAccessDeniedError, match=r"SC403.*Enterprise plan.*Owner.*analytics:read.*zone"):
         connect().get_analytics_page(organization_id=999)
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind"),
+    ("fault", "error_class"),
     [
         ("429:0", MakeRateLimitError),
         ("500", MakeServerError),
@@ -140,19 +140,19 @@ def test_an_unknown_organization_is_told_what_to_check(connect: Connect) -> None
         ("shape", MakeResponseError),
     ],
 )
-def test_passing_faults_are_tried_again_up_to_the_limit(
-    fault: str, kind: type[MakeApiError], connect: Connect, make_sandbox: Sandbox
+def test_transient_errors_are_retried_up_to_the_limit(
+    fault: str, error_class: type[MakeApiError], connect: Connect, make_sandbox: Sandbox
 ) -> None:
     make_sandbox.fail(*[fault] * 4)
     assert len(connect().get_analytics_page(limit=3).analytics) == 3
     assert len(make_sandbox.requests) == 5
     make_sandbox.fail(*[fault] * 2)
-    with pytest.raises(kind, match=r"\[2 tries: 1\. .*; 2\. the same\]") as raised:
+    with pytest.raises(error_class, match=r"\[2 tries: 1\. .*; 2\. the same\]") as raised:
         connect(retries=(2, 0.0)).get_analytics_page(limit=3)
     assert not isinstance(raised.value, AirflowFailException)
 
 
-def test_a_stall_ends_at_the_timeout(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_stalled_response_times_out(connect: Connect, make_sandbox: Sandbox) -> None:
     make_sandbox.fail("stall:5")
     began = time.monotonic()
     with pytest.raises(MakeConnectionError, match=r"no response from 127.* within 0\.2 s"):
@@ -160,12 +160,12 @@ def test_a_stall_ends_at_the_timeout(connect: Connect, make_sandbox: Sandbox) ->
     assert time.monotonic() - began < 3
 
 
-def test_nobody_there(connect: Connect) -> None:
+def test_unreachable_host_raises_connection_error(connect: Connect) -> None:
     with pytest.raises(MakeConnectionError, match=r"127\.0\.0\.1:1 could not be reached: ConnectionRefusedError"):
         connect(host="http://127.0.0.1:1", retries=(1, 0.0)).get_analytics_page(limit=1)
 
 
-def test_retry_after_and_the_limit_of_the_connection_are_kept(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_retry_after_and_requests_per_minute_are_respected(connect: Connect, make_sandbox: Sandbox) -> None:
     make_sandbox.fail("429:1")
     hook = connect({"requests_per_minute": 300})
     for _ in range(2):
@@ -175,7 +175,7 @@ def test_retry_after_and_the_limit_of_the_connection_are_kept(connect: Connect, 
     assert third - second >= 0.18
 
 
-def test_scenarios_deleted_midway_are_an_error(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_scenarios_deleted_between_pages_raise_incomplete_result_error(connect: Connect, make_sandbox: Sandbox) -> None:
     make_sandbox.at_request(2, lambda organization: organization.delete_scenarios([organization.scenarios[0].id]))
     with pytest.raises(MakeIncompleteResultError, match="the total changed from 250 to 249"):
         list(connect().iter_analytics_pages(page_size=100))
@@ -196,7 +196,7 @@ def test_scenarios_deleted_midway_are_an_error(connect: Connect, make_sandbox: S
         ({"date_from": "2000-01-01"}, "date_from=2000-01-01"),
     ],
 )
-def test_bad_arguments_send_nothing(
+def test_invalid_arguments_raise_before_any_request(
     arguments: dict[str, Any], named: str, connect: Connect, make_sandbox: Sandbox
 ) -> None:
     with pytest.raises(MakeInputError, match=named):
@@ -214,7 +214,7 @@ def test_bad_arguments_send_nothing(
         ({}, {"requests_per_minute": -1}, "requests_per_minute=-1"),
     ],
 )
-def test_bad_connections_name_the_field_and_the_connection(
+def test_error_for_an_invalid_connection_names_the_field_and_the_connection_id(
     fields: dict[str, Any], extra: dict[str, Any], named: str, connect: Connect, make_sandbox: Sandbox
 ) -> None:
     with pytest.raises(MakeInputError, match=named) as raised:
@@ -223,7 +223,7 @@ def test_bad_connections_name_the_field_and_the_connection(
     assert make_sandbox.requests == []
 
 
-def test_constructor_refuses_bad_retries_and_other_authorization() -> None:
+def test_constructor_rejects_invalid_retry_arguments_and_auth_type() -> None:
     with pytest.raises(MakeInputError, match="api_retry_limit=0"):
         MakeHook(api_retry_limit=0)
     with pytest.raises(MakeInputError, match="api_retry_delay=-1"):
@@ -233,7 +233,7 @@ def test_constructor_refuses_bad_retries_and_other_authorization() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "extra", "fields", "good", "said"),
+    ("fault", "extra", "fields", "expected", "message"),
     [
         (None, {}, {}, True, "250 scenarios"),
         (None, {"organization_id": None}, {}, False, "organization_id"),
@@ -242,22 +242,22 @@ def test_constructor_refuses_bad_retries_and_other_authorization() -> None:
         ("503", {}, {}, False, "503"),
     ],
 )
-def test_the_test_button(
+def test_test_connection_returns_success_and_message(
     fault: str | None,
     extra: dict[str, Any],
     fields: dict[str, Any],
-    good: bool,
-    said: str,
+    expected: bool,
+    message: str,
     connect: Connect,
     make_sandbox: Sandbox,
 ) -> None:
     make_sandbox.fail(fault)
-    succeeded, message = connect(extra, **fields).test_connection()
-    assert (succeeded, said in message) == (good, True)
+    succeeded, text = connect(extra, **fields).test_connection()
+    assert (succeeded, message in text) == (expected, True)
     assert len(make_sandbox.requests) <= 1
 
 
-def test_http_operator_reaches_other_endpoints(connect: Connect, make_sandbox: Sandbox) -> None:
+def test_http_operator_can_call_other_endpoints(connect: Connect, make_sandbox: Sandbox) -> None:
     hook = connect({"organization_id": 1, "secret-extra": "x"})
     assert isinstance(hook, HttpHook)
     assert hook.base_url == f"{make_sandbox.host}/api/v2"

@@ -30,7 +30,7 @@ def execute(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str
     return summary
 
 
-def test_rows_to_xcom(make_sandbox: Sandbox) -> None:
+def test_rows_are_returned_to_xcom(make_sandbox: Sandbox) -> None:
     frame: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=1), "date_to": MIDNIGHT}
     summary = execute(page_size=100, **frame)
     truth = make_sandbox.truth(sort_by="name", sort_dir="asc", **frame)
@@ -55,7 +55,7 @@ def test_rows_to_xcom(make_sandbox: Sandbox) -> None:
         assert (row["date_from"], row["extra"]) == (summary["date_from"], None)
 
 
-def test_rows_to_json_lines(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_rows_are_written_to_json_lines(make_sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "analytics.jsonl"
     for _ in range(2):
         summary = execute(output_path=str(path), date_to=MIDNIGHT, lookback=timedelta(days=1))
@@ -69,7 +69,9 @@ def test_rows_to_json_lines(make_sandbox: Sandbox, tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_failed_pull_leaves_the_old_object_and_nothing_else(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_failed_pull_leaves_the_existing_object_unchanged_and_no_other_file(
+    make_sandbox: Sandbox, tmp_path: Path
+) -> None:
     path = tmp_path / "analytics.jsonl"
     path.write_text("old")
     make_sandbox.fail(None, None, "503", "503")
@@ -79,7 +81,7 @@ def test_a_failed_pull_leaves_the_old_object_and_nothing_else(make_sandbox: Sand
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_requests_count_retries(make_sandbox: Sandbox) -> None:
+def test_requests_in_the_summary_include_retries(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("503", None, "reset")
     assert execute(page_size=100)["requests"] == 5
 
@@ -93,7 +95,7 @@ def test_all_filters_are_sent(make_sandbox: Sandbox) -> None:
     assert [row["scenario_id"] for row in summary["rows"]] == [entry["id"] for entry in truth]
 
 
-def test_the_data_interval_is_the_time_frame_if_it_has_a_length() -> None:
+def test_data_interval_is_the_time_frame_unless_it_is_empty() -> None:
     interval = {"data_interval_start": MIDNIGHT - timedelta(days=1), "data_interval_end": MIDNIGHT}
     summary = execute(interval)
     assert summary["date_from"] == (MIDNIGHT - timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
@@ -103,7 +105,7 @@ def test_the_data_interval_is_the_time_frame_if_it_has_a_length() -> None:
     assert summary["date_to"] == MIDNIGHT.strftime("%Y-%m-%dT00:00:00Z")
 
 
-def test_a_result_too_large_for_xcom_stops_early_and_names_the_way_out(make_sandbox: Sandbox) -> None:
+def test_result_too_large_for_xcom_raises_early_and_suggests_output_path(make_sandbox: Sandbox) -> None:
     with pytest.raises(MakeInputError, match="output_path"):
         execute(max_xcom_bytes=10_000, page_size=100)
     assert len(make_sandbox.requests) == 1
@@ -132,19 +134,21 @@ def test_a_result_too_large_for_xcom_stops_early_and_names_the_way_out(make_sand
         ({"api_retry_limit": 0}, "api_retry_limit=0"),
     ],
 )
-def test_bad_input_is_named_and_nothing_is_sent(arguments: dict[str, Any], named: str, make_sandbox: Sandbox) -> None:
+def test_invalid_arguments_raise_before_any_request(
+    arguments: dict[str, Any], named: str, make_sandbox: Sandbox
+) -> None:
     with pytest.raises(MakeInputError, match=named):
         execute(**arguments)
     assert make_sandbox.requests == []
 
 
-def test_constructor_does_nothing_and_keeps_arguments_untouched() -> None:
+def test_constructor_keeps_arguments_unchanged() -> None:
     arguments = {"organization_id": "{{ x }}", "page_size": "none", "sort_by": "?", "output_path": object()}
-    operator = MakeAnalyticsOperator(task_id="pull", make_conn_id="not_there", **arguments)  # type: ignore[arg-type]
+    operator = MakeAnalyticsOperator(task_id="pull", make_conn_id="missing", **arguments)  # type: ignore[arg-type]
     assert all(getattr(operator, name) is value for name, value in arguments.items())
 
 
-def test_every_argument_but_the_retries_is_templated() -> None:
+def test_all_arguments_are_templated_except_retries_and_csv_safe() -> None:
     parameters = inspect.signature(MakeAnalyticsOperator.__init__).parameters.values()
     keyword_only = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
     assert keyword_only - set(MakeAnalyticsOperator.template_fields) == {
@@ -154,14 +158,14 @@ def test_every_argument_but_the_retries_is_templated() -> None:
     }
 
 
-def test_errors_of_make_reach_airflow_as_they_are(make_sandbox: Sandbox) -> None:
+def test_errors_of_make_are_raised_unchanged(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("401")
     with pytest.raises(MakeAuthenticationError):
         execute()
     assert len(make_sandbox.requests) == 1
 
 
-def test_importing_the_operator_loads_no_heavy_library() -> None:
+def test_importing_the_operator_imports_no_heavy_library() -> None:
     program = """
 import sys
 from airflow.providers.common.compat.sdk import BaseOperator
@@ -170,11 +174,11 @@ import airflow_provider_make.operators.analytics
 heavy = ("aiohttp", "requests", "pyarrow", "airflow.providers.http")
 print([name for name in heavy if name in set(sys.modules) - before])
 """
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert told.splitlines()[-1] == "[]"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.splitlines()[-1] == "[]"
 
 
-def test_sandbox_factory_serves_another_zone(
+def test_make_conn_id_selects_the_zone_and_organization(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = make_sandbox_factory(organization_id=7, scenarios=3)

@@ -1,4 +1,4 @@
-"""A finished file, on its way into local and other storages."""
+"""Copy a finished file to local and other storages, whole or not at all."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ OLD, NEW = b"old\n", b"new\n" * 100_000
 
 @contextmanager
 def spool(content: bytes) -> Iterator[IO[bytes]]:
-    """A file that has been written to, and not flushed."""
-    # One with a name, which Python makes on platforms without nameless files as well.
+    """Create a temporary file whose content is not flushed."""
+    # With a name: Python creates such files on platforms without nameless files, too.
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         yield file
@@ -44,28 +44,26 @@ def files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
-@pytest.fixture(params=["nameless", "refused", "unknown"])
+@pytest.fixture(params=["nameless files", "no nameless files", "platform without nameless files"])
 def local(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> LocalFileSystem:
-    """A local storage, also where it has no nameless files, or the platform does not."""
-    if request.param == "refused":
+    """The local file system: with nameless files, without them, and on a platform without them."""
+    if request.param == "no nameless files":
         real = os.open
 
         def refuse(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
             if flags & os.O_TMPFILE == os.O_TMPFILE:
-                raise OSError(errno.EOPNOTSUPP, "no nameless files here")
+                raise OSError(errno.EOPNOTSUPP, "nameless files are not supported")
             return real(path, flags, *arguments, **options)
 
         monkeypatch.setattr(os, "open", refuse)
-    elif request.param == "unknown":
+    elif request.param == "platform without nameless files":
         monkeypatch.delattr(os, "O_TMPFILE")
     return LocalFileSystem()
 
 
 @pytest.mark.parametrize("content", [b"", b"x", NEW])
 @pytest.mark.parametrize("old", [None, OLD, NEW * 2])
-def test_file_is_written_or_replaced_whole(
-    content: bytes, old: bytes | None, local: LocalFileSystem, tmp_path: Path
-) -> None:
+def test_file_is_created_or_replaced(content: bytes, old: bytes | None, local: LocalFileSystem, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     if old is not None:
         path.write_bytes(old)
@@ -74,12 +72,12 @@ def test_file_is_written_or_replaced_whole(
     assert files(tmp_path) == ["rows.csv"]
 
 
-def test_missing_folders_are_made(local: LocalFileSystem, tmp_path: Path) -> None:
+def test_missing_folders_are_created(local: LocalFileSystem, tmp_path: Path) -> None:
     publish(NEW, local, tmp_path / "a" / "b c" / "č" / "rows.csv")
     assert files(tmp_path) == ["a/b c/č/rows.csv"]
 
 
-def test_relative_path(local: LocalFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_path_may_be_relative(local: LocalFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     publish(NEW, local, "rows.csv")
     publish(NEW, local, "new/rows.csv")
@@ -98,7 +96,7 @@ def test_mode_follows_the_umask(mask: int, mode: int, local: LocalFileSystem, tm
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
 
 
-def test_reader_sees_a_whole_file_at_any_time(local: LocalFileSystem, tmp_path: Path) -> None:
+def test_reader_always_sees_a_complete_file(local: LocalFileSystem, tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     contents = [letter * 3_000_000 for letter in (b"a", b"b")]
     publish(contents[0], local, path)
@@ -121,17 +119,17 @@ def test_reader_sees_a_whole_file_at_any_time(local: LocalFileSystem, tmp_path: 
     assert files(tmp_path) == ["rows.csv"]
 
 
-def test_copy_in_the_making_is_hidden(local: LocalFileSystem, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_incomplete_copy_is_hidden(local: LocalFileSystem, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     seen: list[str] = []
 
-    class Watched(io.BytesIO):
+    class ListingFiles(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             seen.extend(files(tmp_path))
             return super().read(size)
 
-    write_atomically(Watched(NEW), local, str(tmp_path / "rows.csv"))
+    write_atomically(ListingFiles(NEW), local, str(tmp_path / "rows.csv"))
     assert all(name.startswith(".") for name in seen)
-    assert len(set(seen)) == (0 if request.node.callspec.params["local"] == "nameless" else 1)
+    assert len(set(seen)) == (0 if request.node.callspec.params["local"] == "nameless files" else 1)
     assert files(tmp_path) == ["rows.csv"]
 
 
@@ -144,7 +142,7 @@ def test_open_reader_keeps_the_old_file(local: LocalFileSystem, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("old", [None, OLD])
-def test_disk_that_fills_up_leaves_the_old_file_and_no_part(
+def test_full_disk_leaves_the_existing_file_unchanged_and_no_part(
     old: bytes | None, local: LocalFileSystem, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.csv"
@@ -163,7 +161,7 @@ def test_disk_that_fills_up_leaves_the_old_file_and_no_part(
     assert old is None or path.read_bytes() == old
 
 
-def test_target_that_is_a_folder_is_left_alone(local: LocalFileSystem, tmp_path: Path) -> None:
+def test_folder_at_the_target_path_is_not_replaced(local: LocalFileSystem, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").mkdir()
     (tmp_path / "rows.csv" / "mine").write_text("mine")
     with pytest.raises(OSError, match="rows.csv"):
@@ -171,7 +169,7 @@ def test_target_that_is_a_folder_is_left_alone(local: LocalFileSystem, tmp_path:
     assert files(tmp_path) == ["rows.csv/mine"]
 
 
-def test_folder_that_is_a_file_is_left_alone(local: LocalFileSystem, tmp_path: Path) -> None:
+def test_file_at_the_folders_path_is_not_replaced(local: LocalFileSystem, tmp_path: Path) -> None:
     (tmp_path / "folder").write_bytes(OLD)
     with pytest.raises(OSError, match="folder"):
         publish(NEW, local, tmp_path / "folder" / "rows.csv")
@@ -191,7 +189,7 @@ write_atomically(Killing(b"new" * 1_000_000), LocalFileSystem(), sys.argv[1])
 """
 
 
-def test_worker_killed_while_it_copies_leaves_nothing(tmp_path: Path) -> None:
+def test_worker_killed_during_the_copy_leaves_no_part(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_bytes(OLD)
     assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -signal.SIGKILL
@@ -199,8 +197,8 @@ def test_worker_killed_while_it_copies_leaves_nothing(tmp_path: Path) -> None:
     assert files(tmp_path) == ["rows.csv"]
 
 
-class WatcherState(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """A storage of its own, which fails where it is told to."""
+class MemoryStorage(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """An in-memory storage that can fail at the upload or the rename."""
 
     cachable = False
     blocksize = 1000
@@ -210,7 +208,7 @@ class WatcherState(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no typ
         self.store: dict[str, Any] = {}
         self.pseudo_dirs = [""]
         self.failing, self.error = failing, error
-        self.partly: list[str] = []
+        self.contents_at_failure: list[str] = []
 
     def contents(self) -> dict[str, bytes]:
         return {path: file.getvalue() for path, file in self.store.items()}
@@ -222,7 +220,7 @@ class WatcherState(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no typ
 
             def write_once(data: bytes) -> int:
                 if file.tell():
-                    self.partly = [*self.store]
+                    self.contents_at_failure = [*self.store]
                     raise self.error("while uploading")
                 return int(write(data))
 
@@ -231,15 +229,15 @@ class WatcherState(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no typ
 
     def mv(self, old: str, new: str, **options: Any) -> None:
         if self.failing == "rename":
-            self.partly = [*self.store]
+            self.contents_at_failure = [*self.store]
             raise self.error("while renaming")
         super().mv(old, new, **options)
 
 
 @pytest.mark.parametrize("path", ["/bucket/a/rows.csv", "/rows.csv"])
 @pytest.mark.parametrize("old", [None, OLD])
-def test_other_storage_gets_a_part_that_is_renamed(path: str, old: bytes | None) -> None:
-    storage = WatcherState()
+def test_other_storages_receive_a_part_that_is_renamed(path: str, old: bytes | None) -> None:
+    storage = MemoryStorage()
     if old is not None:
         storage.pipe_file(path, old)
     publish(NEW, storage, path)
@@ -249,22 +247,22 @@ def test_other_storage_gets_a_part_that_is_renamed(path: str, old: bytes | None)
 @pytest.mark.parametrize("failing", ["upload", "rename"])
 @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
 @pytest.mark.parametrize("old", [{}, {"/bucket/rows.csv": OLD}])
-def test_upload_that_fails_leaves_the_old_object_and_no_part(
+def test_failed_upload_leaves_the_existing_object_unchanged_and_no_part(
     failing: str, error: type[BaseException], old: dict[str, bytes]
 ) -> None:
-    storage = WatcherState()
+    storage = MemoryStorage()
     for path, content in old.items():
         storage.pipe_file(path, content)
     storage.failing, storage.error = failing, error
     with pytest.raises(error, match="while"):
         publish(NEW, storage, "/bucket/rows.csv")
-    # There was a part in the meantime.
-    assert len(storage.partly) == len(old) + 1
+    # There was a part when it failed.
+    assert len(storage.contents_at_failure) == len(old) + 1
     assert storage.contents() == old
 
 
 class ObjectStore(AsyncFileSystem):  # type: ignore[misc]
-    """Notes uploads, as s3fs and gcsfs take them."""
+    """Records uploads; ``_put_file`` has the arguments of s3fs and gcsfs."""
 
     protocol = "s3"
 
@@ -278,31 +276,31 @@ class ObjectStore(AsyncFileSystem):  # type: ignore[misc]
         self.uploads.append((rpath, options.get("overwrite"), Path(lpath).read_bytes()))
 
 
-class Careful(ObjectStore):
-    """Refuses to replace an object unless asked to, as adlfs does."""
+class WithoutOverwrite(ObjectStore):
+    """Replaces an object only with ``overwrite=True``, like adlfs."""
 
     async def _put_file(self, lpath: str, rpath: str, overwrite: bool = False, **options: Any) -> None:
         await super()._put_file(lpath, rpath, overwrite=overwrite)
 
 
-class Failing(ObjectStore):
-    """Loses the connection."""
+class LosingConnection(ObjectStore):
+    """Loses the connection during the upload."""
 
     async def _put_file(self, lpath: str, rpath: str, **options: Any) -> None:
         await super()._put_file(lpath, rpath)
         raise ConnectionError("gone")
 
 
-@pytest.mark.parametrize(("store", "overwrite"), [(ObjectStore, None), (Careful, True)])
+@pytest.mark.parametrize(("store", "overwrite"), [(ObjectStore, None), (WithoutOverwrite, True)])
 @pytest.mark.parametrize("content", [b"", NEW])
-def test_object_store_gets_one_upload(store: type[ObjectStore], overwrite: bool | None, content: bytes) -> None:
+def test_object_store_receives_one_upload(store: type[ObjectStore], overwrite: bool | None, content: bytes) -> None:
     storage = store()
     publish(content, storage, "bucket/rows.csv")
     assert storage.uploads == [("bucket/rows.csv", overwrite, content)]
 
 
-def test_upload_to_an_object_store_is_not_tried_twice() -> None:
-    storage = Failing()
+def test_upload_to_an_object_store_is_not_retried() -> None:
+    storage = LosingConnection()
     with pytest.raises(ConnectionError, match="gone"):
         publish(NEW, storage, "bucket/rows.csv")
     assert len(storage.uploads) == 1

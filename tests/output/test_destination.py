@@ -1,4 +1,4 @@
-"""Destinations: entries go in, and rows are in XCom or in an object, all of them or none."""
+"""Destinations: the rows of all added entries are published to XCom or an object, or none are."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output import formats
 from airflow_provider_make.output.destination import Destination, ObjectDestination, XComDestination, open_destination
-from tests.support.entries import MAKER, SUMMARY, entries, entry
+from tests.support.entries import BUILDER, SUMMARY, entries, entry
 
 Page = Sequence[ScenarioMetrics]
 SUFFIXES = ["parquet", "jsonl", "csv", "jsonl.gz", "csv.gz"]
 ENTRIES = [entry(1, name="Žluťoučký\u2028kůň 🐎\n", centicredits=10**30, errorRate=None), entry(2, name='"', new=[1.5])]
-ROWS = list(MAKER.rows(ENTRIES))
+ROWS = list(BUILDER.rows(ENTRIES))
 MANY = [entry(number, name=f"Scenario {number}") for number in range(2000)]
 XCOM: dict[str, Any] = {
     "output_path": None,
@@ -34,10 +34,10 @@ XCOM: dict[str, Any] = {
 }
 
 
-def write(destination: Destination, *rounds: Sequence[Page]) -> dict[str, Any]:
+def write(destination: Destination, *passes: Sequence[Page]) -> dict[str, Any]:
     with destination as opened:
-        for pages in rounds or [[]]:
-            opened.begin(MAKER)
+        for pages in passes or [[]]:
+            opened.begin(BUILDER)
             for page in pages:
                 opened.add(page)
         return opened.publish(SUMMARY)
@@ -47,8 +47,8 @@ def to_file(path: object, output_format: str | None = None, **more: Any) -> Dest
     return open_destination(**{**XCOM, "output_path": path, "output_format": output_format, **more})
 
 
-def written(path: Path, *rounds: Sequence[Page]) -> bytes:
-    write(to_file(path), *rounds)
+def write_file(path: Path, *passes: Sequence[Page]) -> bytes:
+    write(to_file(path), *passes)
     return path.read_bytes()
 
 
@@ -66,19 +66,19 @@ def small_disk(largest_file: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_rows_go_to_xcom() -> None:
+def test_rows_are_returned_for_xcom() -> None:
     destination = open_destination(**XCOM)
     assert isinstance(destination, XComDestination)
     result = write(destination, [ENTRIES[:1], [], ENTRIES[1:]])
     assert result == {**SUMMARY, "path": None, "format": None, "bytes": None, "rows": ROWS}
 
 
-def test_no_rows_go_to_xcom_as_an_empty_list() -> None:
+def test_no_rows_are_an_empty_list_in_xcom() -> None:
     assert write(XComDestination(1000))["rows"] == []
 
 
 @given(st.lists(entries, max_size=3))
-def test_xcom_takes_max_xcom_bytes_and_not_one_more(some: list[ScenarioMetrics]) -> None:
+def test_xcom_accepts_max_xcom_bytes_and_not_one_more(some: list[ScenarioMetrics]) -> None:
     result = write(XComDestination(10**9), [some])
     size = len(json.dumps(result).encode())
     assert write(XComDestination(size), [some]) == result
@@ -86,52 +86,52 @@ def test_xcom_takes_max_xcom_bytes_and_not_one_more(some: list[ScenarioMetrics])
         write(XComDestination(size - 1), [some])
 
 
-def test_too_many_rows_are_refused_before_all_are_there() -> None:
+def test_too_many_rows_for_xcom_raise_before_all_are_added() -> None:
     with XComDestination(10_000) as destination:
-        destination.begin(MAKER)
+        destination.begin(BUILDER)
         with pytest.raises(MakeInputError, match="first .* rows alone.*max_xcom_bytes=10000.*output_path"):
             for number in range(100):
                 destination.add([entry(number)])
     assert number < 50
 
 
-def test_xcom_begins_again_with_nothing() -> None:
+def test_begin_discards_earlier_rows_for_xcom() -> None:
     size = len(json.dumps(write(XComDestination(10**6), [ENTRIES])))
     assert write(XComDestination(size), [ENTRIES], [ENTRIES], [ENTRIES])["rows"] == ROWS
 
 
 @pytest.mark.parametrize("value", [0, -1, None, True, 1.5, "x"])
-def test_bad_max_xcom_bytes_is_named(value: Any) -> None:
+def test_error_names_invalid_max_xcom_bytes(value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         open_destination(**{**XCOM, "max_xcom_bytes": value})
     assert f"max_xcom_bytes={value!r}" in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_rows_go_to_an_object(suffix: str, tmp_path: Path) -> None:
+def test_rows_are_written_to_an_object(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "missing" / "folders" / f"rows.{suffix}"
     destination = to_file(path)
     assert isinstance(destination, ObjectDestination)
     result = write(destination, [ENTRIES[:1], [], ENTRIES[1:]])
-    named = suffix.removesuffix(".gz")
-    assert result == {**SUMMARY, "path": str(path), "format": named, "bytes": path.stat().st_size}
+    format_name = suffix.removesuffix(".gz")
+    assert result == {**SUMMARY, "path": str(path), "format": format_name, "bytes": path.stat().st_size}
     assert result["bytes"] > 0
     assert files(tmp_path) == [f"missing/folders/rows.{suffix}"]
 
 
-def test_lines_of_json_are_the_rows_of_xcom(tmp_path: Path) -> None:
-    lines = written(tmp_path / "rows.jsonl", [ENTRIES]).decode().removesuffix("\n").split("\n")
+def test_json_lines_equal_the_rows_for_xcom(tmp_path: Path) -> None:
+    lines = write_file(tmp_path / "rows.jsonl", [ENTRIES]).decode().removesuffix("\n").split("\n")
     assert [json.loads(line) for line in lines] == ROWS
 
 
 @pytest.mark.parametrize("output_format", [None, "jsonl"])
-def test_file_url(tmp_path: Path, output_format: str | None) -> None:
+def test_output_path_may_be_a_file_url(tmp_path: Path, output_format: str | None) -> None:
     result = write(to_file(f"file://{tmp_path}/new/rows.jsonl", output_format), [ENTRIES])
     assert result["path"] == f"file://{tmp_path}/new/rows.jsonl"
     assert files(tmp_path) == ["new/rows.jsonl"]
 
 
-def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert write(to_file("rows.jsonl"), [ENTRIES])["path"] == str(tmp_path / "rows.jsonl")
     write(to_file("new/rows.jsonl"), [ENTRIES])
@@ -139,40 +139,40 @@ def test_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("output_format", ["parquet", "jsonl", "csv"])
-def test_format_may_be_given_for_any_name(output_format: str, tmp_path: Path) -> None:
+def test_output_format_allows_a_path_without_suffix(output_format: str, tmp_path: Path) -> None:
     assert write(to_file(tmp_path / "rows", output_format), [ENTRIES])["format"] == output_format
     assert (tmp_path / "rows").read_bytes()[:4] == {"parquet": b"PAR1", "jsonl": b'{"or', "csv": b"orga"}[output_format]
 
 
 @pytest.mark.parametrize("csv_safe", [False, True])
-def test_formulas_are_escaped_where_asked(csv_safe: bool, tmp_path: Path) -> None:
+def test_formulas_are_escaped_only_with_csv_safe(csv_safe: bool, tmp_path: Path) -> None:
     write(to_file(tmp_path / "rows.csv", csv_safe=csv_safe), [[entry(name="=1")]])
     assert (b'''"'=1"''' in (tmp_path / "rows.csv").read_bytes()) == csv_safe
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rerun_replaces_the_whole_file(suffix: str, tmp_path: Path) -> None:
-    once = written(tmp_path / f"once.{suffix}", [ENTRIES])
-    written(tmp_path / f"rows.{suffix}", [MANY])
-    assert written(tmp_path / f"rows.{suffix}", [ENTRIES]) == once
+    once = write_file(tmp_path / f"once.{suffix}", [ENTRIES])
+    write_file(tmp_path / f"rows.{suffix}", [MANY])
+    assert write_file(tmp_path / f"rows.{suffix}", [ENTRIES]) == once
     assert files(tmp_path) == [f"once.{suffix}", f"rows.{suffix}"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("before", [[[]], [[[entry(9)]]], [[MANY, MANY], [], [MANY]]])
-@pytest.mark.parametrize("after", [[], [ENTRIES], [MANY]])
-def test_begin_again_forgets_everything(
-    suffix: str, before: list[list[Page]], after: list[Page], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("earlier", [[[]], [[[entry(9)]]], [[MANY, MANY], [], [MANY]]])
+@pytest.mark.parametrize("last", [[], [ENTRIES], [MANY]])
+def test_begin_discards_earlier_entries(
+    suffix: str, earlier: list[list[Page]], last: list[Page], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(formats, "ROW_GROUP", 1500)
-    once = written(tmp_path / f"once.{suffix}", after)
+    once = write_file(tmp_path / f"once.{suffix}", last)
     destination = to_file(tmp_path / f"again.{suffix}")
     with destination as opened:
-        for pages in [*before, after]:
-            opened.begin(MAKER)
+        for pages in [*earlier, last]:
+            opened.begin(BUILDER)
             for page in pages:
                 opened.add(page)
-                # What was forgotten must not write once more.
+                # Discarded writers must not write again.
                 gc.collect(0)
         opened.publish(SUMMARY)
     assert (tmp_path / f"again.{suffix}").read_bytes() == once
@@ -188,7 +188,7 @@ def test_nothing_is_published_when_the_block_raises(
     if old is not None:
         path.write_bytes(old)
     with pytest.raises(RuntimeError, match="the pull failed"), to_file(path) as destination:
-        destination.begin(MAKER)
+        destination.begin(BUILDER)
         for page in pages:
             destination.add(page)
         raise RuntimeError("the pull failed")
@@ -196,9 +196,9 @@ def test_nothing_is_published_when_the_block_raises(
     assert old is None or path.read_bytes() == old
 
 
-def test_39_digits_are_not_published_to_parquet(tmp_path: Path) -> None:
+def test_centicredits_of_39_digits_are_not_published_to_parquet(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
-    written(path, [ENTRIES])
+    write_file(path, [ENTRIES])
     old = path.read_bytes()
     with pytest.raises(MakeResponseError, match=r"does not fit into Parquet.*39"):
         write(to_file(path), [ENTRIES, [entry(centicredits=10**38)]])
@@ -208,12 +208,14 @@ def test_39_digits_are_not_published_to_parquet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("old", [None, b"old\n"])
-def test_disk_that_fills_up_leaves_the_old_file_and_no_part(suffix: str, old: bytes | None, tmp_path: Path) -> None:
+def test_full_disk_leaves_the_existing_file_unchanged_and_no_part(
+    suffix: str, old: bytes | None, tmp_path: Path
+) -> None:
     path = tmp_path / f"rows.{suffix}"
     if old is not None:
         path.write_bytes(old)
     with to_file(path) as destination:
-        destination.begin(MAKER)
+        destination.begin(BUILDER)
         destination.add(MANY)
         with small_disk(2000), pytest.raises(OSError, match="File too large"):
             destination.publish(SUMMARY)
@@ -222,14 +224,16 @@ def test_disk_that_fills_up_leaves_the_old_file_and_no_part(suffix: str, old: by
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_spool_that_fills_up_leaves_nothing(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_spool_leaves_the_existing_file_unchanged_and_no_part(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "spools").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spools"))
     monkeypatch.setattr(formats, "ROW_GROUP", 1500)
     path = tmp_path / f"rows.{suffix}"
     path.write_bytes(b"old\n")
     with pytest.raises(OSError, match="File too large"), to_file(path) as destination:
-        destination.begin(MAKER)
+        destination.begin(BUILDER)
         with small_disk(8192):
             for _ in range(20):
                 destination.add(MANY)
@@ -237,7 +241,7 @@ def test_spool_that_fills_up_leaves_nothing(suffix: str, tmp_path: Path, monkeyp
     assert files(tmp_path) == [f"rows.{suffix}"]
 
 
-def test_target_that_is_a_folder_is_left_alone(tmp_path: Path) -> None:
+def test_folder_at_the_output_path_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").mkdir()
     (tmp_path / "rows.jsonl" / "mine").write_text("mine")
     with pytest.raises(OSError, match="rows.jsonl"):
@@ -246,7 +250,7 @@ def test_target_that_is_a_folder_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "named"),
     [
         ({"output_path": ""}, "output_path=''"),
         ({"output_path": "  "}, "output_path='  '"),
@@ -260,20 +264,20 @@ def test_target_that_is_a_folder_is_left_alone(tmp_path: Path) -> None:
         ({"storage_conn_id": "aws_default"}, "storage_conn_id='aws_default'"),
     ],
 )
-def test_bad_format_or_path_is_named(arguments: dict[str, Any], told: str) -> None:
+def test_error_names_the_invalid_format_or_path(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(MakeInputError) as caught:
         open_destination(**{**XCOM, **arguments})
-    assert told in str(caught.value)
+    assert named in str(caught.value)
 
 
-def test_missing_pyarrow_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyarrow_raises_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
     with pytest.raises(MakeInputError, match=r"airflow-provider-make\[parquet\]"):
         to_file("/tmp/rows.parquet")
 
 
-# The second is a scheme of fsspec's that Airflow has no provider for.
+# fsspec knows the second scheme, but Airflow has no provider for it.
 @pytest.mark.parametrize("scheme", ["nowhere", "memory"])
-def test_unknown_url_scheme_fails_before_any_row(scheme: str) -> None:
+def test_unknown_url_scheme_raises_before_any_row(scheme: str) -> None:
     with pytest.raises(MakeInputError, match=scheme), to_file(f"{scheme}://bucket/rows.jsonl"):
         pytest.fail("the block must not begin")

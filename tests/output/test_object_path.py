@@ -8,7 +8,7 @@ from airflow_provider_make.output.object_path import object_uri
 
 
 @pytest.mark.parametrize(
-    ("location", "uri"),
+    ("path", "uri"),
     [
         ("/data/a.parquet", "file:///data/a.parquet"),
         ("file:///data/a.parquet", "file:///data/a.parquet"),
@@ -17,5 +17,5 @@ from airflow_provider_make.output.object_path import object_uri
         ("s3://aws_default@bucket/make/date=2026-11-22/a.parquet", "s3://bucket/make/date=2026-11-22/a.parquet"),
     ],
 )
-def test_an_object_is_named_by_what_it_is(location: str, uri: str) -> None:
-    assert object_uri(location) == uri
+def test_object_uri_has_a_scheme_and_no_connection_id(path: str, uri: str) -> None:
+    assert object_uri(path) == uri

@@ -1,4 +1,4 @@
-"""Calls side by side, with their results in order and bounded memory."""
+"""Concurrent calls, with their results in order and bounded memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ Call = Callable[[], Coroutine[None, None, int]]
 
 
 def test_calls_start_only_when_there_is_room_for_their_results() -> None:
-    begun: list[int] = []
+    started: list[int] = []
 
     async def call(number: int) -> int:
-        begun.append(number)
+        started.append(number)
         await asyncio.sleep(0)
         return number
 
     async def run() -> list[tuple[int, int]]:
         calls: list[Call] = [partial(call, number) for number in range(10)]
-        return [(number, len(begun)) async for number in in_order(calls, 3)]
+        return [(number, len(started)) async for number in in_order(calls, 3)]
 
-    handed_on = asyncio.run(run())
-    assert [number for number, _ in handed_on] == list(range(10))
-    assert all(begun_by_then <= number + 3 for number, begun_by_then in handed_on)
+    results = asyncio.run(run())
+    assert [number for number, _ in results] == list(range(10))
+    assert all(started_by_then <= number + 3 for number, started_by_then in results)
 
 
-def test_results_are_in_order_whatever_finishes_first() -> None:
+def test_results_are_in_order_of_the_calls() -> None:
     async def call(number: int) -> int:
         for _ in range(10 - number):
             await asyncio.sleep(0)
@@ -64,13 +64,13 @@ def test_the_first_failure_is_raised_at_once_and_cancels_the_others(failing: int
         with pytest.raises(ValueError, match=str(failing)):
             async for _ in in_order(calls, 4):
                 raise AssertionError("no call succeeds")
-        # By now, not at some later time.
+        # Already, not at some later time.
         assert sorted(cancelled) == [number for number in range(4) if number != failing]
 
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_a_caller_that_stops_iterating_cancels_what_runs() -> None:
+def test_calls_are_cancelled_when_the_caller_stops_iterating() -> None:
     running: set[int] = set()
 
     async def call(number: int) -> int:
@@ -91,7 +91,7 @@ def test_a_caller_that_stops_iterating_cancels_what_runs() -> None:
     asyncio.run(asyncio.wait_for(run(), 10))
 
 
-def test_two_failures_leave_no_exception_that_was_never_retrieved() -> None:
+def test_two_failures_leave_no_unretrieved_exception() -> None:
     problems: list[object] = []
 
     async def call(number: int) -> int:

@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.paging.disk_sort import DiskSort
 from tests.support.entries import entries as any_entries
-from tests.support.entries import entry, texts, wire
+from tests.support.entries import entry, make_name, texts
 
 
-def reorder(
+def sort_on_disk(
     entries: Iterable[ScenarioMetrics], column: str, sort_dir: str = "asc", absent_first: bool = False, size: int = 7
 ) -> list[list[ScenarioMetrics]]:
-    with DiskSort(column, sort_dir, absent_first) as reordering:
-        # As pages come: several at a time, and some of them empty.
+    with DiskSort(column, sort_dir, absent_first) as disk_sort:
+        # As pages: several entries at a time, or none.
         remaining = iter(entries)
-        reordering.add([])
+        disk_sort.add([])
         while page := list(itertools.islice(remaining, 3)):
-            reordering.add(page)
-        return list(reordering.batches(size))
+            disk_sort.add(page)
+        return list(disk_sort.batches(size))
 
 
 def flat(batches: Iterable[list[ScenarioMetrics]]) -> list[ScenarioMetrics]:
@@ -52,18 +52,18 @@ def flat(batches: Iterable[list[ScenarioMetrics]]) -> list[ScenarioMetrics]:
         ("name", "", "\uffff", "\U0001f600"),
     ],
 )
-def test_the_order(
+def test_sort_order(
     column: str, low: Any, middle: Any, high: Any, sort_dir: str, absent_first: bool, ids: list[int]
 ) -> None:
     entries = [
-        entry(1, **{wire(column): middle}),
+        entry(1, **{make_name(column): middle}),
         entry(2),
-        entry(3, **{wire(column): low}),
-        entry(4, **{wire(column): high}),
-        entry(5, **{wire(column): None}),
-        entry(6, **{wire(column): middle}),
+        entry(3, **{make_name(column): low}),
+        entry(4, **{make_name(column): high}),
+        entry(5, **{make_name(column): None}),
+        entry(6, **{make_name(column): middle}),
     ]
-    assert [entry.scenario_id for entry in flat(reorder(entries, column, sort_dir, absent_first))] == ids
+    assert [entry.scenario_id for entry in flat(sort_on_disk(entries, column, sort_dir, absent_first))] == ids
 
 
 @given(
@@ -73,10 +73,12 @@ def test_the_order(
     st.sampled_from(["asc", "desc"]),
     st.booleans(),
 )
-def test_equal_keys_stay_in_the_order_they_came_in(drawn: tuple[str, list[Any]], sort_dir: str, absent: bool) -> None:
+def test_sort_is_stable(drawn: tuple[str, list[Any]], sort_dir: str, absent: bool) -> None:
     column, keys = drawn
-    entries = [entry(index, **{wire(column): key}) for index, key in enumerate(keys)]
-    result = [(getattr(found, column), found.scenario_id) for found in flat(reorder(entries, column, sort_dir, absent))]
+    entries = [entry(index, **{make_name(column): key}) for index, key in enumerate(keys)]
+    result = [
+        (getattr(found, column), found.scenario_id) for found in flat(sort_on_disk(entries, column, sort_dir, absent))
+    ]
     assert sorted(number for _, number in result) == list(range(len(keys)))
     for (key, number), (next_key, next_number) in itertools.pairwise(result):
         if key == next_key:
@@ -88,24 +90,24 @@ def test_equal_keys_stay_in_the_order_they_came_in(drawn: tuple[str, list[Any]],
 
 
 @given(st.lists(any_entries, max_size=5))
-def test_entries_come_back_exactly(some: list[ScenarioMetrics]) -> None:
-    # 0.0 and -0.0 are equal, but written otherwise.
+def test_entries_are_restored_exactly(some: list[ScenarioMetrics]) -> None:
+    # As text: 0.0 and -0.0 are equal as numbers.
     by_id = sorted(some, key=lambda entry: entry.scenario_id)
-    assert repr(flat(reorder(some, "scenario_id"))) == repr(by_id)
+    assert repr(flat(sort_on_disk(some, "scenario_id"))) == repr(by_id)
 
 
 @pytest.mark.parametrize(
     ("count", "size", "sizes"),
     [(0, 3, []), (1, 3, [1]), (3, 3, [3]), (8, 3, [3, 3, 2]), (9, 3, [3, 3, 3]), (4, 1, [1] * 4), (4, 1000, [4])],
 )
-def test_the_sizes_of_batches(count: int, size: int, sizes: list[int]) -> None:
-    batches = reorder((entry(number) for number in range(count)), "scenario_id", size=size)
+def test_sizes_of_batches(count: int, size: int, sizes: list[int]) -> None:
+    batches = sort_on_disk((entry(number) for number in range(count)), "scenario_id", size=size)
     assert [len(batch) for batch in batches] == sizes
     assert [entry.scenario_id for entry in flat(batches)] == list(range(count))
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_file_is_removed(fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
     def open_files() -> int:
@@ -113,10 +115,10 @@ def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest
         return sum(os.path.islink(link) and os.readlink(link).startswith(str(tmp_path)) for link in links)
 
     try:
-        with DiskSort("scenario_id", "asc", False) as reordering:
-            reordering.add([entry(1), entry(2)])
+        with DiskSort("scenario_id", "asc", False) as disk_sort:
+            disk_sort.add([entry(1), entry(2)])
             assert open_files() == 1
-            next(reordering.batches(1))
+            next(disk_sort.batches(1))
             if fails:
                 raise KeyError
     except KeyError:
@@ -124,7 +126,7 @@ def test_nothing_is_left_behind(fails: bool, tmp_path: Path, monkeypatch: pytest
     assert (open_files(), list(tmp_path.iterdir())) == (0, [])
 
 
-def test_memory_for_each_entry() -> None:
+def test_memory_per_entry() -> None:
     count = 100_000
 
     def entries() -> Iterator[ScenarioMetrics]:
@@ -133,11 +135,11 @@ def test_memory_for_each_entry() -> None:
 
     tracemalloc.start()
     try:
-        begun, _ = tracemalloc.get_traced_memory()
-        with DiskSort("executions", "desc", False) as reordering:
-            reordering.add(entries())
-            assert sum(len(batch) for batch in reordering.batches(100)) == count
+        before, _ = tracemalloc.get_traced_memory()
+        with DiskSort("executions", "desc", False) as disk_sort:
+            disk_sort.add(entries())
+            assert sum(len(batch) for batch in disk_sort.batches(100)) == count
             _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert (peak - begun) / count <= 150
+    assert (peak - before) / count <= 150

@@ -1,4 +1,4 @@
-"""Exact reading, against a model server whose data drift, whose ties have no order, and whose pages are capped."""
+"""Read exactly from a model server whose data drift, whose ties have no order, and whose pages are capped."""
 
 from __future__ import annotations
 
@@ -12,44 +12,46 @@ from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeServerError
 from airflow_provider_make.paging.exact_reader import MAX_PASSES, page_size_for_pass, query_for_pass, read_exactly
-from tests.support.model_server import Rows, Server, servers
+from tests.support.model_server import CollectingSink, Server, servers
 
 
 def read(
     server: Server, page_size: int = 10, max_concurrency: int = 8, sort_by: str = "name", sort_dir: str = "asc"
-) -> Rows:
-    rows = Rows()
+) -> CollectingSink:
+    sink = CollectingSink()
     query = AnalyticsQuery.from_arguments(organization_id=1, sort_by=sort_by, sort_dir=sort_dir)
-    reading = read_exactly(server.ask, query, rows, page_size=page_size, max_concurrency=max_concurrency, delay=0.0)
-    assert asyncio.run(reading) == Metrics(errors=1)
-    return rows
+    coroutine = read_exactly(server.fetch, query, sink, page_size=page_size, max_concurrency=max_concurrency, delay=0.0)
+    assert asyncio.run(coroutine) == Metrics(errors=1)
+    return sink
 
 
-def least_requests(count: int, page: int) -> int:
+def fewest_requests(count: int, page: int) -> int:
     return max(1, -(-count // page))
 
 
 @pytest.mark.timeout(600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
-def test_resting_data_are_read_exactly_in_the_fewest_requests(
+def test_constant_data_are_read_exactly_in_the_fewest_requests(
     drawn: tuple[Server, int], max_concurrency: int, sort_dir: str
 ) -> None:
     server, page_size = drawn
-    rows = read(server, page_size, max_concurrency, sort_dir=sort_dir)
-    assert rows.entries == server.truth(sort_dir=sort_dir)
-    assert rows.restarts == 0
+    sink = read(server, page_size, max_concurrency, sort_dir=sort_dir)
+    assert sink.entries == server.truth(sort_dir=sort_dir)
+    assert sink.restarts == 0
     page = min(page_size, server.cap or page_size)
-    # A server whose cap is the very page size can't be told from one without a cap before it is asked for more.
+    # A cap that equals the page size is only detected when more entries are requested.
     unknown = server.cap == page_size and server.count % page == 0 and server.count > page > 1
-    assert len(server.requests) == least_requests(server.count, page) + unknown
-    assert server.most_under_way <= max_concurrency
+    assert len(server.requests) == fewest_requests(server.count, page) + unknown
+    assert server.max_in_flight <= max_concurrency
 
 
 @pytest.mark.timeout(600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=True), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
-def test_drifting_data_are_exact_or_an_error(drawn: tuple[Server, int], max_concurrency: int, sort_dir: str) -> None:
+def test_drifting_data_are_read_exactly_or_raise(
+    drawn: tuple[Server, int], max_concurrency: int, sort_dir: str
+) -> None:
     server, page_size = drawn
     try:
         entries = read(server, page_size, max_concurrency, sort_dir=sort_dir).entries
@@ -58,22 +60,22 @@ def test_drifting_data_are_exact_or_an_error(drawn: tuple[Server, int], max_conc
         return
     ids = [entry.scenario_id for entry in entries]
     assert len(ids) == len(set(ids))
-    assert set(ids) <= server.ever
-    # A cap that leaves no room, or a page of one, has no overlap that would show a shift.
+    assert set(ids) <= server.ever_present
+    # Capped pages without room, and pages of one entry, have no overlap that would show a shift.
     if server.cap is None and page_size > 1:
         assert ids == sorted(ids, reverse=sort_dir == "desc")
-        assert server.always <= set(ids)
-    if max(server.drift, default=0) < server.requests.index(_last_first_page(server)) + 1:
+        assert server.always_present <= set(ids)
+    if max(server.drift, default=0) < server.requests.index(_first_request_of_the_last_pass(server)) + 1:
         assert entries == server.truth(sort_dir=sort_dir)
 
 
-def _last_first_page(server: Server) -> PageRequest:
+def _first_request_of_the_last_pass(server: Server) -> PageRequest:
     return [page for page in server.requests if page.offset == 0][-1]
 
 
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.sampled_from(["errors", "error_rate"]), st.sampled_from(["asc", "desc"]))
-def test_any_sort_key_yields_its_order_though_ties_are_shuffled(
+def test_every_sort_key_keeps_its_order_despite_shuffled_ties(
     drawn: tuple[Server, int], sort_by: str, sort_dir: str
 ) -> None:
     server, page_size = drawn
@@ -85,28 +87,28 @@ def test_any_sort_key_yields_its_order_though_ties_are_shuffled(
 
 @pytest.mark.parametrize("count", [399, 400, 401])
 @pytest.mark.parametrize("number", [2, 3, 4])
-def test_one_deleted_behind_the_reader_and_one_added_ahead_are_seen(count: int, number: int) -> None:
+def test_deletion_before_and_addition_after_the_reader_start_another_pass(count: int, number: int) -> None:
     server = Server(count, drift={number: (1, 0, 0, 1)})
-    rows = read(server, 100, max_concurrency=1)
-    assert rows.restarts == 1
-    assert rows.entries == server.truth()
+    sink = read(server, 100, max_concurrency=1)
+    assert sink.restarts == 1
+    assert sink.entries == server.truth()
 
 
-def test_a_server_whose_pages_become_shorter_midway_is_read_again() -> None:
+def test_pages_that_become_shorter_start_another_pass() -> None:
     server = Server(95)
 
-    async def ask(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
+    async def fetch(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
         server.cap = 7 if len(server.requests) > 3 else None
-        return await server.ask(query, page)
+        return await server.fetch(query, page)
 
-    rows = Rows()
+    sink = CollectingSink()
     query = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
-    asyncio.run(read_exactly(ask, query, rows, page_size=10, max_concurrency=3, delay=0.0))
-    assert rows.restarts == 1
-    assert rows.entries == server.truth()
+    asyncio.run(read_exactly(fetch, query, sink, page_size=10, max_concurrency=3, delay=0.0))
+    assert sink.restarts == 1
+    assert sink.entries == server.truth()
 
 
-def test_what_never_rests_is_an_error_that_tells_every_round() -> None:
+def test_error_for_data_that_never_settle_lists_every_pass() -> None:
     server = Server(50, drift={number: (1, 0, 0, 0) for number in range(2, 100)})
     with pytest.raises(
         MakeIncompleteResultError, match=r"\[5 tries: 1\. the total changed from 50 to 4. .* 5\. "
@@ -115,21 +117,21 @@ def test_what_never_rests_is_an_error_that_tells_every_round() -> None:
     assert len(raised.value.tries) == MAX_PASSES
 
 
-def test_another_error_ends_the_reading_at_once_and_cancels_what_is_under_way() -> None:
+def test_other_errors_end_the_reading_at_once_and_cancel_running_requests() -> None:
     server = Server(1000)
 
-    async def ask(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
+    async def fetch(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
         if page.offset:
             raise MakeServerError("down")
-        return await server.ask(query, page)
+        return await server.fetch(query, page)
 
     query = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
     with pytest.raises(MakeServerError):
-        asyncio.run(read_exactly(ask, query, Rows(), page_size=10, max_concurrency=8, delay=0.0))
+        asyncio.run(read_exactly(fetch, query, CollectingSink(), page_size=10, max_concurrency=8, delay=0.0))
     assert len(server.requests) == 1
 
 
-def test_passes_after_the_first_read_by_name_with_other_page_boundaries() -> None:
+def test_later_passes_sort_by_name_and_have_other_page_boundaries() -> None:
     query = AnalyticsQuery.from_arguments(organization_id=1, sort_by="errors", sort_dir="desc")
     queries = [query_for_pass(query, number) for number in range(1, MAX_PASSES + 1)]
     assert queries[0] == query

@@ -24,7 +24,7 @@ def spans(requests: Iterable[PageRequest]) -> list[tuple[int | None, int | None]
 
 
 def plan_after_first(count: int, page_size: int, limit: int | None = None) -> PagePlan:
-    """A plan that accepted its first page, of a server with this many entries and this limit."""
+    """Return a plan that has accepted the first page of a server with this many entries and this limit."""
     plan = PagePlan(page_size)
     (first,) = plan.next_pages()
     assert (first.offset, first.limit, first.return_total_count) == (0, page_size, True)
@@ -37,7 +37,7 @@ def plan_after_first(count: int, page_size: int, limit: int | None = None) -> Pa
     [
         (0, 10, None, []),
         (10, 10, None, []),
-        # Room on the last page: each begins with the last entry of the one before.
+        # The last page has room: each page begins with the last entry of the one before.
         (19, 10, None, [(9, 10)]),
         (28, 10, None, [(9, 10), (18, 10)]),
         # No room: the pages are one entry longer instead.
@@ -75,20 +75,20 @@ def test_all_pages_together_have_every_entry_once_in_order(count: int, page_size
         (page(range(9, 19), 20, 10), "the total changed from 19 to 20"),
         (page(range(9, 19), None, 10), "the total changed from 19 to None"),
         (page(range(9, 18), 19, 10), "has 9 entries instead of 10"),
-        (page(range(10, 20), 19, 10), "does not begin with the last entry before it"),
+        (page(range(10, 20), 19, 10), "does not begin with the previous page's last entry"),
         (page([], 19), "has 0 entries instead of 10"),
         (page([9], 19), "has no new entries"),
         (page([9, *range(9)], 19, 10), "repeats scenarios"),
     ],
 )
-def test_pages_that_do_not_fit_are_refused(received: AnalyticsPage, problem: str) -> None:
+def test_pages_that_do_not_fit_raise(received: AnalyticsPage, problem: str) -> None:
     plan = plan_after_first(19, 10)
     (request,) = plan.next_pages()
     with pytest.raises(MakeIncompleteResultError, match=rf"{problem}.* \(after 10 of 19 scenarios\)"):
         plan.accept(request, received)
 
 
-def test_pages_that_became_shorter_leave_a_hole() -> None:
+def test_gap_after_shorter_pages_raises() -> None:
     plan = plan_after_first(28, 10)
     second, third = plan.next_pages()
     # Without pg.limit, a short page is a limit of the server.
@@ -98,7 +98,7 @@ def test_pages_that_became_shorter_leave_a_hole() -> None:
 
 
 @pytest.mark.parametrize(("rates", "first"), [([None, 1.0], True), ([1.0, None], False), ([], False)])
-def test_whether_entries_without_a_value_come_first(rates: list[float | None], first: bool) -> None:
+def test_plan_detects_whether_entries_without_a_value_are_first(rates: list[float | None], first: bool) -> None:
     plan = PagePlan(10)
     assert not plan.begins_without("error_rate")
     entries = [ScenarioMetrics(scenario_id=number, error_rate=rate) for number, rate in enumerate(rates)]

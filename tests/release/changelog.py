@@ -1,4 +1,4 @@
-"""The form of the changelog, as of Keep a Changelog 1.1.0, and whether it knows a version."""
+"""Validate a changelog: the format of Keep a Changelog 1.1.0, and a section for the version."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import date
 from packaging.version import Version
 
 UNRELEASED = "[Unreleased]"
-KINDS = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
+CHANGE_TYPES = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 _RELEASE = re.compile(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})")
 
 
-def faults(text: str, version: str) -> Iterator[str]:
-    """What is wrong with the changelog of a project that has this version."""
+def problems(text: str, version: str) -> Iterator[str]:
+    """Find the problems of a changelog, for a project with this version."""
     head, *sections = re.split(r"^## ", text, flags=re.MULTILINE)
     if not head.startswith("# Changelog\n"):
         yield "the title is not '# Changelog'"
@@ -22,16 +22,16 @@ def faults(text: str, version: str) -> Iterator[str]:
     for heading, section in zip(headings, sections, strict=True):
         if heading != UNRELEASED and _release(heading) is None:
             yield f"'{heading}' is neither {UNRELEASED} nor like '[1.2.3] - 2026-01-31'"
-        yield from _faults_of_section(heading, section)
+        yield from _problems_of_section(heading, section)
     if UNRELEASED in headings[1:]:
         yield f"{UNRELEASED} is not on top"
     releases = [release for heading in headings if (release := _release(heading))]
     versions, days = [number for number, _ in releases], [day for _, day in releases]
     if versions != sorted(set(versions), reverse=True) or days != sorted(days, reverse=True):
         yield "releases do not go from the newest to the oldest, each once"
-    on_its_way = UNRELEASED in headings and all(Version(version) > number for number in versions)
-    if Version(version) not in versions and not on_its_way:
-        yield f"{version} has no section, and is not on its way to be the newest"
+    is_next = UNRELEASED in headings and all(Version(version) > number for number in versions)
+    if Version(version) not in versions and not is_next:
+        yield f"{version} has no section, and is not the next release"
 
 
 def _release(heading: str) -> tuple[Version, date] | None:
@@ -42,13 +42,19 @@ def _release(heading: str) -> tuple[Version, date] | None:
         return None
 
 
-def _faults_of_section(heading: str, section: str) -> Iterator[str]:
+def _problems_of_section(heading: str, section: str) -> Iterator[str]:
     parts = [part.partition("\n") for part in re.split(r"^### ", section, flags=re.MULTILINE)[1:]]
-    kinds = [kind for kind, _, _ in parts]
-    yield from (f"'{heading}' has '{kind}', which is none of {', '.join(KINDS)}" for kind in kinds if kind not in KINDS)
-    yield from (f"'{heading}' has '{kind}' without an entry" for kind, _, text in parts if not _has_entry(text))
-    if len(set(kinds)) < len(kinds):
-        yield f"'{heading}' has a kind of change twice"
+    types = [change_type for change_type, _, _ in parts]
+    yield from (
+        f"'{heading}' has '{change_type}', which is not one of {', '.join(CHANGE_TYPES)}"
+        for change_type in types
+        if change_type not in CHANGE_TYPES
+    )
+    yield from (
+        f"'{heading}' has '{change_type}' without an entry" for change_type, _, text in parts if not _has_entry(text)
+    )
+    if len(set(types)) < len(types):
+        yield f"'{heading}' has a type of change twice"
     if heading != UNRELEASED and not parts:
         yield f"'{heading}' has no changes"
 

@@ -15,7 +15,7 @@ AIRFLOW = ("--constraint", str(PINS / "airflow-3.3.txt"))
 
 
 class Distributions(NamedTuple):
-    """What is built for a release."""
+    """The files of a release."""
 
     sdist: Path
     wheel: Path
@@ -23,13 +23,13 @@ class Distributions(NamedTuple):
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a clean copy of the project."""
+    """Create a clean copy of the project."""
     return copy_tree(tmp_path_factory.mktemp("tree"))
 
 
 @pytest.fixture(scope="session")
 def distributions(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Distributions:
-    """Build the sdist of the tree, and the wheel of the sdist, as a release does."""
+    """Build the sdist from the tree, and the wheel from the sdist, as for a release."""
     folder = tmp_path_factory.mktemp("dist")
     tool("pyproject-build", "--installer", "uv", "--outdir", folder, cwd=tree)
     name = f"airflow_provider_make-{__version__}"
@@ -39,18 +39,18 @@ def distributions(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Distr
 
 
 @pytest.fixture(scope="session")
-def fresh(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Install the wheel alone, with the Airflow that it asks for."""
-    environment = Environment(tmp_path_factory.mktemp("fresh"))
+def without_extras(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Install the wheel without extras, with Airflow 3.3."""
+    environment = Environment(tmp_path_factory.mktemp("without_extras"))
     environment.install(distributions.wheel, *AIRFLOW)
     return environment
 
 
 @pytest.fixture(scope="session")
 def with_extras(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Install the wheel with all extras."""
+    """Install the wheel with all extras, with Airflow 3.3."""
     environment = Environment(tmp_path_factory.mktemp("extras"))
-    # matplotlib and what it needs are pinned for development.
+    # matplotlib and its dependencies are pinned in development.txt.
     tools = ("--constraint", str(PINS / "development.txt"))
     environment.install(f"{distributions.wheel}[parquet,report,sandbox]", *AIRFLOW, *tools)
     return environment

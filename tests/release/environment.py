@@ -1,4 +1,4 @@
-"""A user's environment: a virtual one that has what is installed and no more, and an Airflow home."""
+"""A user's environment: a virtual environment with only what is installed here, and an Airflow home."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.release.commands import outside, run
+from tests.release.commands import clean_environment, run
 
 UV = Path(sys.executable).with_name("uv")
 
@@ -18,7 +18,7 @@ class Environment:
     """
     A new environment.
 
-    :param folder: Where it is made.
+    :param folder: The folder in which it is created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,15 +33,15 @@ class Environment:
         run(UV, "venv", "--quiet", "--python", sys.executable, folder / "venv")
 
     def install(self, *arguments: str | Path) -> None:
-        """Install by uv."""
+        """Install with uv."""
         run(UV, "pip", "install", "--quiet", "--python", self._bin / "python", *arguments)
 
     def check(self) -> None:
-        """Raise an error if what is installed does not go together."""
+        """Raise an error if installed packages are incompatible."""
         run(UV, "pip", "check", "--python", self._bin / "python")
 
     def versions(self) -> dict[str, str]:
-        """What is installed."""
+        """Return the installed versions, by package."""
         lines = run(UV, "pip", "list", "--format", "freeze", "--python", self._bin / "python").split()
         return dict(line.split("==") for line in lines)
 
@@ -51,9 +51,11 @@ class Environment:
 
     @contextmanager
     def sandbox(self) -> Iterator[str]:
-        """Run the sandbox's command; give the connection that it prints."""
+        """Run the sandbox's command, and yield the connection that it prints."""
         command = [str(self._bin / "python"), "-m", "airflow_provider_make.sandbox", "--port", "0", "--scenarios", "30"]
-        with subprocess.Popen(command, cwd=self.home, env=outside(), stdout=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(
+            command, cwd=self.home, env=clean_environment(), stdout=subprocess.PIPE, text=True
+        ) as process:
             try:
                 assert process.stdout is not None
                 assert process.stdout.readline().startswith("Make sandbox listening on http://127.0.0.1:")

@@ -1,14 +1,14 @@
-"""CHANGELOG.md, and the rules that it is held to."""
+"""CHANGELOG.md, and the validation of changelogs."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_provider_make import __version__
-from tests.release.changelog import faults
+from tests.release.changelog import problems
 from tests.release.commands import ROOT
 
-GOOD = """# Changelog
+VALID = """# Changelog
 
 ## [Unreleased]
 
@@ -31,17 +31,17 @@ GOOD = """# Changelog
 """
 
 
-def test_the_projects_own() -> None:
-    assert list(faults((ROOT / "CHANGELOG.md").read_text(), __version__)) == []
+def test_changelog_of_the_project_has_no_problems() -> None:
+    assert list(problems((ROOT / "CHANGELOG.md").read_text(), __version__)) == []
 
 
 @pytest.mark.parametrize("version", ["0.9.1", "0.10.0", "0.11.0"])
-def test_good(version: str) -> None:
-    assert list(faults(GOOD, version)) == []
+def test_valid_changelog_has_no_problems(version: str) -> None:
+    assert list(problems(VALID, version)) == []
 
 
 @pytest.mark.parametrize(
-    ("version", "old", "new", "fault"),
+    ("version", "old", "new", "problem"),
     [
         ("0.10.0", "# Changelog", "# Changes", "title"),
         ("0.10.0", "## [0.9.1] - 2026-12-01", "## 0.9.1 - 2026-12-01", "'0.9.1 - 2026-12-01' is neither"),
@@ -49,7 +49,7 @@ def test_good(version: str) -> None:
         ("0.10.0", "2026-12-01", "2026-12-31", "from the newest to the oldest"),
         ("0.10.0", "0.9.1", "0.10.0", "from the newest to the oldest"),
         ("0.10.0", "0.9.1", "0.11.0", "from the newest to the oldest"),
-        ("0.10.0", "### Fixed", "### Bugs", "'Bugs', which is none of"),
+        ("0.10.0", "### Fixed", "### Bugs", "'Bugs', which is not one of"),
         ("0.10.0", "### Fixed", "### Added", "twice"),
         ("0.10.0", "- A thing.\n", "", "'Removed' without an entry"),
         ("0.10.0", "### Removed\n\n- A thing.\n", "", "has no changes"),
@@ -58,5 +58,5 @@ def test_good(version: str) -> None:
         ("0.11.0", "## [Unreleased]\n", "", "0.11.0 has no section"),
     ],
 )
-def test_fault(version: str, old: str, new: str, fault: str) -> None:
-    assert any(fault in found for found in faults(GOOD.replace(old, new, 1), version))
+def test_problem_is_found(version: str, old: str, new: str, problem: str) -> None:
+    assert any(problem in found for found in problems(VALID.replace(old, new, 1), version))

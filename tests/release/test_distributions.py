@@ -1,4 +1,4 @@
-"""What the distributions hold and say, and what the tools of PyPI's side think of them."""
+"""The files and metadata of the distributions, and the checks of twine and pyroma."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def metadata(wheel: Path) -> bytes:
         return archive.read(f"{DIST_INFO}/METADATA")
 
 
-def test_the_wheel_is_the_package_and_nothing_else(distributions: Distributions, tree: Path) -> None:
+def test_wheel_contains_only_the_package(distributions: Distributions, tree: Path) -> None:
     package = {f"airflow_provider_make/{name}" for name in files(tree / "airflow_provider_make")}
     assert "airflow_provider_make/py.typed" in package
     about = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
@@ -34,7 +34,7 @@ def test_the_wheel_is_the_package_and_nothing_else(distributions: Distributions,
         assert set(archive.namelist()) == package | {f"{DIST_INFO}/{name}" for name in about}
 
 
-def test_the_sdist_is_the_whole_tree(distributions: Distributions, tree: Path, tmp_path: Path) -> None:
+def test_sdist_contains_the_whole_tree(distributions: Distributions, tree: Path, tmp_path: Path) -> None:
     with tarfile.open(distributions.sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     unpacked = tmp_path / f"airflow_provider_make-{__version__}"
@@ -43,30 +43,30 @@ def test_the_sdist_is_the_whole_tree(distributions: Distributions, tree: Path, t
     assert (unpacked / "PKG-INFO").read_bytes() == metadata(distributions.wheel)
 
 
-def test_sdist_and_tree_make_the_same_wheel(distributions: Distributions, tree: Path, tmp_path: Path) -> None:
+def test_sdist_and_tree_build_the_same_wheel(distributions: Distributions, tree: Path, tmp_path: Path) -> None:
     tool("pyproject-build", "--installer", "uv", "--wheel", "--outdir", tmp_path, cwd=tree)
     (wheel,) = tmp_path.iterdir()
     assert wheel.name == distributions.wheel.name
     assert wheel.read_bytes() == distributions.wheel.read_bytes()
 
 
-def test_the_metadata_is_pyprojects(distributions: Distributions, tree: Path) -> None:
+def test_metadata_is_that_of_pyproject(distributions: Distributions, tree: Path) -> None:
     project = tomllib.loads((tree / "pyproject.toml").read_text())["project"]
-    told = Metadata.from_email(metadata(distributions.wheel))
-    assert (told.name, str(told.version)) == (project["name"], __version__)
-    assert str(told.requires_python) == project["requires-python"]
+    parsed = Metadata.from_email(metadata(distributions.wheel))
+    assert (parsed.name, str(parsed.version)) == (project["name"], __version__)
+    assert str(parsed.requires_python) == project["requires-python"]
     needed = {Requirement(text) for text in project["dependencies"]}
     for extra, texts in project["optional-dependencies"].items():
         needed |= {Requirement(f'{text}; extra == "{extra}"') for text in texts}
-    assert set(told.requires_dist or ()) == needed
-    assert (told.classifiers, told.license_expression) == (project["classifiers"], project["license"])
-    assert told.description == (tree / "README.md").read_text()
+    assert set(parsed.requires_dist or ()) == needed
+    assert (parsed.classifiers, parsed.license_expression) == (project["classifiers"], project["license"])
+    assert parsed.description == (tree / "README.md").read_text()
 
 
-def test_pypi_takes_both_and_shows_the_readme(distributions: Distributions) -> None:
+def test_twine_accepts_both_and_the_readme(distributions: Distributions) -> None:
     tool("twine", "check", "--strict", *distributions)
 
 
-def test_pyroma_gives_ten_of_ten(tree: Path) -> None:
-    # The authors have no address to give. Also looks up the classifiers.
+def test_pyroma_rates_ten_of_ten(tree: Path) -> None:
+    # The authors have no email address. pyroma also looks up the classifiers.
     tool("pyroma", "--min", "10", "--skip-tests", "AuthorEmail", tree)

@@ -1,4 +1,4 @@
-"""The wheel where its users install it: beside Airflow alone, with its extras, and beside the oldest it takes."""
+"""The installed wheel: with Airflow only, with its extras, and with the oldest allowed dependencies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.release.commands import PINS, ROOT, CommandFailedError
 from tests.release.conftest import Distributions
 from tests.release.environment import Environment
 
-# Environments are made once, and by the first test that asks: longer than a test has elsewhere.
+# The first test that needs an environment creates it, which takes longer than the default timeout.
 pytestmark = pytest.mark.timeout(600)
 
 IMPORT_ALL = """
@@ -46,7 +46,7 @@ import sys, pyarrow.parquet
 table = pyarrow.parquet.read_table(sys.argv[1])
 print(table.num_rows, table.schema.field("centicredits").type)
 """
-TEST_OF_A_USER = """
+USER_TEST = """
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
 def test_pull(make_sandbox, monkeypatch):
@@ -67,45 +67,45 @@ def pull(environment: Environment, name: str) -> Any:
 
 def assert_reports(environment: Environment) -> None:
     source = pull(environment, "report.parquet")["path"]
-    told = environment.run("python", "-m", "airflow_provider_make.report", source).splitlines()[-1]
-    page = Path(told).read_text()
+    path = environment.run("python", "-m", "airflow_provider_make.report", source).splitlines()[-1]
+    page = Path(path).read_text()
     assert page.endswith("</html>\n")
     assert page.count("<svg ") == 3
 
 
-def test_what_is_installed_goes_together_and_has_no_extras(fresh: Environment) -> None:
-    fresh.check()
-    versions = fresh.versions()
+def test_installed_packages_are_compatible_and_have_no_extras(without_extras: Environment) -> None:
+    without_extras.check()
+    versions = without_extras.versions()
     assert versions["airflow-provider-make"] == __version__
     assert versions["apache-airflow"].startswith("3.3.")
     assert not {"matplotlib", "pyarrow", "pytest"} & versions.keys()
 
 
-def test_every_module_imports_but_the_one_of_an_extra(fresh: Environment) -> None:
-    number, errors = last_line(fresh.run("python", "-c", IMPORT_ALL))
+def test_every_module_imports_except_the_pytest_plugin(without_extras: Environment) -> None:
+    number, errors = last_line(without_extras.run("python", "-c", IMPORT_ALL))
     # All but the package itself.
     assert number == len(list((ROOT / "airflow_provider_make").rglob("*.py"))) - 1
     assert errors == {"airflow_provider_make.pytest_plugin": "No module named 'pytest'"}
 
 
-def test_every_example_dag_parses(fresh: Environment, tree: Path) -> None:
-    dags, errors = last_line(fresh.run("python", "-c", PARSE, tree / "example_dags"))
+def test_every_example_dag_parses(without_extras: Environment, tree: Path) -> None:
+    dags, errors = last_line(without_extras.run("python", "-c", PARSE, tree / "example_dags"))
     assert errors == {}
     assert dags == sorted(path.stem for path in (tree / "example_dags").glob("make_*.py"))
 
 
-def test_airflow_knows_the_provider(fresh: Environment) -> None:
+def test_airflow_shows_the_provider(without_extras: Environment) -> None:
     command = ("providers", "get", "airflow-provider-make", "--full", "--output", "json")
-    (told,) = json.loads(fresh.run("airflow", *command))
+    (shown,) = json.loads(without_extras.run("airflow", *command))
     info = get_provider_info()
-    assert told["versions"] == [__version__]
-    # The command makes text of numbers, and of markup.
+    assert shown["versions"] == [__version__]
+    # The command converts numbers and markup to text.
     same = ("package-name", "name", "integrations", "hooks", "operators", "sensors", "triggers")
-    assert {name: told[name] for name in same} == {name: info[name] for name in same}
+    assert {name: shown[name] for name in same} == {name: info[name] for name in same}
 
 
-def test_airflow_finds_the_hook_of_the_connection_type(fresh: Environment) -> None:
-    hooks = json.loads(fresh.run("airflow", "providers", "hooks", "--output", "json"))
+def test_airflow_finds_the_hook_of_the_connection_type(without_extras: Environment) -> None:
+    hooks = json.loads(without_extras.run("airflow", "providers", "hooks", "--output", "json"))
     assert [hook for hook in hooks if hook["package_name"] == "airflow-provider-make"] == [
         {
             "connection_type": "make",
@@ -117,16 +117,16 @@ def test_airflow_finds_the_hook_of_the_connection_type(fresh: Environment) -> No
     ]
 
 
-def test_rows_as_json_lines_need_no_extra(fresh: Environment) -> None:
-    summary = pull(fresh, "rows.jsonl")
+def test_json_lines_need_no_extra(without_extras: Environment) -> None:
+    summary = pull(without_extras, "rows.jsonl")
     rows = [json.loads(line) for line in Path(summary["path"]).read_text().splitlines()]
     assert len({row["scenario_id"] for row in rows}) == len(rows) == summary["row_count"] == 30
 
 
-def test_parquet_says_what_to_install(fresh: Environment) -> None:
+def test_error_for_parquet_without_its_extra_names_it(without_extras: Environment) -> None:
     with pytest.raises(CommandFailedError, match=re.escape("pip install 'airflow-provider-make[parquet]'")):
-        pull(fresh, "rows.parquet")
-    assert not (fresh.home / "rows.parquet").exists()
+        pull(without_extras, "rows.parquet")
+    assert not (without_extras.home / "rows.parquet").exists()
 
 
 def test_parquet_works_with_its_extra(with_extras: Environment) -> None:
@@ -136,26 +136,26 @@ def test_parquet_works_with_its_extra(with_extras: Environment) -> None:
     assert with_extras.run("python", "-c", READ, summary["path"]).strip() == "30 decimal128(38, 0)"
 
 
-def test_reports_say_what_to_install(fresh: Environment) -> None:
+def test_error_for_reports_without_their_extra_names_it(without_extras: Environment) -> None:
     with pytest.raises(CommandFailedError, match=re.escape("pip install 'airflow-provider-make[report]'")):
-        fresh.run("python", "-m", "airflow_provider_make.report", "rows.parquet")
+        without_extras.run("python", "-m", "airflow_provider_make.report", "rows.parquet")
 
 
 def test_reports_work_with_their_extra(with_extras: Environment) -> None:
     assert_reports(with_extras)
 
 
-def test_fixtures_are_there_with_their_extra(with_extras: Environment) -> None:
-    (with_extras.home / "test_of_a_user.py").write_text(TEST_OF_A_USER)
-    assert "1 passed" in with_extras.run("pytest", "test_of_a_user.py")
+def test_fixtures_work_with_their_extra(with_extras: Environment) -> None:
+    (with_extras.home / "test_user.py").write_text(USER_TEST)
+    assert "1 passed" in with_extras.run("pytest", "test_user.py")
 
 
-def test_the_oldest_that_the_metadata_takes_will_do(distributions: Distributions, tmp_path: Path) -> None:
+def test_oldest_versions_that_the_metadata_allows_work(distributions: Distributions, tmp_path: Path) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     requirements = [*project["dependencies"], *dict.fromkeys([*extras["parquet"], *extras["report"]])]
     bounds = dict(text.split(">=") for text in requirements)
-    # All others stay as Airflow 2.11 was tested with, but packages of Airflow and of pydantic.
+    # All others are pinned as for Airflow 2.11, except packages of Airflow and of pydantic.
     pinned = (PINS / "airflow-2.11.txt").read_text().splitlines(keepends=True)
     free = ("apache-airflow", *bounds)
     pins = tmp_path / "pins.txt"

@@ -1,4 +1,4 @@
-"""The hooks of pre-commit: valid, green, and able to fail."""
+"""The pre-commit hooks: valid, passing on the tree, and failing on spoiled files."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SPOILED = {
 }
 
 
-def hooks(folder: Path, home: Path) -> dict[str, str]:
-    """Run all hooks on all files; give what those that fail print, by their ids."""
-    # mypy's memory is the tree's: without it it would take a minute.
+def failing_hooks(folder: Path, home: Path) -> dict[str, str]:
+    """Run all hooks on all files; return the output of those that fail, by id."""
+    # The tree's cache of mypy: without it, mypy would take a minute.
     environment = {"PRE_COMMIT_HOME": str(home), "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")}
     try:
         run(PRE_COMMIT, "run", "--all-files", "--color", "never", cwd=folder, environment=environment)
@@ -40,20 +40,20 @@ def test_the_configuration_is_valid() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_every_hook_passes_the_tree_and_finds_what_is_spoiled(tmp_path: Path) -> None:
+def test_every_hook_passes_on_the_tree_and_finds_spoiled_files(tmp_path: Path) -> None:
     copy = copy_tree(tmp_path / "copy")
     run("git", "init", "--quiet", cwd=copy)
     run("git", "add", ".", cwd=copy)
     (copy / ".venv").symlink_to(ROOT / ".venv")
-    assert hooks(copy, tmp_path) == {}
+    assert failing_hooks(copy, tmp_path) == {}
     for name, text in SPOILED.items():
         (copy / name).write_bytes(text.encode())
     run("git", "add", *SPOILED, cwd=copy)
-    found = hooks(copy, tmp_path)
-    assert list(found) == re.findall(r"- id: (.+)", (copy / CONFIGURATION).read_text())
-    assert "unused.py" in found["ruff-check"]
-    assert "form_of.py" in found["ruff-format"]
-    assert "types_of.py:3: error: Incompatible types" in found["mypy"]
-    assert "conflict.md:1" in found["merge-conflict"]
-    assert re.findall(r"(\w+)\.md:1", found["trailing-whitespace"]) == ["return", "spaces"]
-    assert re.findall(r"(\w+)\.md:1", found["end-of-file"]) == ["no_end", "two_ends"]
+    failed = failing_hooks(copy, tmp_path)
+    assert list(failed) == re.findall(r"- id: (.+)", (copy / CONFIGURATION).read_text())
+    assert "unused.py" in failed["ruff-check"]
+    assert "form_of.py" in failed["ruff-format"]
+    assert "types_of.py:3: error: Incompatible types" in failed["mypy"]
+    assert "conflict.md:1" in failed["merge-conflict"]
+    assert re.findall(r"(\w+)\.md:1", failed["trailing-whitespace"]) == ["return", "spaces"]
+    assert re.findall(r"(\w+)\.md:1", failed["end-of-file"]) == ["no_end", "two_ends"]

@@ -202,7 +202,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_missing_library_names_the_extra(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_package, "find_spec", lambda name: None if name == "matplotlib" else object())
     with pytest.raises(
-        MakeInputError, match=r"needs matplotlib, expected: pip install 'airflow-provider-make\[report\]'"
+        MakeInputError, match=r"needs matplotlib\. Install: pip install 'airflow-provider-make\[report\]'"
     ):
         write_report(source)
 

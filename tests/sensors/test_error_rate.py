@@ -28,10 +28,10 @@ from tests.support.airflow_versions import HAS_WATCHERS, VERSION, AirflowResched
 Wait = Callable[..., dict[str, Any]]
 
 
-class FirstReschedule:
-    """Stands in for the task instance: the sensor asks it only when its first poke was."""
+class FakeTaskInstance:
+    """A fake task instance, which only returns the time of the first reschedule."""
 
-    # What Airflow 2 looks the date up by.
+    # Airflow 2 looks up the time by these.
     dag_id = run_id = task_id = "none"
     map_index, max_tries = -1, 0
 
@@ -42,7 +42,7 @@ class FirstReschedule:
         return self.first
 
     @contextmanager
-    def known_to_airflow(self) -> Iterator[None]:
+    def patched_into_airflow(self) -> Iterator[None]:
         with ExitStack() as patches:
             if VERSION < (3, 0):
                 patches.enter_context(patch("airflow.sensors.base._orig_start_date", lambda **_: self.first))
@@ -56,10 +56,10 @@ def in_poke_mode(sensor: MakeErrorRateSensor) -> dict[str, Any]:
 
 def in_reschedule_mode(sensor: MakeErrorRateSensor) -> dict[str, Any]:
     sensor.mode = "reschedule"
-    instance = FirstReschedule()
-    with instance.known_to_airflow():
+    instance = FakeTaskInstance()
+    with instance.patched_into_airflow():
         while True:
-            # As every poke is a process of its own.
+            # Each poke runs in a new process, without the hook of the one before.
             sensor.__dict__.pop("hook", None)
             try:
                 return sensor.execute({"ti": instance})  # type: ignore[typeddict-item, no-any-return]
@@ -98,8 +98,8 @@ def sensor(**arguments: Any) -> MakeErrorRateSensor:
     return MakeErrorRateSensor(**{**defaults, "api_retry_limit": 1, **arguments})
 
 
-def script(sandbox: Sandbox, *rates: float | None) -> None:
-    """The error rate of all scenarios at each request from now on."""
+def set_rates(sandbox: Sandbox, *rates: float | None) -> None:
+    """Set the error rate of all scenarios at each of the next requests."""
     for number, rate in enumerate(rates, start=len(sandbox.requests) + 1):
         executions = 0 if rate is None else 1000
 
@@ -110,8 +110,8 @@ def script(sandbox: Sandbox, *rates: float | None) -> None:
 
 
 @MODES
-def test_modes_agree_on_a_script_of_rates(wait: Wait, connected: Sandbox) -> None:
-    script(connected, 1.0, None, 4.9, 5.0, 50.0)
+def test_every_mode_waits_until_the_organizations_figures_cross(wait: Wait, connected: Sandbox) -> None:
+    set_rates(connected, 1.0, None, 4.9, 5.0, 50.0)
     result = wait(sensor())
     assert len(connected.requests) == 4
     assert (result["value"], result["scenarios"], result["threshold"]) == (5.0, [], 5.0)
@@ -121,7 +121,7 @@ def test_modes_agree_on_a_script_of_rates(wait: Wait, connected: Sandbox) -> Non
 
 
 @MODES
-def test_modes_agree_on_scenarios(wait: Wait, connected: Sandbox) -> None:
+def test_every_mode_waits_until_scenarios_cross(wait: Wait, connected: Sandbox) -> None:
     organization = connected.organization()
     ids = [scenario.id for scenario in organization.scenarios]
     organization.set_counts(1000, 10)
@@ -139,7 +139,7 @@ def test_modes_agree_on_scenarios(wait: Wait, connected: Sandbox) -> None:
 
 @MODES
 @pytest.mark.parametrize("absent_first", [False, True])
-def test_pages_are_read_only_as_far_as_they_matter(
+def test_pages_are_read_only_until_no_further_scenario_can_cross(
     wait: Wait, absent_first: bool, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox = make_sandbox_factory(scenarios=5000, absent_first=absent_first, page_cap=500, shuffle_ties=True)
@@ -156,7 +156,7 @@ def test_pages_are_read_only_as_far_as_they_matter(
 
 
 @MODES
-def test_low_values_are_found_from_below(wait: Wait, connected: Sandbox) -> None:
+def test_comparison_below_finds_the_lowest_scenarios(wait: Wait, connected: Sandbox) -> None:
     ids = [scenario.id for scenario in connected.organization().scenarios]
     connected.organization().set_counts(1000, 100)
     connected.organization().set_counts(1000, 2, ids[3:4])
@@ -166,7 +166,7 @@ def test_low_values_are_found_from_below(wait: Wait, connected: Sandbox) -> None
 
 
 @MODES
-def test_transient_failures_do_not_fail_a_waiting_sensor(wait: Wait, connected: Sandbox) -> None:
+def test_transient_errors_do_not_fail_the_sensor(wait: Wait, connected: Sandbox) -> None:
     connected.organization().set_counts(100, 50)
     connected.fail("503", "reset", "html", "429", "truncate", None)
     assert wait(sensor())["value"] == 50.0
@@ -174,11 +174,13 @@ def test_transient_failures_do_not_fail_a_waiting_sensor(wait: Wait, connected: 
 
 
 @MODES
-@pytest.mark.parametrize(("fault", "kind"), [("401", MakeAuthenticationError), ("403", MakeAccessDeniedError)])
-def test_a_refused_token_fails_at_once(wait: Wait, fault: str, kind: type[Exception], connected: Sandbox) -> None:
+@pytest.mark.parametrize(("fault", "error_class"), [("401", MakeAuthenticationError), ("403", MakeAccessDeniedError)])
+def test_permanent_errors_fail_at_once(
+    wait: Wait, fault: str, error_class: type[Exception], connected: Sandbox
+) -> None:
     connected.fail(None, fault)
     connected.organization().set_counts(100, 0)
-    with pytest.raises(kind) as caught:
+    with pytest.raises(error_class) as caught:
         wait(sensor())
     assert isinstance(caught.value, AirflowFailException)
     assert connected.token not in str(caught.value)
@@ -186,7 +188,7 @@ def test_a_refused_token_fails_at_once(wait: Wait, fault: str, kind: type[Except
 
 
 @MODES
-def test_time_runs_out(wait: Wait, connected: Sandbox) -> None:
+def test_sensor_times_out(wait: Wait, connected: Sandbox) -> None:
     connected.organization().set_counts(100, 0)
     with pytest.raises(AirflowSensorTimeout):
         wait(sensor(timeout=0.5))
@@ -194,20 +196,20 @@ def test_time_runs_out(wait: Wait, connected: Sandbox) -> None:
 
 
 @MODES
-def test_soft_fail_skips_when_time_runs_out(wait: Wait, connected: Sandbox) -> None:
+def test_soft_fail_skips_after_the_timeout(wait: Wait, connected: Sandbox) -> None:
     connected.organization().set_counts(100, 0)
     with pytest.raises(AirflowSkipException):
         wait(sensor(timeout=0.3, soft_fail=True))
 
 
 @MODES
-def test_soft_fail_skips_when_the_token_is_refused(wait: Wait, connected: Sandbox) -> None:
+def test_soft_fail_skips_after_a_permanent_error(wait: Wait, connected: Sandbox) -> None:
     connected.fail("401")
     with pytest.raises(AirflowSkipException):
         wait(sensor(soft_fail=True))
 
 
-def test_a_poke_under_way_when_time_runs_out_is_cut_short(connected: Sandbox) -> None:
+def test_running_poll_is_cancelled_at_the_timeout(connected: Sandbox) -> None:
     connected.fail("stall:60")
     waiting = sensor(timeout=1)
     began = datetime.now(UTC)
@@ -225,7 +227,7 @@ def test_a_poke_under_way_when_time_runs_out_is_cut_short(connected: Sandbox) ->
         ("team_id", "x"), ("status", "paused"),
     ],
 )  # fmt: skip
-def test_wrong_arguments_are_named_before_any_request(
+def test_invalid_arguments_raise_before_any_request(
     name: str, value: Any, deferrable: bool, connected: Sandbox
 ) -> None:
     with pytest.raises(MakeInputError, match=name):
@@ -246,8 +248,8 @@ def test_filters_and_time_frame_are_sent(connected: Sandbox) -> None:
     assert result["checked_at"] == result["date_to"]
 
 
-def test_the_log_has_a_line_a_poke(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    script(connected, 1.0, 7.0)
+def test_every_poke_writes_a_log_line(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    set_rates(connected, 1.0, 7.0)
     in_poke_mode(sensor())
     lines = [line for line in capsys.readouterr().out.splitlines() if "Organization 1 at" in line]
     assert len(lines) == 2
@@ -255,7 +257,7 @@ def test_the_log_has_a_line_a_poke(connected: Sandbox, capsys: pytest.CaptureFix
     assert "error_rate is 7; >= 5 is crossed." in lines[1]
 
 
-def test_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_of_deferrable_is_airflows_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor as Sensor;"
         "print('deferrable:', Sensor(task_id='x', threshold=1).deferrable)"
@@ -266,7 +268,7 @@ def test_default_of_deferrable_is_airflows(monkeypatch: pytest.MonkeyPatch) -> N
     assert not sensor().deferrable
 
 
-def test_parsing_a_dag_with_it_imports_nothing_heavy() -> None:
+def test_parsing_a_dag_imports_no_heavy_library() -> None:
     watcher = "MakeErrorRateEventTrigger(threshold=1)" if HAS_WATCHERS else ""
     code = (
         "import sys, airflow.models.taskinstance, airflow.triggers.base, airflow.providers.common.compat.sdk as sdk\n"

@@ -1,4 +1,4 @@
-"""The stores' fixtures. ``make test-storage`` has what they need; elsewhere these tests are skipped."""
+"""Fixtures for stores. ``make test-storage`` installs what they need; elsewhere these tests are skipped."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ import pytest
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Place, Process, S3Store, Store, new_secret
+from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Process, S3Store, Store, Target, new_secret
 
 AZURITE = "azurite@3.35.0"
-_PARTS = ("adlfs", "boto3", "duckdb", "matplotlib", "moto", "pyarrow", "s3fs")
-_MISSING = [part for part in _PARTS if find_spec(part) is None]
+_REQUIRED = ("adlfs", "boto3", "duckdb", "matplotlib", "moto", "pyarrow", "s3fs")
+_MISSING = [name for name in _REQUIRED if find_spec(name) is None]
 _conn_ids = (f"storage_{number}" for number in itertools.count(1))
 
 Connect = Callable[..., str]
@@ -29,23 +29,23 @@ Pull = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def storage_parts() -> None:
+def storage_packages() -> None:
     if _MISSING:
-        pytest.skip(f"make test-storage has what these tests need; here is no {', no '.join(_MISSING)}")
+        pytest.skip(f"make test-storage installs what these tests need; missing here: {', '.join(_MISSING)}")
 
 
 @pytest.fixture(scope="session")
-def s3_store(storage_parts: None) -> Iterator[Store]:
+def s3_store(storage_packages: None) -> Iterator[Store]:
     environment = {"S3_UPLOAD_PART_MIN_SIZE": "1", "PYTHONUNBUFFERED": "1"}
     with Process([sys.executable, "-m", "moto.server", "-p", "0"], r"http://127.0.0.1:(\d+)", environment) as server:
         yield S3Store(int(server.found))
 
 
 @pytest.fixture(scope="session")
-def azure_store(storage_parts: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+def azure_store(storage_packages: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     secret = new_secret()
     command = [_azurite(), "--location", str(tmp_path_factory.mktemp("azurite")), "--blobPort", "0"]
-    # What it would tell its makers of its use stays here.
+    # It sends no data about its use.
     command += ["--disableTelemetry", "--skipApiVersionCheck", "--silent"]
     environment = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{secret}"}
     with Process(command, r"listens on http://127.0.0.1:(\d+)", environment) as server:
@@ -53,12 +53,12 @@ def azure_store(storage_parts: None, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def _azurite() -> str:
-    # Kept in the virtual environment, which is thrown away as a whole.
+    # In the virtual environment, and so removed with it.
     folder = Path(sys.prefix) / AZURITE
     command = folder / "node_modules" / ".bin" / "azurite-blob"
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        pytest.skip("Azure's emulator needs Node and npm, which are not there")
+        pytest.skip("Azure's emulator needs Node and npm, which are not installed")
     if not command.exists():
         install = [npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts", AZURITE]
         try:
@@ -71,7 +71,7 @@ def _azurite() -> str:
 
 @pytest.fixture(autouse=True)
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the folder for temporary files, in an environment that knows no other store."""
+    """Return the folder for temporary files, in an environment without settings for other stores."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
         monkeypatch.delenv(name)
     for name, value in (
@@ -100,21 +100,21 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Give a function that makes an Airflow connection of JSON, and returns its id, which no other test has."""
+    """Return a function that creates an Airflow connection from JSON, and returns its unique id."""
 
-    def connected(connection: str) -> str:
-        # Airflow and fsspec remember a connection's file system as long as the process lives.
+    def create_connection(connection: str) -> str:
+        # Airflow and fsspec cache the file system of a connection until the process ends.
         conn_id = next(_conn_ids)
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", connection)
         return conn_id
 
-    return connected
+    return create_connection
 
 
 @pytest.fixture
-def place(store: Store, connect: Connect, tmp_path: Path) -> Place:
+def target(store: Store, connect: Connect, tmp_path: Path) -> Target:
     connection = store.connection()
-    return Place(store, store.make_folder(tmp_path), connect(connection) if connection else None)
+    return Target(store, store.create_folder(tmp_path), connect(connection) if connection else None)
 
 
 @pytest.fixture
@@ -126,11 +126,11 @@ def sandbox(make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.Mo
 
 @pytest.fixture
 def pull(sandbox: Sandbox) -> Pull:
-    """Give a function that runs the operator into an object."""
+    """Return a function that pulls into an object with the operator."""
 
-    def run(place: Place, name: str, **arguments: Any) -> dict[str, Any]:
-        given = {"page_size": 100, "storage_conn_id": place.conn_id, "api_retry_delay": 0.01, **arguments}
-        operator = MakeAnalyticsOperator(task_id="pull", output_path=f"{place.url}/{name}", **given)
+    def run(target: Target, name: str, **arguments: Any) -> dict[str, Any]:
+        options = {"page_size": 100, "storage_conn_id": target.conn_id, "api_retry_delay": 0.01, **arguments}
+        operator = MakeAnalyticsOperator(task_id="pull", output_path=f"{target.url}/{name}", **options)
         summary: dict[str, Any] = operator.execute({})
         return summary
 

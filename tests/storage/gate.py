@@ -1,4 +1,4 @@
-"""A relay before a store that fails at a chosen moment of an upload."""
+"""A relay in front of a store, which fails at a chosen moment of an upload."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.support.loopback import Server, reset
 
 class Gate(Server):
     """
-    Hands everything on, until a request has come through in part.
+    A relay that forwards everything, until it has forwarded a part of a chosen request.
 
     :param port: The store's port.
-    :param trigger: What the head of that request contains; empty for no such request.
-    :param after: How many bytes after the trigger are handed on.
-    :param then: What happens: ``cut`` resets the connection, at each such request; ``down`` resets every connection
-        from then on; ``hold`` keeps the rest of it until the client is gone; ``pause`` waits for ``resume``.
+    :param trigger: Bytes in the head of that request; empty to never fail.
+    :param after: The number of bytes after the trigger that are forwarded.
+    :param then: The failure: ``cut`` resets the connection, at each such request; ``down`` resets every connection
+        from then on; ``hold`` withholds the rest until the client is gone; ``pause`` waits for ``resume``.
     """
 
     def __init__(
@@ -37,29 +37,29 @@ class Gate(Server):
 
     def serve(self, client: socket.socket) -> None:
         with socket.create_connection(self._target) as upstream:
-            seen, open_for = b"", -1  # -1 while the trigger has not been seen
+            seen, remaining = b"", -1  # -1 until the trigger is seen
             while True:
                 readable = select.select([client, upstream], [], [])[0]
                 if self._then == "down" and self.reached.is_set():
                     return reset(client)
-                if upstream in readable and not self._hand_on(upstream.recv(1 << 16), client):
+                if upstream in readable and not self._forward(upstream.recv(1 << 16), client):
                     return None
                 if client in readable:
                     data = client.recv(1 << 16)
-                    if open_for < 0 and self._trigger and self._trigger in (seen := seen[-200:] + data):
+                    if remaining < 0 and self._trigger and self._trigger in (seen := seen[-200:] + data):
                         passed = len(data) - (len(seen) - seen.index(self._trigger))
-                        open_for = max(passed, 0) + self._after
-                    if 0 <= open_for <= len(data):
-                        upstream.sendall(data[:open_for])
-                        if self._act(client):
+                        remaining = max(passed, 0) + self._after
+                    if 0 <= remaining <= len(data):
+                        upstream.sendall(data[:remaining])
+                        if self._fail(client):
                             return None
-                        data, open_for = data[open_for:], -1
-                    elif open_for > 0:
-                        open_for -= len(data)
-                    if not self._hand_on(data, upstream):
+                        data, remaining = data[remaining:], -1
+                    elif remaining > 0:
+                        remaining -= len(data)
+                    if not self._forward(data, upstream):
                         return None
 
-    def _act(self, client: socket.socket) -> bool:
+    def _fail(self, client: socket.socket) -> bool:
         self.reached.set()
         if self._then == "pause":
             self.resume.wait(30)
@@ -70,6 +70,6 @@ class Gate(Server):
         reset(client)
         return True
 
-    def _hand_on(self, data: bytes, to: socket.socket) -> bool:
+    def _forward(self, data: bytes, to: socket.socket) -> bool:
         to.sendall(data)
         return bool(data)

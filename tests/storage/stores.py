@@ -1,4 +1,4 @@
-"""Stores on loopback, run by what their users run: a local folder, an S3 server and Azure's emulator."""
+"""Stores on loopback: a local folder, an S3 server and Azure's emulator."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _numbers = itertools.count(1)
 
 class Process:
     """
-    A server in a process of its own, on a port that it chose. Used in ``with``.
+    A server in a separate process, on a port that it chooses. Used in ``with``.
 
     :param command: The command.
-    :param ready: Finds the port in what it writes when it listens.
-    :param environment: Variables on top of those here.
+    :param ready: A regular expression for its output when it listens; ``found`` is the group, for example the port.
+    :param environment: Further environment variables.
     """
 
     def __init__(self, command: Sequence[str], ready: str, environment: Mapping[str, str] | None = None) -> None:
@@ -57,7 +57,7 @@ class Process:
             self._process.wait()
 
     def _read(self) -> None:
-        # To its end, or the server would wait for a reader.
+        # All output is read, or the server would block.
         assert self._process.stdout is not None
         with self._process.stdout as output:
             for line in output:
@@ -69,19 +69,19 @@ class Process:
 
 
 class Store(Protocol):
-    """Something to write to, and the tests' own way of looking into it."""
+    """A store, and direct access to its content."""
 
     filesystem: AbstractFileSystem
     port: int
 
-    def make_folder(self, folder: Path) -> str:
-        """Make an empty folder or bucket; give its URL."""
+    def create_folder(self, folder: Path) -> str:
+        """Create an empty folder or bucket, and return its URL."""
 
     def connection(self, *, port: int | None = None, secret: str | None = None) -> str | None:
-        """Give an Airflow connection as JSON, to another port or with another secret."""
+        """Return an Airflow connection as JSON, optionally with another port or secret; None if none is needed."""
 
     def arrow(self) -> Any:
-        """Give Arrow's own file system for the store."""
+        """Return Arrow's file system for the store."""
 
 
 class LocalStore:
@@ -94,7 +94,7 @@ class LocalStore:
 
         self.filesystem = LocalFileSystem()
 
-    def make_folder(self, folder: Path) -> str:
+    def create_folder(self, folder: Path) -> str:
         (folder / "target").mkdir()
         return f"file://{folder}/target"
 
@@ -128,13 +128,13 @@ class S3Store:
         iam.put_user_policy(UserName=ACCOUNT, PolicyName="all", PolicyDocument=policy)
         key = iam.create_access_key(UserName=ACCOUNT)["AccessKey"]
         self._id, self._secret = key["AccessKeyId"], key["SecretAccessKey"]
-        # From now on it asks for these.
+        # From now on, it requires these credentials.
         requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10).raise_for_status()
         self.filesystem = S3FileSystem(
             key=self._id, secret=self._secret, endpoint_url=endpoint, use_listings_cache=False
         )
 
-    def make_folder(self, folder: Path) -> str:
+    def create_folder(self, folder: Path) -> str:
         bucket = f"bucket-{next(_numbers)}"
         self.filesystem.mkdir(bucket)
         return f"s3://{bucket}"
@@ -143,7 +143,7 @@ class S3Store:
         extra = {
             "endpoint_url": f"http://{HOST}:{port or self.port}",
             "region_name": "us-east-1",
-            # s3fs tries five times anyway, and waits less between.
+            # s3fs itself tries five times, with shorter delays.
             "config_kwargs": {"retries": {"total_max_attempts": 1}},
         }
         login = {"login": self._id, "password": secret or self._secret}
@@ -170,7 +170,7 @@ class AzureStore:
         self.port, self._secret = port, secret
         self.filesystem = AzureBlobFileSystem(connection_string=self._connection_string(port, secret))
 
-    def make_folder(self, folder: Path) -> str:
+    def create_folder(self, folder: Path) -> str:
         container = f"container-{next(_numbers)}"
         self.filesystem.mkdir(container)
         return f"abfs://{container}"
@@ -202,13 +202,13 @@ def new_secret() -> str:
 
 
 @dataclass
-class Place:
+class Target:
     """
     An empty folder or bucket for one test.
 
-    :param store: Where it is.
+    :param store: Its store.
     :param url: Its URL.
-    :param conn_id: The Airflow connection that leads there; None where none is needed.
+    :param conn_id: The Airflow connection of the store; None if none is needed.
     """
 
     store: Store
@@ -219,7 +219,7 @@ class Place:
         self.store.filesystem.pipe_file(f"{self.url}/{name}", data)
 
     def objects(self) -> dict[str, bytes]:
-        """Give everything in it, whatever its name."""
+        """Return all objects in it, by name."""
         filesystem = self.store.filesystem
         filesystem.invalidate_cache()
         folder = filesystem._strip_protocol(self.url)

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.storage import worker
-from tests.storage.stores import Place, Process
+from tests.storage.stores import Process, Target
 
 FEW, MANY = 10_000, 500_000
 MIB = 1 << 20
@@ -16,7 +16,7 @@ LIMIT = 60 * MIB
 
 @pytest.fixture(scope="module")
 def connections() -> Iterator[dict[int, str]]:
-    """Give connections to sandboxes in processes of their own, by the number of their scenarios."""
+    """Return connections to sandboxes in separate processes, by their number of scenarios."""
     command = [sys.executable, "-m", "airflow_provider_make.sandbox", "--port", "0", "--scenarios"]
     with ExitStack() as running:
         yield {
@@ -29,7 +29,7 @@ def connections() -> Iterator[dict[int, str]]:
 @pytest.mark.parametrize("suffix", ["jsonl", "csv.gz"])
 def test_memory_does_not_depend_on_the_number_of_rows(
     suffix: str,
-    place: Place,
+    target: Target,
     connections: dict[int, str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -37,12 +37,12 @@ def test_memory_does_not_depend_on_the_number_of_rows(
     peaks = {}
     for size, connection in connections.items():
         monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", connection)
-        summary = worker.measure(output_path=f"{place.url}/rows.{suffix}", storage_conn_id=place.conn_id)
+        summary = worker.measure(output_path=f"{target.url}/rows.{suffix}", storage_conn_id=target.conn_id)
         assert summary["row_count"] == size
         peaks[size] = summary["peak_memory"]
     growth = peaks[MANY] - peaks[FEW]
     few, many, more = (f"{number / MIB:.0f} MiB" for number in (peaks[FEW], peaks[MANY], growth))
-    scheme = place.url.partition(":")[0]
+    scheme = target.url.partition(":")[0]
     with capsys.disabled():
         sys.stdout.write(f"\n{scheme} {suffix}: {few} with {FEW:,} rows, {many} with {MANY:,} rows: {more} more\n")
     assert growth < LIMIT

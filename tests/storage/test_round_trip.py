@@ -12,8 +12,8 @@ from airflow_provider_make.report import write_report
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage.conftest import Connect, Pull
 from tests.storage.gate import Gate
-from tests.storage.readers import READERS, Rows, true_rows
-from tests.storage.stores import Place, Store
+from tests.storage.readers import READERS, Rows, expected_rows
+from tests.storage.stores import Store, Target
 
 SUFFIXES = ["parquet", "jsonl", "jsonl.gz", "csv", "csv.gz"]
 TO = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -23,89 +23,89 @@ FRAME: dict[str, Any] = {"date_from": FROM, "date_to": TO}
 
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_rows_read_back_equal_the_truth(
-    read: Callable[[Place, str], Rows], suffix: str, place: Place, sandbox: Sandbox, pull: Pull
+def test_rows_are_read_back_exactly(
+    read: Callable[[Target, str], Rows], suffix: str, target: Target, sandbox: Sandbox, pull: Pull
 ) -> None:
     name = f"rows.{suffix}"
-    begun = datetime.now(UTC).replace(microsecond=0)
-    summary = pull(place, name, **FRAME)
-    rows = read(place, name)
+    started = datetime.now(UTC).replace(microsecond=0)
+    summary = pull(target, name, **FRAME)
+    rows = read(target, name)
     extracted = {row["extracted_at"] for row in rows}
     assert len(extracted) == 1
-    assert begun <= extracted.pop() <= datetime.now(UTC)
-    assert [{**row, "extracted_at": None} for row in rows] == true_rows(sandbox, FROM, TO)
+    assert started <= extracted.pop() <= datetime.now(UTC)
+    assert [{**row, "extracted_at": None} for row in rows] == expected_rows(sandbox, FROM, TO)
     assert summary["row_count"] == 1000
     assert summary["format"] == suffix.removesuffix(".gz")
     assert "rows" not in summary
 
 
-def test_the_summary_leads_to_the_object(place: Place, pull: Pull) -> None:
-    summary = pull(place, "deep/in/rows.jsonl", **FRAME)
-    data = place.objects()["deep/in/rows.jsonl"]
+def test_path_in_the_summary_opens_the_object(target: Target, pull: Pull) -> None:
+    summary = pull(target, "deep/in/rows.jsonl", **FRAME)
+    data = target.objects()["deep/in/rows.jsonl"]
     assert summary["bytes"] == len(data)
     assert json.loads(json.dumps(summary)) == summary
-    # With the connection, or the object can't be read.
-    assert ObjectStoragePath(summary["path"], conn_id=place.conn_id).read_bytes() == data
+    # The object can only be read with the connection.
+    assert ObjectStoragePath(summary["path"], conn_id=target.conn_id).read_bytes() == data
 
 
-def test_a_report_goes_where_its_source_is(place: Place, sandbox: Sandbox, pull: Pull) -> None:
-    path = pull(place, "deep/in/rows.parquet", **FRAME)["path"]
+def test_report_is_written_next_to_its_source(target: Target, sandbox: Sandbox, pull: Pull) -> None:
+    path = pull(target, "deep/in/rows.parquet", **FRAME)["path"]
     for _ in range(2):
-        target = write_report(path, storage_conn_id=place.conn_id)
-    assert target == path.replace(".parquet", ".html")
-    objects = place.objects()
+        report = write_report(path, storage_conn_id=target.conn_id)
+    assert report == path.replace(".parquet", ".html")
+    objects = target.objects()
     assert set(objects) == {"deep/in/rows.parquet", "deep/in/rows.html"}
     assert f">{sandbox.truth_total(**FRAME)['executions']:,}<".encode() in objects["deep/in/rows.html"]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("deleted", [0, 999])
-def test_a_rerun_replaces_the_object(suffix: str, deleted: int, place: Place, sandbox: Sandbox, pull: Pull) -> None:
+def test_rerun_replaces_the_object(suffix: str, deleted: int, target: Target, sandbox: Sandbox, pull: Pull) -> None:
     name = f"rows.{suffix}"
-    pull(place, name, **FRAME)
-    before = place.objects()
+    pull(target, name, **FRAME)
+    before = target.objects()
     scenarios = sandbox.organization().scenarios
     sandbox.organization().delete_scenarios([scenario.id for scenario in scenarios[:deleted]])
     if not deleted:
         sandbox.organization().add_scenarios(100)
-    pull(place, name, **FRAME)
-    after = place.objects()
+    pull(target, name, **FRAME)
+    after = target.objects()
     assert set(after) == set(before) == {name}
     assert (len(after[name]) < len(before[name])) == bool(deleted)
     for read in READERS:
-        assert [{**row, "extracted_at": None} for row in read(place, name)] == true_rows(sandbox, FROM, TO)
+        assert [{**row, "extracted_at": None} for row in read(target, name)] == expected_rows(sandbox, FROM, TO)
 
 
-def test_objects_beside_it_are_left_alone(place: Place, pull: Pull) -> None:
-    beside = {"rows.parquet.old": b"1", "rows": b"2", "a/rows.parquet": b"3"}
-    for name, data in beside.items():
-        place.store.filesystem.makedirs(f"{place.url}/a", exist_ok=True)
-        place.put(name, data)
-    pull(place, "rows.parquet", **FRAME)
-    objects = place.objects()
+def test_other_objects_are_not_changed(target: Target, pull: Pull) -> None:
+    others = {"rows.parquet.old": b"1", "rows": b"2", "a/rows.parquet": b"3"}
+    for name, data in others.items():
+        target.store.filesystem.makedirs(f"{target.url}/a", exist_ok=True)
+        target.put(name, data)
+    pull(target, "rows.parquet", **FRAME)
+    objects = target.objects()
     assert len(objects.pop("rows.parquet")) > 1000
-    assert objects == beside
+    assert objects == others
 
 
 @pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
-def test_the_spool_is_gone_after_a_pull(place: Place, pull: Pull, spool: Any) -> None:
-    pull(place, "rows.csv", **FRAME)
+def test_spool_is_removed_after_a_pull(target: Target, pull: Pull, spool: Any) -> None:
+    pull(target, "rows.csv", **FRAME)
     assert list(spool.iterdir()) == []
 
 
 @pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
-def test_storage_conn_id_is_the_connection_used(store: Store, place: Place, connect: Connect, pull: Pull) -> None:
+def test_storage_conn_id_is_the_connection_used(store: Store, target: Target, connect: Connect, pull: Pull) -> None:
     with Gate(store.port) as relay:
         connection = store.connection(port=relay.port)
         assert connection is not None
-        pull(Place(store, place.url, connect(connection)), "rows.jsonl", **FRAME)
+        pull(Target(store, target.url, connect(connection)), "rows.jsonl", **FRAME)
         assert relay.connections > 0
-    assert place.objects()["rows.jsonl"].count(b"\n") == 1000
+    assert target.objects()["rows.jsonl"].count(b"\n") == 1000
 
 
 @pytest.mark.parametrize("store", ["azure"], indirect=True)
-def test_an_unknown_connection_fails_before_any_request_to_make(place: Place, sandbox: Sandbox, pull: Pull) -> None:
-    with pytest.raises(AirflowNotFoundException, match="not_there"):
-        pull(place, "rows.jsonl", storage_conn_id="not_there")
+def test_unknown_connection_raises_before_any_request_to_make(target: Target, sandbox: Sandbox, pull: Pull) -> None:
+    with pytest.raises(AirflowNotFoundException, match="missing"):
+        pull(target, "rows.jsonl", storage_conn_id="missing")
     assert sandbox.requests == []
-    assert place.objects() == {}
+    assert target.objects() == {}

@@ -1,4 +1,4 @@
-"""A worker's process, which runs the operator."""
+"""Run the operator in a worker process."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-# Processes are forked from one that has imported what takes them seconds.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
+# Workers are forked from a process that has already done the slow imports.
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
     [
         "airflow_provider_make.operators.analytics",
         "airflow_provider_make.hooks.make",
@@ -36,38 +36,38 @@ def fork(environment: Mapping[str, str], **options: Any) -> tuple[BaseProcess, C
     """
     Start a worker.
 
-    :param environment: Its connections, and where its temporary files go, on top of the variables here.
+    :param environment: Further environment variables: its connections, and its folder for temporary files.
     :param options: The operator's arguments; ``raise_at_sigterm``, as Airflow 2 does; ``stop_at``, an audit event and
-        the begin of a path in it, to tell of and then wait at; ``part_size``, the bytes of a part in uploads to S3.
-    :return: The process, and what it tells: the summary, unless it stopped before.
+        the start of a path in it, at which to report and wait; ``part_size``, the bytes of a part in uploads to S3.
+    :return: The process, and a connection that receives the summary, or before it the event at which it stopped.
     """
-    here, there = _FORKS.Pipe(duplex=False)
-    process = _FORKS.Process(target=_work, args=(there, {**os.environ, **environment}, options))
+    receiver, sender = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_work, args=(sender, {**os.environ, **environment}, options))
     process.start()
-    there.close()
-    return process, here
+    sender.close()
+    return process, receiver
 
 
 def measure(**arguments: Any) -> dict[str, Any]:
     """
-    Run the operator in a process that is new altogether.
+    Run the operator in a new process that is not forked.
 
-    :param arguments: The operator's.
+    :param arguments: The operator's arguments.
     :return: The summary, and ``peak_memory``: the most bytes of memory it ever had.
     """
     command = [sys.executable, "-m", "tests.storage.worker", json.dumps(arguments)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=110)
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return summary
 
 
 def _peak_memory() -> int:
-    # Not ru_maxrss, which begins at the parent's.
+    # Not ru_maxrss, which starts at the parent's peak.
     status = Path("/proc/self/status").read_text()
     return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
 
 
-def _work(telling: Connection, environment: Mapping[str, str], options: dict[str, Any]) -> None:
+def _work(sender: Connection, environment: Mapping[str, str], options: dict[str, Any]) -> None:
     os.environ.update(environment)
     tempfile.tempdir = None  # to be read from the environment
     if options.pop("raise_at_sigterm", False):
@@ -81,11 +81,11 @@ def _work(telling: Connection, environment: Mapping[str, str], options: dict[str
 
         def hook(name: str, arguments: tuple[Any, ...]) -> None:
             if name == event and any(str(argument).startswith(path) for argument in arguments):
-                telling.send({"at": event})
+                sender.send({"at": event})
                 time.sleep(60)
 
         sys.addaudithook(hook)
-    telling.send(_execute(**options))
+    sender.send(_execute(**options))
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""What the tests need of Airflow under names that differ between its versions."""
+"""Parts of Airflow whose names or modules differ between its versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HAS_PARTITIONS = HAS_RETRY_POLICIES = VERSION >= (3, 3)
 
 
 def find(name: str, *modules: str) -> Any:
-    """The first of some modules' things of a name."""
+    """Return the object with this name, from the first module that has it."""
     for module in modules:
         try:
             return getattr(importlib.import_module(module), name)
@@ -31,48 +31,48 @@ AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exc
 
 
 def dag_bag(folder: Any) -> Any:
-    """All Dags of a folder."""
-    kind = find("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
-    options = {"include_examples": False} if "include_examples" in inspect.signature(kind).parameters else {}
-    return kind(folder, **options)
+    """Parse all Dags of a folder."""
+    dag_bag_class = find("DagBag", "airflow.dag_processing.dagbag", "airflow.models.dagbag")
+    options = {"include_examples": False} if "include_examples" in inspect.signature(dag_bag_class).parameters else {}
+    return dag_bag_class(folder, **options)
 
 
 def load_dag(path: Path, name: str) -> Any:
-    """One of the Dags of a file."""
+    """Load one Dag from a file."""
     return runpy.run_path(str(path))[name]
 
 
 def run_dag(dag: Any, logical_date: datetime | None = None) -> Any:
     """Run a Dag once in this process."""
     if VERSION == (3, 0):
-        # There a Dag's test does not make its assets known.
+        # On Airflow 3.0, dag.test() does not register the Dag's assets.
         bundles = find("DagBundlesManager", "airflow.dag_processing.bundles.manager")()
         bundles.sync_bundles_to_db()
         serialized = find("SerializedDAG", "airflow.serialization.serialized_objects")
-        known = serialized.deserialize_dag(serialized.serialize_dag(dag))
-        find("DAG", "airflow.models.dag").bulk_write_to_db("tests", None, [known])
-    name = "logical_date" if VERSION >= (3, 0) else "execution_date"
-    return dag.test(**({} if logical_date is None else {name: logical_date}))
+        deserialized = serialized.deserialize_dag(serialized.serialize_dag(dag))
+        find("DAG", "airflow.models.dag").bulk_write_to_db("tests", None, [deserialized])
+    argument = "logical_date" if VERSION >= (3, 0) else "execution_date"
+    return dag.test(**({} if logical_date is None else {argument: logical_date}))
 
 
-def waits_for_assets(dag: Any) -> bool:
-    """Whether assets start a Dag; on Airflow 2 they are datasets."""
+def is_triggered_by_assets(dag: Any) -> bool:
+    """Return whether assets (on Airflow 2: datasets) trigger a Dag."""
     return type(dag.timetable).__name__ in ("AssetTriggeredTimetable", "DatasetTriggeredTimetable")
 
 
 def secrets_maskers() -> list[Any]:
-    """The classes that mask secrets in logs."""
-    places = (
+    """Return the classes that mask secrets in logs."""
+    modules = (
         "airflow._shared.secrets_masker",
         "airflow.sdk._shared.secrets_masker",
         "airflow.sdk.execution_time.secrets_masker",
         "airflow.utils.log.secrets_masker",
     )
-    found = []
-    for place in places:
+    maskers = []
+    for module in modules:
         try:
-            found.append(find("SecretsMasker", place))
+            maskers.append(find("SecretsMasker", module))
         except ImportError:
             continue
-    assert found, places
-    return found
+    assert maskers, modules
+    return maskers

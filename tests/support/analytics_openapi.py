@@ -1,4 +1,4 @@
-"""The facts of Make's OpenAPI description of the analytics endpoint, to hold requests and answers against."""
+"""Make's OpenAPI description of the analytics endpoint, to validate requests and responses."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ PAGINATION: dict[str, Any] = {
 
 
 def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    # Strict where Make's own description is open, so that a misspelt field of the sandbox is found.
+    # Stricter than Make's own description, so that a misspelt field of the sandbox is detected.
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
-def description(server: str) -> dict[str, Any]:
-    """Describe the endpoint as OpenAPI 3.0, at a server of the test's own."""
-    answer = _object(
+def openapi_description(server: str) -> dict[str, Any]:
+    """Describe the endpoint as OpenAPI 3.0, for this server."""
+    response = _object(
         {
             "total": _object(FIGURES),
             "analytics": {"type": "array", "items": _object(FIGURES | SCENARIO)},
@@ -84,7 +84,7 @@ def description(server: str) -> dict[str, Any]:
                 "get": {
                     "parameters": [in_path, *in_query],
                     "responses": {
-                        "200": {"description": "Entries", "content": {"application/json": {"schema": answer}}}
+                        "200": {"description": "Entries", "content": {"application/json": {"schema": response}}}
                     },
                 }
             }

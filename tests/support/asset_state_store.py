@@ -1,4 +1,4 @@
-"""Stand-ins for the asset state stores that Airflow 3.3 gives to a watcher."""
+"""Fakes of the asset state stores that Airflow 3.3 passes to a watcher."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Store:
-    """The store of one asset."""
+    """The state store of one asset."""
 
     def __init__(self, broken: bool = False) -> None:
         self.values: dict[str, Any] = {}
@@ -26,7 +26,9 @@ class Store:
         self.writes += 1
 
 
-def of_assets(*stores: Store) -> Any:
-    """The accessor that Airflow injects, for several assets."""
-    named = {f"asset {number}": store for number, store in enumerate(stores)}
-    return SimpleNamespace(_by_name=dict(list(named.items())[:1]), _by_uri=dict(list(named.items())[1:]))
+def accessor(*stores: Store) -> Any:
+    """Return the accessor that Airflow passes to a watcher of several assets."""
+    stores_by_name = {f"asset {number}": store for number, store in enumerate(stores)}
+    return SimpleNamespace(
+        _by_name=dict(list(stores_by_name.items())[:1]), _by_uri=dict(list(stores_by_name.items())[1:])
+    )

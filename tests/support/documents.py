@@ -1,4 +1,4 @@
-"""The documents, as Markdown has them: code blocks, tables, links, anchors; and what running their code takes."""
+"""Parse the Markdown documents into code blocks, tables, links and anchors, and prepare their code to run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _parse = MarkdownIt("commonmark").enable("table").parse
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: its language, empty where it names none, its text, and the line of the page where it begins."""
+    """A code block: its language (empty if not set), its text, and its first line on the page."""
 
     language: str
     text: str
@@ -31,43 +31,45 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """All code blocks of a page, indented ones included."""
+    """Return all code blocks of a page, indented ones included."""
     found = [token for token in _tokens(page) if token.type in ("fence", "code_block")]
     return [Block(token.info.strip(), token.content, token.map[0] + 1 if token.map else 0) for token in found]
 
 
 def links(page: Path) -> list[str]:
-    """Targets of all links and images of a page."""
+    """Return the targets of all links and images of a page."""
     found = [token.attrs.get("href") or token.attrs.get("src") for token in _tokens(page)]
     return [str(target) for target in found if target]
 
 
 def tables(page: Path) -> list[list[list[str]]]:
-    """All tables of a page: rows of cells, as they are written."""
+    """Return all tables of a page, as rows of unrendered cells."""
     found: list[list[list[str]]] = []
-    cell = False
+    in_cell = False
     for token in _tokens(page):
         if token.type == "table_open":
             found.append([])
         elif token.type == "tr_open":
             found[-1].append([])
-        elif cell:
+        elif in_cell:
             found[-1][-1].append(token.content)
-        cell = token.type in ("th_open", "td_open")
+        in_cell = token.type in ("th_open", "td_open")
     return found
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors that GitHub makes of a page's headings."""
+    """Return the anchors that GitHub creates for a page's headings."""
     headings = [text.content for token, text in pairwise(_tokens(page)) if token.type == "heading_open"]
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def as_dag_file(text: str, dag_id: str) -> str:
-    """Write operators that stand outside any Dag into one of this id."""
+    """Wrap operators that are outside any Dag into a Dag with this id."""
     values = [node.value for node in ast.parse(text).body if isinstance(node, ast.Assign)]
-    kinds = [value.func.id for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)]
-    if not any(kind.endswith(("Operator", "Sensor")) for kind in kinds):
+    class_names = [
+        value.func.id for value in values if isinstance(value, ast.Call) and isinstance(value.func, ast.Name)
+    ]
+    if not any(name.endswith(("Operator", "Sensor")) for name in class_names):
         return text
     return (
         "import datetime as _datetime\n"
@@ -78,7 +80,7 @@ def as_dag_file(text: str, dag_id: str) -> str:
 
 
 def first_payload(trigger: Any) -> dict[str, Any]:
-    """What a trigger tells first."""
+    """Return the payload of a trigger's first event."""
 
     async def first() -> Any:
         events = trigger.run()

@@ -1,4 +1,4 @@
-"""A program for test_secrets: succeeding and failing runs, at the highest log level, with Airflow's masking off."""
+"""A program for test_secrets: runs that succeed and fail, at log level DEBUG, without Airflow's masking."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import traceback
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import run_dag, secrets_maskers
 
-# How often each happens: as often as the operator tries.
+# By fault, the number of requests that fail: as many as the operator tries.
 FAULTS = {"401": 1, "403": 1, "redirect": 1, "503": 2, "reset": 2, "truncate": 2, "html": 2, "shape": 2}
 
 
 def run(examples: str, name: str) -> None:
-    """Run an example Dag once, without pauses, and print what came of it."""
+    """Run an example Dag once, without delays, and print its state and results."""
     example = runpy.run_path(f"{examples}/{name}.py")["example"]
     for task in example.tasks:
         task.retries, task.api_retry_limit, task.api_retry_delay = 0, 2, 0.0
@@ -29,7 +29,7 @@ def run(examples: str, name: str) -> None:
 
 
 def main(examples: str, token: str) -> None:
-    """Emit everything."""
+    """Run Dags and hooks in all ways that could show the token."""
     logging.basicConfig(level=logging.DEBUG)
     with Sandbox(token=token, scenarios=50) as sandbox:
         os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = sandbox.connection_json
@@ -49,15 +49,15 @@ def main(examples: str, token: str) -> None:
 
         hook = MakeHook(api_retry_limit=1)
         print(hook, vars(hook), hook.test_connection(), hook.settings, hook.get_conn())
-        sound = json.loads(sandbox.connection_json)
-        for wrong in (
+        valid = json.loads(sandbox.connection_json)
+        for invalid in (
             {"host": "http://eu1.make.com"},
             {"host": "x y"},
             {"host": "", "extra": {"zone": 1}},
             {"password": f"{token}\n"},
             {"password": f"{token}é"},
         ):
-            os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = json.dumps(sound | wrong)
+            os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = json.dumps(valid | invalid)
             print(MakeHook().test_connection())
             try:
                 MakeHook().get_analytics_page()

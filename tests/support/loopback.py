@@ -1,4 +1,4 @@
-"""Servers on loopback: TLS before another server, a proxy, and answers written byte by byte."""
+"""Servers on loopback: a TLS relay, a proxy, and a server that sends scripted bytes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Server:
     """
     A TCP server with a thread for each connection. Used in ``with``.
 
-    Its TLS is not asyncio's, which hangs up instead of telling a client that its certificate is refused.
+    It does not use asyncio's TLS, which closes the connection without an alert when it refuses a client's certificate.
 
-    :param context: Makes it a TLS server.
-    :param address: Where it listens.
+    :param context: The TLS context; None for plain TCP.
+    :param address: The address to listen on.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
@@ -72,9 +72,9 @@ class Server:
                     client = self._context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
                 self.connections += 1
                 self._sockets.append(client)
-                self._start(self._take, client)
+                self._start(self._handle, client)
 
-    def _take(self, client: socket.socket) -> None:
+    def _handle(self, client: socket.socket) -> None:
         with client, suppress(OSError):
             if not isinstance(client, ssl.SSLSocket) or self._shake_hands(client):
                 self.serve(client)
@@ -83,7 +83,7 @@ class Server:
         try:
             client.do_handshake()
         except ssl.SSLError:
-            # Closed with something left unread, a connection is reset, and what was refused remains untold.
+            # Closing a connection with unread data resets it, and the client may not receive the alert.
             client.shutdown(socket.SHUT_WR)
             while client.recv(1 << 16):
                 pass
@@ -101,7 +101,7 @@ class Server:
 
 
 class Silent(Server):
-    """Takes connections and says nothing."""
+    """A server that accepts connections and sends nothing."""
 
     def serve(self, client: socket.socket) -> None:
         self.stopping.wait()
@@ -109,11 +109,11 @@ class Silent(Server):
 
 class Relay(Server):
     """
-    Hands every byte on to another server, and its answers back.
+    A server that forwards all bytes to another server, and back.
 
     :param port: The other server's port.
-    :param context: TLS to take off before.
-    :param address: Where both listen.
+    :param context: The TLS context of this side; the other side is plain TCP.
+    :param address: The address of both servers.
     """
 
     def __init__(self, port: int, context: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
@@ -122,15 +122,15 @@ class Relay(Server):
 
     def serve(self, client: socket.socket) -> None:
         with socket.create_connection(self._target) as upstream:
-            _join(client, upstream, _receive)
+            _forward(client, upstream, _receive)
 
 
 class Proxy(Server):
     """
-    A proxy for GET requests and tunnels; ``heads`` has all that it could read.
+    A proxy for GET requests and tunnels; ``heads`` has the heads of all requests that are not encrypted.
 
-    :param credentials: User and password, with a colon between, that it asks for; None for none.
-    :param context: Makes it a proxy that is reached by TLS.
+    :param credentials: The required user and password, with a colon between; None for no authentication.
+    :param context: The TLS context, if clients connect to the proxy over TLS.
     """
 
     def __init__(self, credentials: str | None = None, context: ssl.SSLContext | None = None) -> None:
@@ -140,22 +140,24 @@ class Proxy(Server):
 
     @property
     def lines(self) -> list[str]:
-        """Method and target of each request."""
+        """The method and the target of each request."""
         return [head.partition(" HTTP/")[0] for head in self.heads]
 
     def serve(self, client: socket.socket) -> None:
-        head = self._read(client)
+        head = self._read_authenticated_head(client)
         method, target, _ = head.split(" ", 2)
-        there = urlsplit(f"//{target}" if method == "CONNECT" else target)
-        with socket.create_connection((there.hostname, there.port)) as upstream:
+        url = urlsplit(f"//{target}" if method == "CONNECT" else target)
+        with socket.create_connection((url.hostname, url.port)) as upstream:
             if method == "CONNECT":
                 client.sendall(b"HTTP/1.1 200 OK" + _END)
-                _join(client, upstream, _receive)
+                _forward(client, upstream, _receive)
             else:
-                upstream.sendall(self._direct(head))
-                _join(client, upstream, lambda readable: self._direct(self._read(readable)))
+                upstream.sendall(self._to_direct_request(head))
+                _forward(
+                    client, upstream, lambda readable: self._to_direct_request(self._read_authenticated_head(readable))
+                )
 
-    def _read(self, client: socket.socket) -> str:
+    def _read_authenticated_head(self, client: socket.socket) -> str:
         while True:
             head = _read_head(client)
             self.heads.append(head)
@@ -163,37 +165,37 @@ class Proxy(Server):
                 return head
             client.sendall(_REFUSED + _END)
 
-    def _direct(self, head: str) -> bytes:
+    def _to_direct_request(self, head: str) -> bytes:
         method, target, rest = head.split(" ", 2)
-        there = urlsplit(target)
+        url = urlsplit(target)
         lines = [line for line in rest.split("\r\n") if not line.startswith("Proxy-")]
-        return "\r\n".join([f"{method} {there.path}?{there.query} {lines[0]}", *lines[1:]]).encode()
+        return "\r\n".join([f"{method} {url.path}?{url.query} {lines[0]}", *lines[1:]]).encode()
 
 
 class Script(Server):
     """
-    Reads one request after the other, each answered by a function; ``heads`` has the requests.
+    A server that responds to each request with a function; ``heads`` has the heads of the requests.
 
-    :param answer: Writes an answer to its socket; the connection is closed when it raises ``OSError``.
-    :param context: Makes it a TLS server.
+    :param respond: Writes a response to the socket; the connection is closed when it raises ``OSError``.
+    :param context: The TLS context; None for plain TCP.
     """
 
-    def __init__(self, answer: Callable[[Script, socket.socket], None], context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, respond: Callable[[Script, socket.socket], None], context: ssl.SSLContext | None = None) -> None:
         super().__init__(context)
         self.heads: list[str] = []
-        self._answer = answer
+        self._respond = respond
 
     def serve(self, client: socket.socket) -> None:
         while True:
             self.heads.append(_read_head(client))
-            self._answer(self, client)
+            self._respond(self, client)
 
 
-def answer(*headers: str, body: bytes = PAGE, status: str = "200 OK") -> bytes:
+def http_response(*headers: str, body: bytes = PAGE, status: str = "200 OK") -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-def says(data: bytes) -> Script:
+def responding(data: bytes) -> Script:
     return Script(lambda script, client: client.sendall(data))
 
 
@@ -208,12 +210,12 @@ def stall(script: Script, client: socket.socket) -> None:
 
 
 def stall_amid_the_body(script: Script, client: socket.socket) -> None:
-    client.sendall(answer()[:-5])
+    client.sendall(http_response()[:-5])
     script.stopping.wait()
 
 
 def drip(*parts: bytes) -> Callable[[Script, socket.socket], None]:
-    """Give the function that sends an answer in parts, with pauses between them."""
+    """Return a function that sends a response in parts, with pauses between them."""
 
     def send(script: Script, client: socket.socket) -> None:
         for part in parts:
@@ -224,11 +226,11 @@ def drip(*parts: bytes) -> Callable[[Script, socket.socket], None]:
     return send
 
 
-def _join(client: socket.socket, upstream: socket.socket, read: Callable[[socket.socket], bytes]) -> None:
-    # The first end is the end of both: half-closed connections are of no use here.
+def _forward(client: socket.socket, upstream: socket.socket, read: Callable[[socket.socket], bytes]) -> None:
+    # When one side closes, both are closed: half-closed connections are not needed here.
     while True:
-        waiting = isinstance(client, ssl.SSLSocket) and client.pending()
-        readable = [client] if waiting else select.select([client, upstream], [], [])[0]
+        buffered = isinstance(client, ssl.SSLSocket) and client.pending()
+        readable = [client] if buffered else select.select([client, upstream], [], [])[0]
         if client in readable:
             upstream.sendall(read(client))
         if upstream in readable:
@@ -250,24 +252,26 @@ def _read_head(client: socket.socket) -> str:
 
 
 class Trust:
-    """A private authority, and the files that trust it: ``file``, ``folder``, and ``other``, which does not."""
+    """A private certificate authority; the bundles ``file`` and ``folder`` contain it, and ``other`` does not."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = trustme.CA()
         pem = self.authority.cert_pem.bytes()
-        # As "openssl rehash" names it: a hash of the subject in small letters, without its outermost DER header.
+        # Named as by "openssl rehash": a hash of the subject in lower case, without its outermost DER header.
         subject = x509.load_pem_x509_certificate(pem).subject
-        small = x509.Name([x509.NameAttribute(part.oid, str(part.value).lower()) for part in subject]).public_bytes()
-        digest = int.from_bytes(hashlib.sha1(small[2:]).digest()[:4], "little")
+        lower_case = x509.Name(
+            [x509.NameAttribute(part.oid, str(part.value).lower()) for part in subject]
+        ).public_bytes()
+        digest = int.from_bytes(hashlib.sha1(lower_case[2:]).digest()[:4], "little")
         self.folder, self.file, self.other = str(folder / "trusted"), str(folder / "ca.pem"), str(folder / "other.pem")
         (folder / "trusted").mkdir()
         (folder / "trusted" / f"{digest:08x}.0").write_bytes(pem)
         Path(self.file).write_bytes(pem)
         trustme.CA().cert_pem.write_to_path(self.other)
 
-    def server(self, name: str = "127.0.0.1", strict: bool = False) -> ssl.SSLContext:
+    def server_context(self, name: str = "127.0.0.1", require_client_certificate: bool = False) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.authority.issue_cert(name).configure_cert(context)
         self.authority.configure_trust(context)
-        context.verify_mode = ssl.CERT_REQUIRED if strict else ssl.CERT_NONE
+        context.verify_mode = ssl.CERT_REQUIRED if require_client_certificate else ssl.CERT_NONE
         return context

@@ -1,4 +1,4 @@
-"""A model of Make's server: its data change between requests, ties have no order, and pages are capped."""
+"""A model of Make's server: data change between requests, ties have no order, and pages may be capped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_provider_make.exceptions import MakeIncompleteResultError
 
 @dataclass
 class Server:
-    """A server with some scenarios, whose fields define what it does at each request."""
+    """A server with some scenarios; the fields define its responses."""
 
     count: int
     cap: int | None = None
@@ -32,8 +32,8 @@ class Server:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.ids = list(range(1000, 1000 + self.count))
-        self.always, self.ever = set(self.ids), set(self.ids)
-        self.under_way = self.most_under_way = 0
+        self.always_present, self.ever_present = set(self.ids), set(self.ids)
+        self.in_flight = self.max_in_flight = 0
 
     def entry(self, id_: int) -> ScenarioMetrics:
         return ScenarioMetrics(
@@ -52,38 +52,39 @@ class Server:
         present.sort(key=lambda entry: getattr(entry, sort_by), reverse=sort_dir == "desc")
         return absent + present if self.absent_first else present + absent
 
-    def move(self, deleted_first: int, deleted_last: int, added_first: int, added_last: int) -> None:
+    def apply_drift(self, deleted_first: int, deleted_last: int, added_first: int, added_last: int) -> None:
         self.ids = self.ids[deleted_first : len(self.ids) - deleted_last]
-        first, last = (min(self.ever, default=1000), max(self.ever, default=1000))
+        first, last = (min(self.ever_present, default=1000), max(self.ever_present, default=1000))
         self.ids = [*range(first - added_first, first), *self.ids, *range(last + 1, last + 1 + added_last)]
-        self.ever |= set(self.ids)
-        self.always &= set(self.ids)
+        self.ever_present |= set(self.ids)
+        self.always_present &= set(self.ids)
 
-    async def ask(self, query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
-        self.under_way += 1
-        self.most_under_way = max(self.most_under_way, self.under_way)
+    async def fetch(self, query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
         for _ in range(self.random.randrange(4)):
             await asyncio.sleep(0)
         self.requests.append(page)
         if change := self.drift.get(len(self.requests)):
-            self.move(*change)
+            self.apply_drift(*change)
         limit = min(page.limit or 0, self.cap or page.limit or 0)
         offset = page.offset or 0
         entries = self.truth(query.sort_column, query.sort_dir)[offset : offset + limit]
-        self.under_way -= 1
+        self.in_flight -= 1
         pagination = Pagination(offset=offset, limit=limit if self.sends_limit else None, total_count=len(self.ids))
         return AnalyticsPage(total=Metrics(errors=1), analytics=entries, pg=pagination)
 
 
 @dataclass
-class Rows:
+class CollectingSink:
     """A sink that collects entries."""
 
     entries: list[ScenarioMetrics] = field(default_factory=list)
     restarts: int = 0
 
-    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> None:
+    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         self.entries += entries
+        return True
 
     def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
         self.entries = []
@@ -92,11 +93,11 @@ class Rows:
 
 @st.composite
 def servers(draw: Callable[..., Any], drifts: bool) -> tuple[Server, int]:
-    """Draw a server, and a page size that gives a few dozen pages at most."""
+    """Draw a server, and a page size that needs a few dozen pages at most."""
     count = draw(st.integers(0, 60) | st.integers(0, 3000))
-    least = max(1, count // 40)
-    page_size = draw(st.integers(least, least + 12) | st.integers(least, 3200))
-    cap = draw(st.none() | st.integers(least, least + 12) | st.just(page_size))
+    smallest = max(1, count // 40)
+    page_size = draw(st.integers(smallest, smallest + 12) | st.integers(smallest, 3200))
+    cap = draw(st.none() | st.integers(smallest, smallest + 12) | st.just(page_size))
     drift = st.dictionaries(st.integers(2, 90), st.tuples(*[st.integers(0, 3)] * 4), max_size=5)
     server = Server(
         count=count,

@@ -1,4 +1,4 @@
-"""The one definition of the sensor's and the triggers' arguments."""
+"""The arguments that the sensor and the triggers have in common."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 
 
-def test_names_are_the_fields_in_their_order() -> None:
+def test_names_are_the_fields_in_order() -> None:
     assert ThresholdArguments.names()[:3] == ("threshold", "metric", "comparison")
     assert ThresholdArguments.names()[-1] == "api_retry_delay"
 
 
-def test_values_make_an_equal_copy() -> None:
+def test_values_create_an_equal_copy() -> None:
     arguments = ThresholdArguments(threshold="{{ params.x }}", team_id=[1, "2"], lookback=timedelta(days=1))
     assert ThresholdArguments(**arguments.values()).values() == arguments.values()
 
 
-def test_a_task_gives_its_attributes() -> None:
+def test_arguments_are_collected_from_the_attributes_of_a_task() -> None:
     sensor = MakeErrorRateSensor(task_id="wait", threshold=5, team_id=7, api_retry_limit=2)
-    values = ThresholdArguments.of(sensor).values()
+    values = ThresholdArguments.from_task(sensor).values()
     assert (values["threshold"], values["team_id"], values["api_retry_limit"]) == (5, 7, 2)
     assert set(MakeErrorRateSensor.template_fields) == values.keys() - {"api_retry_limit", "api_retry_delay"}
 
 
-def test_a_missing_attribute_is_an_error() -> None:
+def test_missing_attribute_raises() -> None:
     with pytest.raises(AttributeError, match="metric"):
-        ThresholdArguments.of(SimpleNamespace(threshold=5))
+        ThresholdArguments.from_task(SimpleNamespace(threshold=5))
 
 
-def test_defaults_are_those_of_the_sensor() -> None:
+def test_defaults_equal_those_of_the_sensor() -> None:
     sensor = MakeErrorRateSensor(task_id="wait", threshold=5)
-    assert ThresholdArguments.of(sensor).values() == ThresholdArguments(threshold=5).values()
+    assert ThresholdArguments.from_task(sensor).values() == ThresholdArguments(threshold=5).values()

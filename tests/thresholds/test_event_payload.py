@@ -1,4 +1,4 @@
-"""Events: what a trigger says comes out of the task as the same thing, and nothing else passes."""
+"""Events of triggers: the task returns the same result or raises the same error, and rejects unknown events."""
 
 from __future__ import annotations
 
@@ -20,42 +20,46 @@ from airflow_provider_make.thresholds.event_payload import (
 
 
 def through_json(event: dict[str, Any]) -> dict[str, Any]:
-    read: dict[str, Any] = json.loads(json.dumps(event))
-    return read
+    parsed: dict[str, Any] = json.loads(json.dumps(event))
+    return parsed
 
 
-def test_a_result_comes_out_as_it_went_in() -> None:
+def test_result_survives_the_round_trip() -> None:
     result = {"organization_id": 42, "value": 7.5, "scenarios": [{"name": "🐎"}]}
     event = success_payload(result)
     assert (event["status"], event["version"]) == ("success", 1)
     assert parse_event(through_json(event)) == result
 
 
-def test_a_timeout() -> None:
+def test_timeout_raises_sensor_timeout() -> None:
     with pytest.raises(AirflowSensorTimeout, match="not crossed"):
         parse_event(through_json(timeout_payload("error_rate >= 5 was not crossed")))
 
 
-KINDS = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, MakeApiError)]
+ERROR_CLASSES = [
+    value for value in vars(exceptions).values() if isinstance(value, type) and issubclass(value, MakeApiError)
+]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_errors_keep_their_kind_and_what_make_said(kind: type[MakeApiError]) -> None:
-    error = kind("Permission denied", status_code=403, code="SC403", detail="Access denied.", suberrors=["no scope"])
+@pytest.mark.parametrize("error_class", ERROR_CLASSES)
+def test_api_errors_keep_their_class_and_details(error_class: type[MakeApiError]) -> None:
+    error = error_class(
+        "Permission denied", status_code=403, code="SC403", detail="Access denied.", suberrors=["no scope"]
+    )
     error.tries = ("HTTP 500", "HTTP 403")
-    with pytest.raises(kind) as caught:
+    with pytest.raises(error_class) as caught:
         parse_event(through_json(error_payload(error)))
-    assert type(caught.value) is kind
+    assert type(caught.value) is error_class
     assert str(caught.value) == str(error)
     assert (caught.value.status_code, caught.value.code, caught.value.suberrors) == (403, "SC403", ("no scope",))
 
 
-def test_wrong_input_keeps_its_kind() -> None:
+def test_input_error_keeps_its_class() -> None:
     with pytest.raises(MakeInputError, match="zone='x' is not valid"):
         parse_event(through_json(error_payload(MakeInputError("zone='x' is not valid"))))
 
 
-def test_any_other_error_fails_the_task_for_good() -> None:
+def test_any_other_error_fails_the_task_without_retries() -> None:
     with pytest.raises(AirflowFailException, match="KeyError: 'total'"):
         parse_event(through_json(error_payload(KeyError("total"))))
 
@@ -72,6 +76,6 @@ def test_any_other_error_fails_the_task_for_good() -> None:
         "success",
     ],
 )
-def test_what_is_not_known_fails_closed(event: Any) -> None:
+def test_unknown_event_fails_the_task_without_retries(event: Any) -> None:
     with pytest.raises(AirflowFailException, match="does not know"):
         parse_event(event)

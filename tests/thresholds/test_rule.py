@@ -1,4 +1,4 @@
-"""The rule, what it finds in a reading, and which findings are new crossings."""
+"""The threshold rule, its verdict on a snapshot, and which verdicts are new crossings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from airflow_provider_make.thresholds.rule import (
 
 FRAME = TimeFrame(datetime(2026, 1, 31, 6, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
 NOW = datetime(2026, 1, 31, 7, tzinfo=UTC)
-RIGHT: dict[str, Any] = {
+VALID: dict[str, Any] = {
     "threshold": 5,
     "metric": "error_rate",
     "comparison": ">=",
@@ -34,13 +34,13 @@ RIGHT: dict[str, Any] = {
 }
 
 
-def total(value: float | None, executions: int = 10, metric: str = "error_rate") -> Snapshot:
+def organization_snapshot(value: float | None, executions: int = 10, metric: str = "error_rate") -> Snapshot:
     figures: dict[str, Any] = {"executions": executions, metric: value}
     return Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(**figures))
 
 
-def scenarios(*values: float | None | tuple[float | None, int]) -> Snapshot:
-    """Scenarios with these error rates, and executions, in this order."""
+def scenario_snapshot(*values: float | None | tuple[float | None, int]) -> Snapshot:
+    """Create a snapshot of scenarios with these error rates, or error rates and executions, in this order."""
     entries = []
     for number, given_value in enumerate(values):
         value, executions = given_value if isinstance(given_value, tuple) else (given_value, 10)
@@ -53,58 +53,59 @@ def scenarios(*values: float | None | tuple[float | None, int]) -> Snapshot:
     [(">=", False, True, True), (">", False, False, True), ("<=", True, True, False), ("<", True, False, False)],
 )
 @pytest.mark.parametrize("metric", METRICS)
-def test_comparisons_of_every_metric(metric: str, comparison: str, below: bool, at: bool, above: bool) -> None:
+def test_every_comparison_of_every_metric(metric: str, comparison: str, below: bool, at: bool, above: bool) -> None:
     rule = ThresholdRule(5.0, metric, comparison)
-    assert [rule.evaluate(total(value, metric=metric)).crossed for value in (4.999, 5.0, 5.001)] == [below, at, above]
+    verdicts = [rule.evaluate(organization_snapshot(value, metric=metric)) for value in (4.999, 5.0, 5.001)]
+    assert [verdict.crossed for verdict in verdicts] == [below, at, above]
 
 
 @pytest.mark.parametrize("comparison", COMPARISONS)
-def test_a_value_that_cannot_be_calculated_neither_crosses_nor_comes_back(comparison: str) -> None:
-    finding = ThresholdRule(5.0, comparison=comparison).evaluate(total(None))
-    assert (finding.crossed, finding.back, finding.value) == (False, False, None)
-    assert "can't be calculated" in str(finding)
+def test_a_value_that_cannot_be_calculated_is_neither_crossed_nor_back(comparison: str) -> None:
+    verdict = ThresholdRule(5.0, comparison=comparison).evaluate(organization_snapshot(None))
+    assert (verdict.crossed, verdict.back, verdict.value) == (False, False, None)
+    assert "can't be calculated" in str(verdict)
 
 
 @pytest.mark.parametrize(("executions", "crossed"), [(0, False), (9, False), (10, True), (11, True)])
-def test_too_few_executions_do_not_count(executions: int, crossed: bool) -> None:
-    finding = ThresholdRule(5.0, min_executions=10).evaluate(total(50.0, executions))
-    assert (finding.crossed, finding.back) == (crossed, False)
-    few = ThresholdRule(5.0, min_executions=10).evaluate(total(0.0, executions))
-    assert few.back == crossed
+def test_figures_based_on_too_few_executions_are_ignored(executions: int, crossed: bool) -> None:
+    verdict = ThresholdRule(5.0, min_executions=10).evaluate(organization_snapshot(50.0, executions))
+    assert (verdict.crossed, verdict.back) == (crossed, False)
+    verdict_below = ThresholdRule(5.0, min_executions=10).evaluate(organization_snapshot(0.0, executions))
+    assert verdict_below.back == crossed
 
 
-def test_executions_may_be_none_at_all() -> None:
-    reading = Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(errors=3))
-    assert ThresholdRule(1.0, "errors", min_executions=0).evaluate(reading).crossed
-    assert not ThresholdRule(1.0, "errors").evaluate(reading).crossed
+def test_missing_executions_count_as_zero() -> None:
+    snapshot = Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(errors=3))
+    assert ThresholdRule(1.0, "errors", min_executions=0).evaluate(snapshot).crossed
+    assert not ThresholdRule(1.0, "errors").evaluate(snapshot).crossed
 
 
-def test_scenarios_that_cross_are_found_and_the_most_extreme_is_the_value() -> None:
+def test_verdict_has_the_crossing_scenarios_and_the_most_extreme_value() -> None:
     rule = ThresholdRule(5.0, scope="scenario", min_executions=10)
-    finding = rule.evaluate(scenarios(None, (99.0, 1), 60.0, (50.0, 9), 5.0, 4.0))
-    assert [entry.scenario_id for entry in finding.scenarios] == [2, 4]
-    assert (finding.crossed, finding.value, finding.back) == (True, 60.0, False)
-    assert "crossed by 2 scenarios" in str(finding)
+    verdict = rule.evaluate(scenario_snapshot(None, (99.0, 1), 60.0, (50.0, 9), 5.0, 4.0))
+    assert [entry.scenario_id for entry in verdict.scenarios] == [2, 4]
+    assert (verdict.crossed, verdict.value, verdict.back) == (True, 60.0, False)
+    assert "crossed by 2 scenarios" in str(verdict)
 
 
 @pytest.mark.parametrize(
-    ("read", "value", "back"),
+    ("rates", "value", "back"),
     [
         ((), None, False),
         ((None, None), None, False),
         ((4.0,), 4.0, True),
-        # The last one settles all behind it, though it has too few executions itself.
+        # The last scenario bounds all after it, even with too few executions.
         (((99.0, 1), (4.0, 1)), None, True),
         (((99.0, 1),), None, False),
     ],
 )
-def test_when_all_scenarios_have_come_back(read: tuple[Any, ...], value: float | None, back: bool) -> None:
-    finding = ThresholdRule(5.0, scope="scenario", min_executions=10).evaluate(scenarios(*read))
-    assert (finding.crossed, finding.value, finding.back) == (False, value, back)
+def test_verdict_is_back_only_if_all_scenarios_are(rates: tuple[Any, ...], value: float | None, back: bool) -> None:
+    verdict = ThresholdRule(5.0, scope="scenario", min_executions=10).evaluate(scenario_snapshot(*rates))
+    assert (verdict.crossed, verdict.value, verdict.back) == (False, value, back)
 
 
 @pytest.mark.parametrize(
-    ("comparison", "hysteresis", "settling", "not_settling"),
+    ("comparison", "hysteresis", "bounding", "not_bounding"),
     [
         (">=", 0.0, 4.9, 5.0),
         (">", 0.0, 5.0, 5.1),
@@ -114,17 +115,19 @@ def test_when_all_scenarios_have_come_back(read: tuple[Any, ...], value: float |
         ("<=", 2.0, 7.1, 7.0),
     ],
 )
-def test_which_scenario_settles_the_others(
-    comparison: str, hysteresis: float, settling: float, not_settling: float
+def test_which_scenario_rules_out_all_after_it(
+    comparison: str, hysteresis: float, bounding: float, not_bounding: float
 ) -> None:
     rule = ThresholdRule(5.0, comparison=comparison, scope="scenario", hysteresis=hysteresis)
-    settled = [rule.bounds_all_after(scenarios((value, 0)).entries[0]) for value in (settling, not_settling, None)]
-    assert settled == [True, False, False]
+    bounds = [
+        rule.rules_out_all_after(scenario_snapshot((value, 0)).entries[0]) for value in (bounding, not_bounding, None)
+    ]
+    assert bounds == [True, False, False]
 
 
-def test_the_result_is_json_of_the_promised_shape() -> None:
-    finding = ThresholdRule(5.0, scope="scenario").evaluate(scenarios(60.0, 4.0))
-    result = finding.result()
+def test_result_is_json_with_the_documented_keys() -> None:
+    verdict = ThresholdRule(5.0, scope="scenario").evaluate(scenario_snapshot(60.0, 4.0))
+    result = verdict.result()
     assert json.loads(json.dumps(result)) == result
     assert list(result) == [
         "organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios", "total",
@@ -140,38 +143,39 @@ def test_the_result_is_json_of_the_promised_shape() -> None:
     ]  # fmt: skip
 
 
-def test_a_line_for_the_log() -> None:
-    assert str(ThresholdRule(5.0).evaluate(total(3.25))) == (
+def test_verdict_is_shown_as_a_log_line() -> None:
+    assert str(ThresholdRule(5.0).evaluate(organization_snapshot(3.25))) == (
         "Organization 42 at eu1.make.com, 2026-01-31T06:00:00Z to 2026-01-31T07:00:00Z: "
         "error_rate is 3.25; >= 5 is not crossed"
     )
 
 
-def tells(rule: ThresholdRule, values: list[float | None], beyond: bool = False) -> list[int]:
-    crossings = CrossingDetector(beyond)
-    return [number for number, value in enumerate(values) if crossings.is_new(rule.evaluate(total(value)))]
+def new_crossings(rule: ThresholdRule, values: list[float | None], beyond: bool = False) -> list[int]:
+    detector = CrossingDetector(beyond)
+    verdicts = [rule.evaluate(organization_snapshot(value)) for value in values]
+    return [number for number, verdict in enumerate(verdicts) if detector.is_new(verdict)]
 
 
 @pytest.mark.parametrize(
-    ("comparison", "hysteresis", "values", "told"),
+    ("comparison", "hysteresis", "values", "expected"),
     [
         (">=", 0.0, [5.0, 6.0, 4.9, 5.0, None, 5.0, 4.0, 4.0, 7.0], [0, 3, 8]),
-        # At the threshold is neither beyond nor below.
+        # A value at the threshold is neither crossed nor back.
         (">", 0.0, [6.0, 5.0, 6.0, 4.9, 6.0], [0, 4]),
-        # Dips inside the band, and one out of it.
+        # Dips within the hysteresis, and one beyond it.
         (">=", 2.0, [6.0, 4.0, 6.0, 3.0, 6.0, 2.9, 6.0], [0, 6]),
         ("<=", 2.0, [5.0, 6.0, 5.0, 7.0, 5.0, 7.1, 5.0], [0, 6]),
         ("<", 0.0, [None, 9.0, 4.0, 3.0, 5.1, 4.9], [2, 5]),
     ],
 )
 def test_each_crossing_is_new_once(
-    comparison: str, hysteresis: float, values: list[float | None], told: list[int]
+    comparison: str, hysteresis: float, values: list[float | None], expected: list[int]
 ) -> None:
-    assert tells(ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis), values) == told
+    assert new_crossings(ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis), values) == expected
 
 
-def test_what_was_told_before_is_not_new() -> None:
-    assert tells(ThresholdRule(5.0), [6.0, 7.0, None, 8.0, 1.0, 6.0], beyond=True) == [5]
+def test_crossing_before_a_restart_is_not_new() -> None:
+    assert new_crossings(ThresholdRule(5.0), [6.0, 7.0, None, 8.0, 1.0, 6.0], beyond=True) == [5]
 
 
 @given(
@@ -179,19 +183,17 @@ def test_what_was_told_before_is_not_new() -> None:
     st.sampled_from(list(COMPARISONS)),
     st.floats(0, 3),
 )
-def test_between_two_crossings_the_value_comes_back(
-    values: list[float | None], comparison: str, hysteresis: float
-) -> None:
+def test_value_is_back_between_two_crossings(values: list[float | None], comparison: str, hysteresis: float) -> None:
     rule = ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis)
-    told = tells(rule, values)
+    new = new_crossings(rule, values)
     crossing = [number for number, value in enumerate(values) if value is not None and rule.is_beyond(value)]
-    assert told[:1] == crossing[:1]
-    for one, following in zip(told, told[1:], strict=False):
+    assert new[:1] == crossing[:1]
+    for one, following in zip(new, new[1:], strict=False):
         assert any(value is not None and rule.is_back(value) for value in values[one:following])
 
 
 def test_numbers_may_be_text() -> None:
-    rule = ThresholdRule.from_arguments(**{**RIGHT, "threshold": " 5.5 ", "min_executions": "10"}, hysteresis="1")
+    rule = ThresholdRule.from_arguments(**{**VALID, "threshold": " 5.5 ", "min_executions": "10"}, hysteresis="1")
     assert rule == ThresholdRule(5.5, min_executions=10, hysteresis=1.0)
 
 
@@ -206,13 +208,13 @@ def test_numbers_may_be_text() -> None:
         *(("scope", value) for value in (None, "", "team", ["scenario"])),
     ],
 )
-def test_wrong_arguments_are_named(name: str, value: Any) -> None:
+def test_error_names_the_invalid_argument(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError, match=rf"^{name}={repr(value).translate({91: '.', 93: '.'})} is not valid: exp"):
-        ThresholdRule.from_arguments(**{**RIGHT, name: value})
+        ThresholdRule.from_arguments(**{**VALID, name: value})
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("metric", METRICS)
-def test_findings_of_no_figures_at_all(metric: str, scope: str) -> None:
-    finding: Verdict = ThresholdRule(0.0, metric, scope=scope).evaluate(Snapshot(1, "z", FRAME, NOW, Metrics()))
-    assert (finding.crossed, finding.back) == (False, False)
+def test_missing_figures_are_neither_crossed_nor_back(metric: str, scope: str) -> None:
+    verdict: Verdict = ThresholdRule(0.0, metric, scope=scope).evaluate(Snapshot(1, "z", FRAME, NOW, Metrics()))
+    assert (verdict.crossed, verdict.back) == (False, False)

@@ -1,4 +1,4 @@
-"""Dags of the tests: sensors in every mode, many of them, and watchers; an organization each."""
+"""Dags for tests: sensors in every mode, 64 mapped sensors, and watchers, each for its own organization."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SENSOR: dict[str, Any] = {"threshold": 5.0, "lookback": timedelta(minutes=30), "
 
 @dag(schedule=None, start_date=START)
 def modes() -> None:
-    # Longer than a busy machine takes to end a task that is rescheduled: Airflow fails one that begins again before.
+    # Longer than a busy machine needs to end a rescheduled task: Airflow fails a task that starts again before that.
     common: dict[str, Any] = {**SENSOR, "poke_interval": 5, "timeout": 600}
     MakeErrorRateSensor(task_id="poke", organization_id=1, **common)
     MakeErrorRateSensor(task_id="reschedule", organization_id=2, mode="reschedule", **common)
@@ -48,7 +48,7 @@ def watcher(threshold: float) -> MakeErrorRateEventTrigger:
     )
 
 
-# Equal triggers are one to Airflow, with two assets; the third shares their poll.
+# For Airflow, equal triggers are one trigger with two assets; the third trigger shares their poll.
 one = Asset("failing", watchers=[AssetWatcher(name="rate", trigger=watcher(5.0))])
 same = Asset("failing-too", watchers=[AssetWatcher(name="rate", trigger=watcher(5.0))])
 other = Asset("failing-badly", watchers=[AssetWatcher(name="rate", trigger=watcher(8.0))])
@@ -57,28 +57,28 @@ other = Asset("failing-badly", watchers=[AssetWatcher(name="rate", trigger=watch
 @dag(schedule=[one], start_date=START)
 def watched() -> None:
     @task
-    def tell(triggering_asset_events: Any = None) -> list[Any]:
+    def receive(triggering_asset_events: Any = None) -> list[Any]:
         return [event.extra for events in triggering_asset_events.values() for event in events]
 
-    tell()
+    receive()
 
 
 @dag(schedule=[same], start_date=START)
 def watched_too() -> None:
     @task
-    def tell() -> None:
+    def receive() -> None:
         pass
 
-    tell()
+    receive()
 
 
 @dag(schedule=[other], start_date=START)
 def watched_badly() -> None:
     @task
-    def tell() -> None:
+    def receive() -> None:
         pass
 
-    tell()
+    receive()
 
 
 modes()

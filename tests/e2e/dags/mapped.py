@@ -1,4 +1,4 @@
-"""A Dag of the tests: twelve organizations, a mapped task each."""
+"""A Dag for tests: a mapped task for each of twelve organizations."""
 
 from __future__ import annotations
 

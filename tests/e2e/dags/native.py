@@ -1,4 +1,4 @@
-"""Dags of the tests: links, lineage, outlets with partitions, a retry policy."""
+"""Dags for tests of links, lineage, outlets with partitions, and a retry policy."""
 
 from __future__ import annotations
 

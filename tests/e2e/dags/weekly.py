@@ -1,4 +1,4 @@
-"""A Dag of the tests: a file a week, for a backfill over a year."""
+"""A Dag for tests: one file per week, for a backfill over a year."""
 
 from __future__ import annotations
 
