@@ -78,7 +78,9 @@ def test_error_for_an_invalid_proxy_url_does_not_show_its_credentials(url: str) 
 
 @pytest.mark.parametrize("field", ["verify", "cert"])
 def test_error_names_a_file_that_cannot_be_loaded(field: str) -> None:
-    with pytest.raises(MakeInputError, match=f"^{field}='/nowhere.pem' is not valid: expected a"):
+    with pytest.raises(
+        MakeInputError, match=f"^Connection 'make_default': {field}='/nowhere.pem' is not valid: expected a"
+    ):
         Network.from_settings(settings(**{field: "/nowhere.pem"}))
 
 

@@ -34,7 +34,7 @@ def fetch(server: Server, **arguments: Any) -> tuple[Snapshot, list[tuple[Analyt
         requests.append((query, request))
         return await server.fetch(query, request)
 
-    client: Any = SimpleNamespace(ask=fetch_page, settings=SETTINGS, rules=SimpleNamespace(delay=0.0))
+    client: Any = SimpleNamespace(ask=fetch_page, settings=SETTINGS, retry_rules=SimpleNamespace(delay=0.0))
     return asyncio.run(check(**arguments).fetch(client)), requests
 
 

@@ -94,7 +94,7 @@ def test_verdict_has_the_crossing_scenarios_and_the_most_extreme_value() -> None
         ((), None, False),
         ((None, None), None, False),
         ((4.0,), 4.0, True),
-        # The last scenario bounds all after it, even with too few executions.
+        # The last scenario rules out all after it, even with too few executions.
         (((99.0, 1), (4.0, 1)), None, True),
         (((99.0, 1),), None, False),
     ],
@@ -105,7 +105,7 @@ def test_verdict_is_back_only_if_all_scenarios_are(rates: tuple[Any, ...], value
 
 
 @pytest.mark.parametrize(
-    ("comparison", "hysteresis", "bounding", "not_bounding"),
+    ("comparison", "hysteresis", "ruling_out", "not_ruling_out"),
     [
         (">=", 0.0, 4.9, 5.0),
         (">", 0.0, 5.0, 5.1),
@@ -116,13 +116,14 @@ def test_verdict_is_back_only_if_all_scenarios_are(rates: tuple[Any, ...], value
     ],
 )
 def test_which_scenario_rules_out_all_after_it(
-    comparison: str, hysteresis: float, bounding: float, not_bounding: float
+    comparison: str, hysteresis: float, ruling_out: float, not_ruling_out: float
 ) -> None:
     rule = ThresholdRule(5.0, comparison=comparison, scope="scenario", hysteresis=hysteresis)
-    bounds = [
-        rule.rules_out_all_after(scenario_snapshot((value, 0)).entries[0]) for value in (bounding, not_bounding, None)
+    results = [
+        rule.rules_out_all_after(scenario_snapshot((value, 0)).entries[0])
+        for value in (ruling_out, not_ruling_out, None)
     ]
-    assert bounds == [True, False, False]
+    assert results == [True, False, False]
 
 
 def test_result_is_json_with_the_documented_keys() -> None:
