@@ -23,7 +23,6 @@ SECONDS_BETWEEN_LOG_LINES = 5.0
 
 
 def pull(
-    client: MakeClient,
     event_loop: EventLoopThread,
     query: AnalyticsQuery,
     *,
@@ -35,8 +34,7 @@ def pull(
     """
     Pull every scenario of a query, exactly once, and publish the rows when the pull is complete.
 
-    :param client: The client of the organization's zone.
-    :param event_loop: The event loop that the client is open on.
+    :param event_loop: The event loop, with a client of the organization's zone.
     :param query: The query.
     :param page_size: Entries in each page.
     :param max_concurrency: Maximum number of requests at the same time.
@@ -48,11 +46,12 @@ def pull(
     :raises MakeInputError: The result is too large for its destination.
     :raises MakeApiError: The pull failed; nothing was published.
     """
-    requests_before = client.requests_sent
     with destination:
         progress = _Progress(query, destination, log)
-        total = event_loop.run(
-            read_exactly(
+
+        async def read(client: MakeClient) -> dict[str, Any]:
+            requests_before = client.requests_sent
+            total = await read_exactly(
                 client.ask,
                 query,
                 progress,
@@ -60,9 +59,7 @@ def pull(
                 max_concurrency=max_concurrency,
                 delay=client.retry_rules.delay,
             )
-        )
-        summary = destination.publish(
-            {
+            return {
                 "organization_id": query.organization_id,
                 "zone": client.settings.zone,
                 "date_from": iso(query.time_frame.date_from),
@@ -71,12 +68,13 @@ def pull(
                 "row_count": progress.row_count,
                 "requests": client.requests_sent - requests_before,
             }
-        )
+
+        summary = destination.publish(event_loop.run(read))
     log.info(
         "Pulled %d scenarios of organization %d from %s in %d requests, %.0f a second, into %s.",
         progress.row_count,
         query.organization_id,
-        client.settings.zone,
+        summary["zone"],
         summary["requests"],
         progress.rows_per_second(),
         summary["path"] or "XCom",

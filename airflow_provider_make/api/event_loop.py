@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager, suppress
+import os
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from threading import Lock, Thread, current_thread
-from typing import Any, TypeVar
+from threading import RLock, Thread, current_thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from airflow_provider_make.api.client import MakeClient
 
 Result = TypeVar("Result")
+# A forked child must not delete these: the parent still uses their sockets, and the same epoll instance.
+_threads_of_the_parent: list[_ClientThread] = []
 
 
 class EventLoopThread:
@@ -17,34 +23,39 @@ class EventLoopThread:
     Run coroutines on an event loop in a thread, with a client open.
 
     In the main thread of a task, asyncio would swallow what Airflow's signal handlers raise, such as the timeout of
-    ``execution_timeout``: a callback on the loop catches every exception. A separate thread receives no signals.
-    It starts with the first coroutine, opens the client, and keeps it open until :meth:`close`.
+    ``execution_timeout``: a callback on the loop catches every exception. A separate thread receives no signals. It
+    starts with the first coroutine, opens a client, and keeps it open until :meth:`close`.
 
-    :param client: The client, not yet opened.
+    :param new_client: Creates a client, not yet opened.
     """
 
-    def __init__(self, client: AbstractAsyncContextManager[Any]) -> None:
-        self._client = client
+    def __init__(self, new_client: Callable[[], MakeClient]) -> None:
+        self._new_client = new_client
         self._thread: _ClientThread | None = None
-        self._starting = Lock()
+        self._lock = RLock()
+        self._pid = os.getpid()
 
-    def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
+    def run(self, work: Callable[[MakeClient], Coroutine[Any, Any, Result]]) -> Result:
         """
         Run a coroutine on the loop, and wait for its result.
 
         If a signal handler raises meanwhile, the coroutine is cancelled, and has ended when this method raises.
 
-        :param coroutine: The coroutine.
-        :return: Its result.
+        :param work: Creates the coroutine for the open client.
+        :return: The result of the coroutine.
         :raises BaseException: What the coroutine, the opening of the client, or a signal handler raises.
         """
         tasks: list[asyncio.Task[Result]] = []
         # Unlike those of an Event, its methods are atomic: an exception from a signal handler can't leave a lock held.
         done: SimpleQueue[None] = SimpleQueue()
         cancelled: SimpleQueue[None] = SimpleQueue()
+        claim = _Claim()
+
+        async def call() -> Result:
+            return await work(thread.client)
 
         def start() -> None:
-            tasks.append(loop.create_task(coroutine))
+            tasks.append(thread.loop.create_task(call()))
             tasks[0].add_done_callback(lambda _: done.put(None))
 
         def cancel() -> None:
@@ -55,80 +66,140 @@ class EventLoopThread:
                 cancelled.put(None)
 
         try:
-            loop = self._running_loop()
+            thread = self._claim_thread(claim)
             try:
-                loop.call_soon_threadsafe(start)
+                thread.loop.call_soon_threadsafe(start)
                 done.get()
             except BaseException:
-                loop.call_soon_threadsafe(cancel)
+                thread.loop.call_soon_threadsafe(cancel)
                 cancelled.get()
                 raise
         finally:
-            if not tasks:
-                coroutine.close()
+            claim.release()
         return tasks[0].result()
 
     def close(self) -> None:
-        """Cancel what still runs, close the client and end the thread. A later :meth:`run` starts another one."""
+        """Close the client and end the thread, after work that other threads wait for. :meth:`run` starts another."""
+        self._leave_thread_of_the_parent()
         if self._thread is not None:
             self._thread.stop()
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            # After a fork, the thread of the parent process is not alive.
-            if self._thread is None or self._thread.stopped or not self._thread.is_alive():
-                self._thread = _ClientThread(self._client)
+    def _claim_thread(self, claim: _Claim) -> _ClientThread:
+        self._leave_thread_of_the_parent()
+        with self._lock:
+            while self._thread is None or not self._thread.accept(claim):
+                self._thread = _ClientThread(self._new_client())
                 try:
-                    return self._thread.start_loop()
+                    self._thread.open()
                 except BaseException:
-                    self.close()
+                    self._thread.stop()
                     raise
-            return self._thread.loop
+            return self._thread
+
+    def _leave_thread_of_the_parent(self) -> None:
+        if self._pid != os.getpid():
+            # The thread does not exist in a forked child, and another one may have held the lock.
+            self._lock, self._pid = RLock(), os.getpid()
+            if self._thread is not None:
+                _threads_of_the_parent.append(self._thread)
+                self._thread = None
+
+
+class _Claim:
+    """Keeps the client of a thread open until it is released."""
+
+    thread: _ClientThread | None = None
+
+    def release(self) -> None:
+        if self.thread is not None:
+            self.thread.forget(self)
 
 
 class _ClientThread(Thread):
-    """One thread, its loop, and the client opened on it. Its state stays valid wherever a signal interrupts."""
+    """
+    One thread, its loop, and the client opened on it. Its state stays valid wherever a signal interrupts.
+
+    :param client: The client, not yet opened.
+    """
 
     loop: asyncio.AbstractEventLoop
 
-    def __init__(self, client: AbstractAsyncContextManager[Any]) -> None:
+    def __init__(self, client: MakeClient) -> None:
         super().__init__(name="make-client", daemon=True)
-        self._client = client
-        self._opened: SimpleQueue[Exception | None] = SimpleQueue()
+        self.client = client
+        self._opened: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._lock = RLock()
+        self._claims: set[_Claim] = set()
+        self._stopped = False
         self._closing = asyncio.Event()
-        self.stopped = False
 
-    def start_loop(self) -> asyncio.AbstractEventLoop:
+    def open(self) -> None:
         self.start()
         if error := self._opened.get():
             raise error
-        return self.loop
+
+    def accept(self, claim: _Claim) -> bool:
+        with self._lock:
+            if self._stopped or not self.is_alive():
+                return False
+            claim.thread = self
+            self._claims.add(claim)
+            return True
+
+    def forget(self, claim: _Claim) -> None:
+        with self._lock:
+            self._claims.discard(claim)
+            self._close_if_unclaimed()
 
     def stop(self) -> None:
-        self.stopped = True
-        # The thread may not have created its loop yet, or have closed it already.
-        with suppress(AttributeError, RuntimeError):
+        with self._lock:
+            self._stopped = True
+            self._close_if_unclaimed()
+            claimed = bool(self._claims)
+        # The garbage collector may close a hook in any thread.
+        if not claimed and self.is_alive() and self is not current_thread():
+            self.join(timeout=1.0)
+
+    def _close_if_unclaimed(self) -> None:
+        # Before the loop runs, it checks for itself; after it, nothing is left to close.
+        if self._stopped and not self._claims and hasattr(self, "loop") and not self.loop.is_closed():
             self.loop.call_soon_threadsafe(self._closing.set)
-            # The garbage collector may close a hook in any thread.
-            if self is not current_thread():
-                # Not for ever: a name lookup can't be cancelled. The thread ends after it.
-                self.join(timeout=1.0)
 
     def run(self) -> None:
-        asyncio.run(self._keep_client_open())
+        keep_client_open = self._keep_client_open()
+        try:
+            asyncio.run(keep_client_open)
+        except BaseException as error:
+            keep_client_open.close()
+            self._opened.put(error)
 
     async def _keep_client_open(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        if self.stopped:
-            return
-        try:
-            async with self._client:
-                self._opened.put(None)
-                await self._closing.wait()
-                # Before the client is closed, so that the coroutines see their cancellation first.
-                running = asyncio.all_tasks() - {asyncio.current_task()}
-                for task in running:
-                    task.cancel()
-                await asyncio.gather(*running, return_exceptions=True)
-        except Exception as error:
-            self._opened.put(error)
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(_DaemonThreads())
+        with self._lock:
+            self.loop = loop
+            if self._stopped:
+                self._closing.set()
+        async with self.client:
+            self._opened.put(None)
+            await self._closing.wait()
+
+
+class _DaemonThreads(ThreadPoolExecutor):
+    """Run each call in a daemon thread: a name lookup that hangs must delay neither close nor exit."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def call() -> None:
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(fn(*args, **kwargs))
+                except BaseException as error:
+                    future.set_exception(error)
+
+        Thread(target=call, daemon=True).start()
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Leave the threads alone."""

@@ -52,6 +52,9 @@ class Transport:
             timeout=aiohttp.ClientTimeout(total=WHOLE_RESPONSE * timeout, connect=timeout, sock_read=timeout),
             trace_configs=[trace],
             trust_env=False,
+            # Some proxies send larger headers than aiohttp's limit of 8 KB.
+            max_line_size=65_536,
+            max_field_size=65_536,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         # Private to aiohttp (3.14), and without a public counterpart: it would resend a GET request by itself when a
@@ -89,7 +92,8 @@ class Transport:
             error = self._network.timeout_error()
         except aiohttp.ClientPayloadError as cause:
             error = self._network.truncation_error(cause)
-        except (aiohttp.ClientError, OSError) as cause:
+        # UnicodeError: the host has a label that is empty or too long.
+        except (aiohttp.ClientError, OSError, UnicodeError) as cause:
             error = self._network.connection_error(cause)
         # Raised here, without a context: that of aiohttp may contain the credentials of a proxy.
         raise error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import msgspec
@@ -106,15 +106,15 @@ class MakeHook(HttpHook):
             )
         return settings
 
-    @cached_property
-    def client(self) -> MakeClient:
-        """The asyncio client. The hook's methods use it on ``event_loop``; a trigger opens it on the triggerer's."""
+    def new_client(self) -> MakeClient:
+        """Create a client for coroutines, to open on the caller's event loop."""
         return MakeClient(self.settings, self.retry_rules, self.log)
 
     @cached_property
     def event_loop(self) -> EventLoopThread:
-        """The event loop that the hook's own methods use, in a thread that keeps the client open."""
-        event_loop = EventLoopThread(self.client)
+        """The event loop of the hook's own methods, in a thread that keeps a client open."""
+        # Without a reference to the hook, which would keep it alive.
+        event_loop = EventLoopThread(partial(MakeClient, self.settings, self.retry_rules, self.log))
         # For hooks that are never closed: when the hook is deleted, or at exit.
         weakref.finalize(self, event_loop.close)
         return event_loop
@@ -212,7 +212,7 @@ class MakeHook(HttpHook):
             sort_dir=sort_dir,
         )
         report_input(self, organization_uri(self.settings.zone, query.organization_id))
-        return self.event_loop.run(self.client.ask(query, page))
+        return self.event_loop.run(lambda client: client.ask(query, page))
 
     def iter_analytics_pages(
         self,
@@ -262,16 +262,14 @@ class MakeHook(HttpHook):
                 return False, f"The connection can't be tested without organization_id. Zone: {self.settings.zone}."
             query = self._query(sort_by="name", sort_dir="asc")
             one_entry = PageRequest(limit=1, return_total_count=True)
-            page = self.event_loop.run(self.client.ask(query, one_entry, RetryRules(1, 0.0)))
+            page = self.event_loop.run(lambda client: client.ask(query, one_entry, RetryRules(1, 0.0)))
         except (MakeApiError, MakeInputError) as error:
             return False, str(error)
-        finally:
-            self.close()
         organization = f"organization {self.settings.organization_id}: {page.pg.total_count} scenarios"
         return True, f"{self.settings.zone} answers for {organization}."
 
     def close(self) -> None:
-        """Close the HTTP connections of the client, and cancel its requests; a later request opens new ones."""
+        """Close the HTTP connections, after requests of other threads; a later request opens new ones."""
         if "event_loop" in self.__dict__:
             self.event_loop.close()
 
@@ -295,5 +293,5 @@ class MakeHook(HttpHook):
         plan = PagePlan(page_size)
         while batch := plan.next_pages():
             for request in batch:
-                page = self.event_loop.run(self.client.ask(query, request))
+                page = self.event_loop.run(partial(MakeClient.ask, query=query, page=request))
                 yield msgspec.structs.replace(page, analytics=plan.accept(request, page))

@@ -192,7 +192,6 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
             self.link_organization(context, zone, query.organization_id)
             self._organization_uri = organization_uri(zone, query.organization_id)
             summary = pull(
-                hook.client,
                 hook.event_loop,
                 query,
                 page_size=page_size,

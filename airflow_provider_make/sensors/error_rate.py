@@ -217,7 +217,7 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         return to_openlineage(self._organization_uri)
 
     def _check_once(self) -> Verdict:
-        return self.check.rule.evaluate(self.hook.event_loop.run(self.check.fetch(self.hook.client)))
+        return self.check.rule.evaluate(self.hook.event_loop.run(self.check.fetch))
 
     def _link_organization(self, context: Context, zone: str, organization_id: int) -> None:
         from airflow_provider_make.lineage import organization_uri

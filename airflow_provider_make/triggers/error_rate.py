@@ -111,7 +111,7 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
         if BaseEventTrigger is BaseTrigger:
             raise MakeInputError("MakeErrorRateEventTrigger is for an AssetWatcher: expected Airflow 3.0 or later.")
         self._rule = ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis).rule
-        PollSchedule(self.poke_interval)
+        self._interval = PollSchedule(self.poke_interval).pause
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without a shared poll: for Airflow before 3.3, which has no shared streams."""
@@ -136,10 +136,11 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
         :return: Snapshots.
         :raises MakeApiError: The last 100 polls all failed.
         """
-        watcher = cls(**kwargs)
-        check = ThresholdCheck.from_arguments(watcher, hysteresis=watcher.hysteresis)
-        schedule = PollSchedule(watcher.poke_interval, growing=False)
-        async with _open_client(watcher) as client:
+        # Not cls(**kwargs): a subclass may have another signature.
+        arguments = ThresholdArguments(**{name: kwargs[name] for name in ThresholdArguments.names()})
+        check = ThresholdCheck.from_arguments(arguments, hysteresis=kwargs["hysteresis"])
+        schedule = PollSchedule(kwargs["poke_interval"], growing=False)
+        async with _open_client(arguments) as client:
             async for outcome in poll(client, check, schedule):
                 if isinstance(outcome, Snapshot):
                     yield outcome
@@ -161,7 +162,7 @@ class MakeErrorRateEventTrigger(ThresholdArguments, BaseEventTrigger):
         detector = CrossingDetector(beyond=await state.load())
         async for snapshot in shared_stream:
             verdict = self._rule.evaluate(snapshot)
-            self.log.info("%s; next poll in %g s.", verdict, self.poke_interval)
+            self.log.info("%s; next poll in %g s.", verdict, self._interval)
             if detector.is_new(verdict):
                 yield TriggerEvent(success_payload(verdict.result()))
             # After the event: after a crash, one event too many is better than none.
@@ -178,5 +179,5 @@ async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClien
     # The first import of the HTTP provider would block the event loop.
     hook = await asyncio.to_thread(create_hook)
     await hook.load_settings()
-    async with hook.client as client:
+    async with hook.new_client() as client:
         yield client

@@ -52,7 +52,7 @@ def fetch_on_the_hooks_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
 
 def fetch_on_the_callers_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
     async def fetch_sequentially() -> list[AnalyticsPage]:
-        async with hook.client as client:
+        async with hook.new_client() as client:
             return [await client.ask(QUERY, ONE_ENTRY) for _ in range(times)]
 
     return asyncio.run(fetch_sequentially())
@@ -373,10 +373,30 @@ def test_truncated_response_raises(
 
 
 @pytest.mark.parametrize("fault", ["reset", "truncate", "503"])
-def test_no_library_retries_by_itself(fault: str, fetch: Fetch, make_sandbox: Sandbox) -> None:
+def test_no_library_retries_by_itself(fault: str, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     make_sandbox.fail(None, fault, fault, None, fault)
-    fetch(make_sandbox.host, 3, tries=3)
-    assert len(make_sandbox.requests) == fetch.hook.client.requests_sent == 6
+    hook = connect(make_sandbox.host, monkeypatch, tries=3)
+
+    async def requests_sent() -> int:
+        async with hook.new_client() as client:
+            for _ in range(3):
+                await client.ask(QUERY, ONE_ENTRY)
+            return client.requests_sent
+
+    assert asyncio.run(requests_sent()) == len(make_sandbox.requests) == 6
+
+
+@pytest.mark.parametrize("host", ["https://eu1..make.com", f"https://{'x' * 64}.make.com"])
+def test_host_with_an_invalid_label_cannot_be_reached(host: str, fetch: Fetch) -> None:
+    with pytest.raises(MakeConnectionError, match="could not be reached"):
+        fetch(host)
+    succeeded, message = fetch.hook.test_connection()
+    assert (succeeded, "could not be reached" in message) == (False, True)
+
+
+def test_large_headers_of_a_proxy_are_accepted(fetch: Fetch) -> None:
+    with responding(http_response(f"Content-Security-Policy: {'x' * 30_000}")) as script:
+        assert len(fetch(script.url)[0].analytics) == 1
 
 
 def test_sequential_requests_reuse_one_connection(
@@ -394,19 +414,12 @@ def test_concurrent_requests_have_one_connection_each(
     hook = connect(sandbox.host, monkeypatch)
 
     async def three_at_once() -> None:
-        async with hook.client as client:
+        async with hook.new_client() as client:
             for _ in range(4):
                 await asyncio.gather(*(client.ask(QUERY, ONE_ENTRY) for _ in range(3)))
 
     asyncio.run(three_at_once())
     assert (len(sandbox.requests), sandbox.connections) == (12, 3)
-
-
-def test_client_can_be_reopened_on_another_event_loop(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    hook = connect(make_sandbox.host, monkeypatch)
-    for times in (1, 2):
-        assert len(fetch_on_the_callers_loop(hook, times)) == times
-    assert (hook.client.requests_sent, make_sandbox.connections) == (3, 2)
 
 
 def test_the_private_attribute_of_aiohttp_still_exists() -> None:

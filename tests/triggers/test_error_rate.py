@@ -284,3 +284,27 @@ def test_error_before_airflow_3_names_the_required_version(monkeypatch: pytest.M
     monkeypatch.setattr(error_rate, "BaseEventTrigger", BaseTrigger)
     with pytest.raises(MakeInputError, match=r"Airflow 3\.0"):
         MakeErrorRateEventTrigger(threshold=5)
+
+
+@watchers_only
+def test_poke_interval_may_be_text(connected: Sandbox) -> None:
+    set_outcomes(connected, 9.0)
+    assert len(watch(connected, 1, poke_interval="0.05")) == 1
+
+
+@watchers_only
+def test_subclass_may_have_another_signature(connected: Sandbox) -> None:
+    class FivePercent(MakeErrorRateEventTrigger):
+        def __init__(self) -> None:
+            super().__init__(threshold=5, poke_interval=0.05)
+
+    connected.organization().set_counts(100, 50)
+
+    async def first() -> Any:
+        events = FivePercent().run()
+        try:
+            return await asyncio.wait_for(anext(events), 30)
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]
+
+    assert asyncio.run(first()).payload["value"] == 50.0
