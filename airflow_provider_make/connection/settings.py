@@ -60,7 +60,7 @@ class ConnectionSettings:
     timeout: float = DEFAULT_TIMEOUT
     trust_env: bool = True
     unknown_extras: tuple[str, ...] = ()
-    conn_id: str = "make_default"
+    conn_id: str = field(default="make_default", compare=False)
 
     @property
     def zone(self) -> str:

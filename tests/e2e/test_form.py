@@ -141,7 +141,8 @@ def test_all_fields_are_saved(ui: Ui, rest: Rest) -> None:
     )
     # The error is raised by the hook, with the fields as typed.
     text = ui.test_connection("all")
-    assert text.startswith("Test Connection Failed\ncert=('/cert.pem', '/key.pem') is not valid")
+    assert text.startswith("Test Connection Failed\nConnection '")
+    assert "cert=('/cert.pem', '/key.pem') is not valid" in text
     assert "hunter2" not in text
 
 
