@@ -197,7 +197,11 @@ def test_picture_for_the_docs(ui: Ui, browser: Browser, tmp_path: Path) -> None:
 
 def picture(form: ConnectionForm) -> bytes:
     """Take a picture of the dialog, with no text cut off, and without a frame around the focused field."""
-    cut_off = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.value || e.placeholder)"
+    # The width of a masked token depends on the fonts of the machine, and nobody reads it.
+    cut_off = (
+        "all => all.filter(e => e.type !== 'password' && e.scrollWidth > e.clientWidth)"
+        ".map(e => e.value || e.placeholder)"
+    )
     assert form.dialog.get_by_role("textbox").evaluate_all(cut_off) == []
     form.dialog.evaluate("document.activeElement.blur()")
     taken: bytes = form.dialog.screenshot(animations="disabled")
