@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from queue import SimpleQueue
 from threading import RLock, Thread, current_thread
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -161,9 +162,10 @@ class _ClientThread(Thread):
             self.join(timeout=1.0)
 
     def _close_if_unclaimed(self) -> None:
-        # Before the loop runs, it checks for itself; after it, nothing is left to close.
-        if self._stopped and not self._claims and hasattr(self, "loop") and not self.loop.is_closed():
-            self.loop.call_soon_threadsafe(self._closing.set)
+        # Before the loop runs, it checks for itself.
+        if self._stopped and not self._claims and hasattr(self, "loop"):
+            with suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(self._closing.set)
 
     def run(self) -> None:
         keep_client_open = self._keep_client_open()
