@@ -89,9 +89,10 @@ class Runs:
         self.record(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
 
     def pulls(self) -> None:
+        # Further tries: on a busy machine, other requests may take longer than the timeout, too.
         with self.sandbox({"timeout": 0.5}, scenarios=250) as sandbox:
             sandbox.fail("429", "503", "reset", "html", None, "stall:2")
-            self.pull(output_path=f"{self.folder}/rows.parquet")
+            self.pull(output_path=f"{self.folder}/rows.parquet", api_retry_limit=20)
             for fault in ("401", "403", "redirect"):
                 sandbox.fail(fault)
                 self.pull()
