@@ -1,0 +1,31 @@
+"""Text from a server, made safe for databases, logs and terminals."""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# PostgreSQL stores no NUL, and UTF-8 has no encoding for a surrogate.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+# Control characters but tab and newline, and what else changes the order or the lines of the text around it.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]")
+
+
+def replace_unstorable(text: str) -> str:
+    """
+    Replace the characters that databases and files can't store: NUL and unpaired surrogates.
+
+    :param text: Any text.
+    :return: The text, with U+FFFD in the place of each.
+    """
+    return _UNSTORABLE.sub(REPLACEMENT, text)
+
+
+def replace_unprintable(text: str) -> str:
+    """
+    Replace control characters but tab and newline, such as those of terminal escapes and of the text's direction.
+
+    :param text: Any text.
+    :return: The text, with U+FFFD in the place of each. It can also be stored.
+    """
+    return _UNPRINTABLE.sub(REPLACEMENT, text)
