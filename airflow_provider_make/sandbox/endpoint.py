@@ -18,6 +18,7 @@ from weakref import WeakSet
 from aiohttp import web
 
 from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, fault_response, refusal_response
+from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
 from airflow_provider_make.sandbox.refusals import Refusal
@@ -54,42 +55,18 @@ class Endpoint:
     Handle requests, in one event loop at a time. The other methods are thread-safe.
 
     :param organizations: The organizations by id.
-
-    The other parameters are those of :class:`~airflow_provider_make.sandbox.Sandbox`.
+    :param options: How to respond.
     """
 
-    def __init__(
-        self,
-        organizations: Mapping[int, Organization],
-        *,
-        seed: int,
-        token: str,
-        latency: float,
-        page_cap: int | None,
-        shuffle_ties: bool,
-        requests_per_minute: int | None,
-        fault_rate: float,
-    ) -> None:
-        if not token:
-            raise ValueError("token must not be empty")
-        if not 0 <= latency < math.inf:
-            raise ValueError(f"latency must be finite and not negative, not {latency}")
-        if page_cap is not None and page_cap < 1:
-            raise ValueError(f"page_cap must be at least 1, not {page_cap}")
-        if requests_per_minute is not None and requests_per_minute < 1:
-            raise ValueError(f"requests_per_minute must be at least 1, not {requests_per_minute}")
-        if not 0 <= fault_rate <= 1:
-            raise ValueError(f"fault_rate must be between 0 and 1, not {fault_rate}")
+    def __init__(self, organizations: Mapping[int, Organization], options: Options) -> None:
         self._organizations = organizations
-        self._authorizations = (f"Token {token}", f"Bearer {token}")
-        self._latency = latency
-        shuffle = random.Random(f"ties/{seed}") if shuffle_ties else None
-        self._pages = PageCache(page_cap=page_cap, shuffle=shuffle)
-        self._requests_per_minute = requests_per_minute
+        self._options = options
+        self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
+        shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
+        self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle)
         # Times of the requests within the limit, in the last minute.
         self._counted_at: dict[int, deque[float]] = {id_: deque() for id_ in organizations}
-        self._fault_rate = fault_rate
-        self._fault_choice = random.Random(f"faults/{seed}")
+        self._fault_choice = random.Random(f"faults/{options.seed}")
         # Never held while an action runs: an action may call any method.
         self._lock = threading.Lock()
         self._faults: deque[Fault | None] = deque()
@@ -155,7 +132,7 @@ class Endpoint:
             if request.path == _FAULTS_PATH:
                 return await self._receive_faults(request)
             fault = self._record(request)
-            await asyncio.sleep(self._latency)
+            await asyncio.sleep(self._options.latency)
             response = await fault_response(fault, request) if fault is not None else None
             if response is None:
                 response = web.Response(body=self._body(request), content_type="application/json", charset="utf-8")
@@ -183,7 +160,7 @@ class Endpoint:
             fault: Fault | None = None
             if self._faults:
                 fault = self._faults.popleft()
-            elif self._fault_choice.random() < self._fault_rate:
+            elif self._fault_choice.random() < self._options.fault_rate:
                 fault = self._fault_choice.choice(RECOVERABLE)
         for action in actions:
             try:
@@ -212,13 +189,13 @@ class Endpoint:
         return self._pages.get(organization, parse_query(request.query.items(), datetime.now(UTC)))
 
     def _count_against_limit(self, organization_id: int) -> None:
-        if self._requests_per_minute is None:
+        if self._options.requests_per_minute is None:
             return
         counted_at = self._counted_at[organization_id]
         now = time.monotonic()
         while counted_at and counted_at[0] <= now - 60:
             counted_at.popleft()
-        if len(counted_at) >= self._requests_per_minute:
+        if len(counted_at) >= self._options.requests_per_minute:
             raise Refusal(429, retry_after=math.ceil(counted_at[0] + 60 - now))
         counted_at.append(now)
 

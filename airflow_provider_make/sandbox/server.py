@@ -5,43 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from types import TracebackType
-from typing import TypedDict, Unpack
+from typing import Unpack
 from urllib.parse import quote
 
 from aiohttp import web
 
 from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
-from airflow_provider_make.sandbox.organization import Organization, Result
-from airflow_provider_make.sandbox.query import parse_query
+from airflow_provider_make.sandbox.options import Options
+from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.responses import Entry, entry, total
-
-
-class Filters(TypedDict, total=False):
-    """The filters of :meth:`Sandbox.truth`, all optional; each means the same as the parameter of the API."""
-
-    team_id: int | Sequence[int]
-    folder_id: int | Sequence[int]
-    status: str | Sequence[str]
-    date_from: datetime
-    date_to: datetime
-    sort_by: str
-    sort_dir: str
-
-
-_PARAMETERS = {
-    "team_id": "teamId",
-    "folder_id": "folderId",
-    "status": "status",
-    "date_from": "timeframe[dateFrom]",
-    "date_to": "timeframe[dateTo]",
-    "sort_by": "pg[sortBy]",
-    "sort_dir": "pg[sortDir]",
-}
+from airflow_provider_make.sandbox.truth import Filters, select_truth
 
 
 class Sandbox:
@@ -94,8 +71,7 @@ class Sandbox:
         self._organizations = {
             id_: Organization(id_, size, seed=seed, absent_first=absent_first) for id_, size in sizes.items()
         }
-        self._endpoint = Endpoint(
-            self._organizations,
+        options = Options(
             seed=seed,
             token=token,
             latency=latency,
@@ -104,6 +80,7 @@ class Sandbox:
             requests_per_minute=requests_per_minute,
             fault_rate=fault_rate,
         )
+        self._endpoint = Endpoint(self._organizations, options)
         self.organization_id = organization_id
         self.token = token
         self._address = host
@@ -239,7 +216,7 @@ class Sandbox:
         :return: The sorted entries, ties in the order of their ids.
         :raises Refusal: If the API would refuse these values.
         """
-        return [entry(row) for row in self._select(organization_id, filters).rows]
+        return [entry(row) for row in select_truth(self.organization(organization_id), filters).rows]
 
     def truth_total(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> Entry:
         """
@@ -250,16 +227,7 @@ class Sandbox:
         :return: The total over the entries of :meth:`truth`.
         :raises Refusal: If the API would refuse these values.
         """
-        return total(self._select(organization_id, filters).total)
-
-    def _select(self, organization_id: int | None, filters: Filters) -> Result:
-        parameters: list[tuple[str, str]] = []
-        for name, argument in filters.items():
-            values = argument if isinstance(argument, Iterable) and not isinstance(argument, str) else [argument]
-            for value in values:
-                text = value.isoformat() if isinstance(value, datetime) else str(value)
-                parameters.append((_PARAMETERS[name], text))
-        return self.organization(organization_id).select(parse_query(parameters, datetime.now(UTC)).selection)
+        return total(select_truth(self.organization(organization_id), filters).total)
 
     def _run(self, loop: asyncio.AbstractEventLoop, bound: Future[int]) -> None:
         # Cancels what is still running at the end, such as stalled responses.

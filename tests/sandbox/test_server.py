@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -14,8 +13,7 @@ import pytest
 import requests
 
 from airflow_provider_make.sandbox import Sandbox
-from airflow_provider_make.sandbox.refusals import Refusal
-from tests.support.sandbox_requests import TOKEN, get_page
+from tests.support.sandbox_requests import get_page
 
 
 def pull(sandbox: Sandbox, limit: int) -> list[dict[str, Any]]:
@@ -31,37 +29,6 @@ def test_pages_add_up_to_the_truth(make_sandbox: Sandbox) -> None:
     assert body["pg"]["totalCount"] == len(make_sandbox.truth()) == 250
     assert body["total"] == make_sandbox.truth_total()
     assert len(body["analytics"]) == 100
-
-
-def test_truth_accepts_the_filters_of_the_api(make_sandbox: Sandbox) -> None:
-    now = datetime.now(UTC)
-    response = requests.get(
-        f"{make_sandbox.base_url}/analytics/1",
-        params=[
-            ("teamId", "101"),
-            ("teamId", "103"),
-            ("status", "active"),
-            ("timeframe[dateFrom]", (now - timedelta(days=2)).isoformat()),
-            ("timeframe[dateTo]", now.isoformat()),
-            ("pg[sortBy]", "errorRate"),
-            ("pg[sortDir]", "desc"),
-            ("pg[limit]", "1000"),
-        ],
-        headers=TOKEN,
-        timeout=10,
-    )
-    filters: dict[str, Any] = {
-        "team_id": [101, 103],
-        "status": "active",
-        "date_from": now - timedelta(days=2),
-        "date_to": now,
-    }
-    truth = make_sandbox.truth(sort_by="errorRate", sort_dir="desc", **filters)
-    assert truth
-    assert response.json()["analytics"] == truth
-    assert response.json()["total"] == make_sandbox.truth_total(**filters)
-    with pytest.raises(Refusal, match="zone"):
-        make_sandbox.truth(date_from=datetime(2026, 1, 1))
 
 
 def test_each_organization_has_its_own_scenarios() -> None:
@@ -136,11 +103,6 @@ def test_the_sandbox_is_thread_safe(make_sandbox: Sandbox) -> None:
     "options",
     [
         {"token": ""},
-        {"latency": -1},
-        {"latency": float("nan")},
-        {"page_cap": 0},
-        {"requests_per_minute": 0},
-        {"fault_rate": 1.1},
         {"port": 65536},
         {"scenarios": -1},
         {"organization_id": 0},

@@ -1,0 +1,36 @@
+"""The options of a sandbox: how its server behaves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """
+    How the server responds. :class:`~airflow_provider_make.sandbox.Sandbox` describes each option.
+
+    :raises ValueError: If an option is out of range.
+    """
+
+    seed: int = 0
+    token: str = "sandbox-token"
+    latency: float = 0.0
+    page_cap: int | None = None
+    shuffle_ties: bool = False
+    requests_per_minute: int | None = None
+    fault_rate: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Validate the options."""
+        if not self.token:
+            raise ValueError("token must not be empty")
+        if not 0 <= self.latency < math.inf:
+            raise ValueError(f"latency must be finite and not negative, not {self.latency}")
+        for name in ("page_cap", "requests_per_minute"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ValueError(f"{name} must be at least 1, not {number}")
+        if not 0 <= self.fault_rate <= 1:
+            raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
