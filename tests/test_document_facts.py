@@ -18,6 +18,7 @@ from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.formats import FORMATS, choose_format, parquet_schema
 from airflow_provider_make.sandbox import Fault, Sandbox
+from airflow_provider_make.sandbox.__main__ import main as run_sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from tests.support.documents import PAGES, README, ROOT, anchors, links, tables
 
@@ -116,8 +117,17 @@ def test_documented_faults_are_those_of_the_sandbox() -> None:
     assert [str(Fault.parse(code)) for code in documented] == documented
     with pytest.raises(ValueError, match="expected one of") as caught:
         Fault("unknown")
-    known = re.findall(r"[a-z]+|\d+", str(caught.value).partition("expected one of")[2].replace(" to ", " "))
+    known = re.findall(r"[a-z0-9-]+", str(caught.value).partition("expected one of")[2].replace(" to ", " "))
     assert {code.partition(":")[0] for code in documented} == {*known, "503"}
+
+
+def test_documented_options_are_those_of_the_sandbox_and_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = table(DOCS / "testing.md", "option")
+    assert [codes(name)[0] for name, _, _ in rows] == list(inspect.signature(Sandbox).parameters)
+    with pytest.raises(SystemExit):
+        run_sandbox(["--help"])
+    of_command = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert {codes(option)[0] for _, option, _ in rows} | {"--fault"} == set(of_command)
 
 
 def test_documented_fixtures_and_methods_exist() -> None:

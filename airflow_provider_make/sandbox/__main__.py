@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from airflow_provider_make.sandbox.faults import Fault
+from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS
 from airflow_provider_make.sandbox.server import Sandbox
 
 
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shuffle_ties=options.shuffle_ties,
             absent_first=options.absent_first,
             requests_per_minute=options.requests_per_minute,
+            rate_limit_hint=options.rate_limit_hint,
             fault_rate=options.fault_rate,
             host=options.host,
             port=options.port,
@@ -131,6 +133,11 @@ def _parser() -> argparse.ArgumentParser:
         help="requests allowed per organization in 60 seconds; any more get a 429 (default: no limit)",
     )
     parser.add_argument(
+        "--rate-limit-hint",
+        choices=RATE_LIMIT_HINTS,
+        help="what a 429 contains: one of these headers, or text instead of JSON (default: JSON without a header)",
+    )
+    parser.add_argument(
         "--fault-rate",
         type=float,
         default=0.0,
@@ -143,7 +150,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="FAULT",
         help="fault for the first request; repeat the option for the second, and so on: 429, 429:2 (Retry-After), "
-        "500 to 599, 503:2, stall:5 (seconds), 401, 403, reset, truncate, html, empty, shape, redirect",
+        "429-reset:2 (X-RateLimit-Reset), 500 to 599, 503:2, stall:5 (seconds), 400, 401, 403, 404, firewall, reset, "
+        "truncate, html, empty, shape, redirect",
     )
     return parser
 

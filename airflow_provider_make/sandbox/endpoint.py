@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import re
 import threading
@@ -21,6 +20,7 @@ from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, fault_respo
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
+from airflow_provider_make.sandbox.rate_limit import RateLimit
 from airflow_provider_make.sandbox.refusals import Refusal
 from airflow_provider_make.sandbox.responses import PageCache, encode
 
@@ -64,8 +64,7 @@ class Endpoint:
         self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
         shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
         self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle)
-        # Times of the requests within the limit, in the last minute.
-        self._counted_at: dict[int, deque[float]] = {id_: deque() for id_ in organizations}
+        self._rate_limit = RateLimit(options.requests_per_minute, options.rate_limit_hint)
         self._fault_choice = random.Random(f"faults/{options.seed}")
         # Never held while an action runs: an action may call any method.
         self._lock = threading.Lock()
@@ -185,19 +184,8 @@ class Endpoint:
         organization = self._organizations.get(int(match[1]))
         if organization is None:
             raise Refusal(403)
-        self._count_against_limit(organization.organization_id)
+        self._rate_limit.count(organization.organization_id)
         return self._pages.get(organization, parse_query(request.query.items(), datetime.now(UTC)))
-
-    def _count_against_limit(self, organization_id: int) -> None:
-        if self._options.requests_per_minute is None:
-            return
-        counted_at = self._counted_at[organization_id]
-        now = time.monotonic()
-        while counted_at and counted_at[0] <= now - 60:
-            counted_at.popleft()
-        if len(counted_at) >= self._options.requests_per_minute:
-            raise Refusal(429, retry_after=math.ceil(counted_at[0] + 60 - now))
-        counted_at.append(now)
 
     async def _receive_faults(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":

@@ -10,10 +10,20 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from airflow_provider_make.sandbox.rate_limit import RateLimitHint, too_many_requests
 from airflow_provider_make.sandbox.refusals import Refusal
 
-_KINDS_WITHOUT_SECONDS = ("401", "403", "reset", "truncate", "html", "empty", "shape", "redirect")
+_KINDS_WITHOUT_SECONDS = (
+    *("400", "401", "403", "404", "firewall"),
+    *("reset", "truncate", "html", "empty", "shape", "redirect"),
+)
 _SERVER_ERROR = re.compile(r"5[0-9][0-9]")
+_REFUSED_PARAMETERS = {
+    "detail": ["Invalid value of parameter 'teamId'.", "Invalid value of parameter 'status'."],
+    "message": "Bad Request",
+    "code": "SC400",
+    "suberrors": [],
+}
 _HTML = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>\n"
 
 
@@ -22,12 +32,15 @@ class Fault:
     """
     A fault of one request.
 
-    :param kind: ``429``, ``401`` and ``403`` (errors in Make's shape), ``500`` to ``599`` (with HTML), ``reset`` (the
-        connection is aborted without a response), ``truncate`` (the body ends too early), ``stall`` (the response is
-        delayed), ``html`` (200 with HTML), ``empty`` (200 without a body), ``shape`` (200 with JSON of another shape)
-        or ``redirect`` (302 to the sandbox under another host name).
+    :param kind: ``429``, ``401``, ``403`` and ``404`` (errors in Make's shape), ``400`` (in Make's other shape:
+        ``detail`` is a list, and ``suberrors`` is empty), ``429-reset`` (with ``X-RateLimit-Reset``), ``firewall``
+        (403 with plain text), ``500`` to ``599`` (with HTML), ``reset`` (the connection is aborted without a
+        response), ``truncate`` (the body ends too early), ``stall`` (the response is delayed), ``html`` (200 with
+        HTML), ``empty`` (200 without a body), ``shape`` (200 with JSON of another shape) or ``redirect`` (302 to the
+        sandbox under another host name).
     :param seconds: For ``429`` and ``5xx``: the ``Retry-After`` header, in whole seconds; ``None`` (default) sends
-        none. For ``stall``: the delay of the response, more than 0. For other kinds: ``None``.
+        none. For ``429-reset``: whole seconds until the reset. For ``stall``: the delay of the response, more than 0.
+        For other kinds: ``None``.
     :raises ValueError: If the kind is unknown, or the seconds don't fit it.
     """
 
@@ -39,11 +52,12 @@ class Fault:
         if self.kind == "stall":
             if self.seconds is None or not 0 < self.seconds < float("inf"):
                 raise ValueError("stall needs seconds above 0, such as stall:5")
-        elif self.kind == "429" or _SERVER_ERROR.fullmatch(self.kind):
-            if self.seconds is not None and (self.seconds < 0 or self.seconds % 1 != 0):
-                raise ValueError(f"Retry-After must be a whole number of seconds, such as {self.kind}:2")
+        elif self.kind in ("429", "429-reset") or _SERVER_ERROR.fullmatch(self.kind):
+            is_missing = self.kind == "429-reset" and self.seconds is None
+            if is_missing or (self.seconds is not None and (self.seconds < 0 or self.seconds % 1 != 0)):
+                raise ValueError(f"{self.kind} expects a whole number of seconds, such as {self.kind}:2")
         elif self.kind not in _KINDS_WITHOUT_SECONDS:
-            known = f"429, 500 to 599, stall, {', '.join(_KINDS_WITHOUT_SECONDS)}"
+            known = f"429, 429-reset, 500 to 599, stall, {', '.join(_KINDS_WITHOUT_SECONDS)}"
             raise ValueError(f"unknown fault {self.kind!r}; expected one of {known}")
         elif self.seconds is not None:
             raise ValueError(f"fault {self.kind} does not accept seconds")
@@ -70,8 +84,8 @@ class Fault:
             raise ValueError(f"fault {text!r}: {error}") from None
 
 
-# Faults that a retry can fix; a fault rate chooses among them.
-RECOVERABLE = tuple(map(Fault.parse, ("429", "429:1", "500", "503", "reset", "truncate")))
+# Faults that a retry can fix soon; a fault rate chooses among them. A 429 without seconds means a whole minute.
+RECOVERABLE = tuple(map(Fault.parse, ("429:1", "500", "503", "reset", "truncate")))
 
 
 def refusal_response(refusal: Refusal) -> web.Response:
@@ -81,10 +95,9 @@ def refusal_response(refusal: Refusal) -> web.Response:
     :param refusal: The refusal.
     :return: The response.
     """
-    response = web.json_response(refusal.body(), status=refusal.status)
-    if refusal.retry_after is not None:
-        response.headers["Retry-After"] = str(refusal.retry_after)
-    return response
+    if refusal.text is not None:
+        return web.Response(text=refusal.text, status=refusal.status, headers=refusal.headers)
+    return web.json_response(refusal.body(), status=refusal.status, headers=refusal.headers)
 
 
 async def fault_response(fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
@@ -101,9 +114,16 @@ async def fault_response(fault: Fault, request: web.BaseRequest) -> web.StreamRe
             await asyncio.sleep(fault.seconds or 0)
             return None
         case "429":
-            return refusal_response(Refusal(429, retry_after=seconds))
-        case "401" | "403":
+            hint: RateLimitHint | None = None if seconds is None else "retry-after"
+            return refusal_response(too_many_requests(hint, seconds or 0))
+        case "429-reset":
+            return refusal_response(too_many_requests("x-ratelimit-reset", seconds or 0))
+        case "400":
+            return web.json_response(_REFUSED_PARAMETERS, status=400)
+        case "401" | "403" | "404":
             return refusal_response(Refusal(int(fault.kind)))
+        case "firewall":
+            return refusal_response(Refusal(403, text="error code: 1010"))
         case "reset":
             return _reset(request)
         case "truncate":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS, RateLimitHint
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -20,6 +22,7 @@ class Options:
     page_cap: int | None = None
     shuffle_ties: bool = False
     requests_per_minute: int | None = None
+    rate_limit_hint: RateLimitHint | None = None
     fault_rate: float = 0.0
 
     def __post_init__(self) -> None:
@@ -34,3 +37,9 @@ class Options:
                 raise ValueError(f"{name} must be at least 1, not {number}")
         if not 0 <= self.fault_rate <= 1:
             raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
+        _check_choice("rate_limit_hint", self.rate_limit_hint, RATE_LIMIT_HINTS)
+
+
+def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, or None, not {value!r}")

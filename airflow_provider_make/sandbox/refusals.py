@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 _MESSAGES = {
-    400: ("Validation failed.", "Bad request."),
+    400: ("Bad Request", "Validation failed for {} parameter(s)."),
     401: ("Unauthorized", "Access denied."),
     403: ("Permission denied", "Access denied."),
     404: ("Not found", "There is nothing at this path."),
@@ -20,15 +20,25 @@ class Refusal(Exception):
 
     :param status: HTTP status: 400, 401, 403, 404, 405 or 429.
     :param suberrors: A message for each problem; if empty (default), the body has no ``suberrors``.
-    :param retry_after: The ``Retry-After`` header, in seconds; ``None`` (default) sends none.
+    :param headers: Headers of the response, none by default.
+    :param text: A plain-text body; ``None`` (default) for Make's JSON.
     """
 
-    def __init__(self, status: int, suberrors: Sequence[str] = (), *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        suberrors: Sequence[str] = (),
+        *,
+        headers: Mapping[str, str] | None = None,
+        text: str | None = None,
+    ) -> None:
         self.status = status
         self.code = f"SC{status}"
-        self.message, self.detail = _MESSAGES[status]
+        self.message, detail = _MESSAGES[status]
+        self.detail = detail.format(len(suberrors))
         self.suberrors = tuple(suberrors)
-        self.retry_after = retry_after
+        self.headers = dict(headers or {})
+        self.text = text
         super().__init__(" ".join([f"{status} {self.message}", *suberrors]))
 
     def body(self) -> dict[str, object]:
@@ -39,5 +49,5 @@ class Refusal(Exception):
         """
         body: dict[str, object] = {"detail": self.detail, "message": self.message, "code": self.code}
         if self.suberrors:
-            body["suberrors"] = [{"message": message} for message in self.suberrors]
+            body["suberrors"] = [{"message": message, "name": "Error"} for message in self.suberrors]
         return body

@@ -17,6 +17,7 @@ from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
+from airflow_provider_make.sandbox.rate_limit import RateLimitHint
 from airflow_provider_make.sandbox.responses import Entry, entry, total
 from airflow_provider_make.sandbox.truth import Filters, select_truth
 
@@ -38,8 +39,11 @@ class Sandbox:
     :param shuffle_ties: Whether entries with equal sort keys are in a new order at each request; by default they are
         in the order of their ids.
     :param absent_first: Whether entries without a value for the sort key are first; by default they are last.
-    :param requests_per_minute: Requests allowed per organization in any 60 seconds, at least 1; any more get a 429
-        with a ``Retry-After``. ``None`` (default) for no limit.
+    :param requests_per_minute: Requests allowed per organization in any 60 seconds, at least 1; any more get a 429.
+        ``None`` (default) for no limit.
+    :param rate_limit_hint: What these 429 contain: ``None`` (default) for Make's JSON, without any header about the
+        limit; ``retry-after`` for this header; ``x-ratelimit-reset`` for this header, in epoch seconds, and
+        ``X-RateLimit-Remaining: 0``; ``text`` for plain text instead of JSON, and no header.
     :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
@@ -59,6 +63,7 @@ class Sandbox:
         shuffle_ties: bool = False,
         absent_first: bool = False,
         requests_per_minute: int | None = None,
+        rate_limit_hint: RateLimitHint | None = None,
         fault_rate: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -78,6 +83,7 @@ class Sandbox:
             page_cap=page_cap,
             shuffle_ties=shuffle_ties,
             requests_per_minute=requests_per_minute,
+            rate_limit_hint=rate_limit_hint,
             fault_rate=fault_rate,
         )
         self._endpoint = Endpoint(self._organizations, options)

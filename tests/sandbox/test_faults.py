@@ -28,6 +28,8 @@ def get_page(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
         ("429", Fault("429")),
         ("429:2", Fault("429", 2)),
         ("429:0", Fault("429", 0)),
+        ("429-reset:2", Fault("429-reset", 2)),
+        ("firewall", Fault("firewall")),
         (" 503 ", Fault("503")),
         ("599:30", Fault("599", 30)),
         ("stall:0.5", Fault("stall", 0.5)),
@@ -43,7 +45,7 @@ def test_faults_are_parsed_and_formatted(text: str, fault: Fault) -> None:
     ("text", "message"),
     [
         ("", "unknown fault"),
-        ("404", "unknown fault '404'; expected one of 429"),
+        ("402", "unknown fault '402'; expected one of 429"),
         ("600", "unknown fault"),
         ("5xx", "unknown fault"),
         ("Reset", "unknown fault"),
@@ -53,6 +55,11 @@ def test_faults_are_parsed_and_formatted(text: str, fault: Fault) -> None:
         ("stall:inf", "stall:5"),
         ("stall:nan", "stall:5"),
         ("429:1.5", "whole number of seconds, such as 429:2"),
+        ("429-reset", "whole number of seconds, such as 429-reset:2"),
+        ("429-reset:1.5", "whole number"),
+        ("429-reset:-1", "whole number"),
+        ("404:1", "does not accept seconds"),
+        ("firewall:1", "does not accept seconds"),
         ("429:-1", "whole number"),
         ("429:inf", "whole number"),
         ("503:soon", "503:soon"),
@@ -74,6 +81,16 @@ def test_429_has_the_shape_of_make(make_sandbox: Sandbox, fault: str, retry_afte
     assert response.json()["message"].startswith("Requests limit for organization exceeded")
 
 
+def test_429_reset_has_the_time_of_the_reset(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("429-reset:30")
+    before = time.time()
+    response = get_page(make_sandbox)
+    assert (response.status_code, response.json()["code"]) == (429, "SC429")
+    assert response.headers["X-RateLimit-Remaining"] == "0"
+    assert before + 30 <= int(response.headers["X-RateLimit-Reset"]) < time.time() + 31
+    assert "Retry-After" not in response.headers
+
+
 @pytest.mark.parametrize(("fault", "retry_after"), [("500", None), ("502", None), ("503:7", "7")])
 def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
     make_sandbox.fail(fault)
@@ -84,12 +101,29 @@ def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: 
     assert "<html>" in response.text
 
 
-@pytest.mark.parametrize("status", [401, 403])
-def test_401_and_403_have_the_shape_of_make(make_sandbox: Sandbox, status: int) -> None:
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_401_403_and_404_have_the_shape_of_make(make_sandbox: Sandbox, status: int) -> None:
     make_sandbox.fail(str(status))
     response = get_page(make_sandbox)
     assert response.status_code == status
     assert response.json()["code"] == f"SC{status}"
+
+
+def test_400_has_a_list_of_details_and_no_suberrors(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("400")
+    response = get_page(make_sandbox)
+    assert response.status_code == 400
+    body = response.json()
+    assert (body["message"], body["code"], body["suberrors"]) == ("Bad Request", "SC400", [])
+    assert len(body["detail"]) == 2
+    assert all(isinstance(detail, str) for detail in body["detail"])
+
+
+def test_a_firewall_refuses_in_plain_text(make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("firewall")
+    response = get_page(make_sandbox)
+    assert (response.status_code, response.text) == (403, "error code: 1010")
+    assert response.headers["Content-Type"].startswith("text/plain")
 
 
 def test_reset_aborts_the_connection(make_sandbox: Sandbox) -> None:
@@ -178,4 +212,5 @@ def test_no_fault_is_queued_if_one_is_invalid(make_sandbox: Sandbox) -> None:
 
 
 def test_a_fault_rate_chooses_among_recoverable_faults() -> None:
-    assert {fault.kind for fault in RECOVERABLE} == {"429", "500", "503", "reset", "truncate"}
+    # Without seconds, a 429 would cost a client a minute.
+    assert set(map(str, RECOVERABLE)) == {"429:1", "500", "503", "reset", "truncate"}

@@ -20,6 +20,8 @@ from airflow_provider_make.sandbox.options import Options
         ("requests_per_minute", 0),
         ("fault_rate", 1.1),
         ("fault_rate", -0.1),
+        ("rate_limit_hint", "Retry-After"),
+        ("rate_limit_hint", ""),
     ],
 )
 def test_options_out_of_range_are_rejected(name: str, value: Any) -> None:
