@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from airflow_provider_make.sandbox.faults import Fault
+from airflow_provider_make.sandbox.query import MISREADINGS
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS
 from airflow_provider_make.sandbox.server import Sandbox
 
@@ -34,10 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             token=options.token,
             latency=options.latency,
             page_cap=options.page_cap,
+            max_limit=options.max_limit,
             shuffle_ties=options.shuffle_ties,
             absent_first=options.absent_first,
             requests_per_minute=options.requests_per_minute,
             rate_limit_hint=options.rate_limit_hint,
+            misread_filters=options.misread_filters,
             fault_rate=options.fault_rate,
             host=options.host,
             port=options.port,
@@ -117,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         "--latency", type=float, default=0.0, help="seconds before each response (default: %(default)s)"
     )
     parser.add_argument("--page-cap", type=int, help="maximum entries per page (default: no cap)")
+    parser.add_argument("--max-limit", type=int, help="largest pg[limit]; a larger one gets a 400 (default: any)")
     parser.add_argument(
         "--shuffle-ties",
         action="store_true",
@@ -136,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
         "--rate-limit-hint",
         choices=RATE_LIMIT_HINTS,
         help="what a 429 contains: one of these headers, or text instead of JSON (default: JSON without a header)",
+    )
+    parser.add_argument(
+        "--misread-filters",
+        choices=MISREADINGS,
+        help="last: use only the last of repeated teamId=1; ignore: ignore teamId[]=1 (default: both forms work)",
     )
     parser.add_argument(
         "--fault-rate",

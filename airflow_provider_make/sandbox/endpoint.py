@@ -185,7 +185,13 @@ class Endpoint:
         if organization is None:
             raise Refusal(403)
         self._rate_limit.count(organization.organization_id)
-        return self._pages.get(organization, parse_query(request.query.items(), datetime.now(UTC)))
+        query = parse_query(
+            request.query.items(),
+            datetime.now(UTC),
+            max_limit=self._options.max_limit,
+            misread_filters=self._options.misread_filters,
+        )
+        return self._pages.get(organization, query)
 
     async def _receive_faults(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":

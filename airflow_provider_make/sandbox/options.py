@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from airflow_provider_make.sandbox.query import MISREADINGS, Misreading
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS, RateLimitHint
 
 
@@ -20,9 +21,11 @@ class Options:
     token: str = "sandbox-token"
     latency: float = 0.0
     page_cap: int | None = None
+    max_limit: int | None = None
     shuffle_ties: bool = False
     requests_per_minute: int | None = None
     rate_limit_hint: RateLimitHint | None = None
+    misread_filters: Misreading | None = None
     fault_rate: float = 0.0
 
     def __post_init__(self) -> None:
@@ -31,13 +34,14 @@ class Options:
             raise ValueError("token must not be empty")
         if not 0 <= self.latency < math.inf:
             raise ValueError(f"latency must be finite and not negative, not {self.latency}")
-        for name in ("page_cap", "requests_per_minute"):
+        for name in ("page_cap", "max_limit", "requests_per_minute"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
         if not 0 <= self.fault_rate <= 1:
             raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
         _check_choice("rate_limit_hint", self.rate_limit_hint, RATE_LIMIT_HINTS)
+        _check_choice("misread_filters", self.misread_filters, MISREADINGS)
 
 
 def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Literal, TypeVar, get_args
 
 from airflow_provider_make.sandbox.refusals import Refusal
 
@@ -27,6 +27,9 @@ SORT_KEYS = (
 SORT_DIRECTIONS = ("asc", "desc")
 # Make does not document its default. 100 exposes clients that rely on a large one.
 DEFAULT_LIMIT = 100
+
+Misreading = Literal["last", "ignore"]
+MISREADINGS: tuple[str, ...] = get_args(Misreading)
 
 _ARRAYS = ("teamId", "folderId", "status")
 _SINGLES = (
@@ -102,15 +105,25 @@ def year_before(moment: datetime) -> datetime:
         return moment.replace(year=moment.year - 1, day=28)
 
 
-def parse_query(parameters: Iterable[tuple[str, str]], now: datetime) -> Query:
+def parse_query(
+    parameters: Iterable[tuple[str, str]],
+    now: datetime,
+    *,
+    max_limit: int | None = None,
+    misread_filters: Misreading | None = None,
+) -> Query:
     """
     Parse the parameters of an analytics request.
 
     Without dates the frame is today (UTC, the whole day) and the year before it, so that responses stay the same for
-    a day.
+    a day. Several values of a filter have the name repeated, with or without brackets: ``teamId=1&teamId=2`` or
+    ``teamId[]=1&teamId[]=2``.
 
     :param parameters: Decoded names and values in the order of the request, repeated names repeated.
     :param now: The present time, aware.
+    :param max_limit: The largest ``pg[limit]``; ``None`` (default) for any.
+    :param misread_filters: ``last`` to use only the last of repeated names without brackets; ``ignore`` to ignore names
+        with brackets; ``None`` (default) to use all.
     :return: The query.
     :raises Refusal: A 400 with a suberror for every problem.
     """
@@ -119,10 +132,16 @@ def parse_query(parameters: Iterable[tuple[str, str]], now: datetime) -> Query:
     for name, value in parameters:
         received.setdefault(name, []).append(value)
     for name, values in received.items():
-        if name not in _ARRAYS and name not in _SINGLES:
+        is_array = name.removesuffix("[]") in _ARRAYS
+        if not is_array and name not in _SINGLES:
             problems.append(f"Unknown parameter '{name}'.")
-        elif name not in _ARRAYS and len(values) > 1:
+        elif not is_array and len(values) > 1:
             problems.append(f"Parameter '{name}' is repeated {len(values)} times.")
+    for name in _ARRAYS:
+        if misread_filters == "last" and name in received:
+            received[name] = received[name][-1:]
+        if misread_filters == "ignore":
+            received.pop(f"{name}[]", None)
 
     def parse_all(name: str, parse: Callable[[str], _Value]) -> list[_Value]:
         parsed = []
@@ -135,6 +154,9 @@ def parse_query(parameters: Iterable[tuple[str, str]], now: datetime) -> Query:
 
     def parse_single(name: str, parse: Callable[[str], _Value], default: _Value) -> _Value:
         return next(iter(parse_all(name, parse)), default)
+
+    def parse_filter(name: str, parse: Callable[[str], _Value]) -> frozenset[_Value]:
+        return frozenset(parse_all(name, parse) + parse_all(f"{name}[]", parse))
 
     def parse_recent_date(text: str) -> datetime:
         moment = _parse_date(text)
@@ -153,15 +175,15 @@ def parse_query(parameters: Iterable[tuple[str, str]], now: datetime) -> Query:
         Selection(
             date_from=date_from,
             date_to=date_to,
-            team_ids=frozenset(parse_all("teamId", _parse_integer)),
-            folder_ids=frozenset(parse_all("folderId", _parse_integer)),
-            statuses=frozenset(parse_all("status", _one_of(STATUSES))),
+            team_ids=parse_filter("teamId", _parse_integer),
+            folder_ids=parse_filter("folderId", _parse_integer),
+            statuses=parse_filter("status", _one_of(STATUSES)),
             sort_by=parse_single("pg[sortBy]", _one_of(SORT_KEYS), "operations"),
             sort_dir=parse_single("pg[sortDir]", _one_of(SORT_DIRECTIONS), "asc"),
         ),
-        offset=parse_single("pg[offset]", _at_least(0), 0),
+        offset=parse_single("pg[offset]", _between(0), 0),
         last=parse_single("pg[last]", _parse_integer, None),
-        limit=parse_single("pg[limit]", _at_least(1), DEFAULT_LIMIT),
+        limit=parse_single("pg[limit]", _between(1, max_limit), min(DEFAULT_LIMIT, max_limit or DEFAULT_LIMIT)),
         return_total_count=parse_single("pg[returnTotalCount]", _one_of(("true", "false")), "false") == "true",
     )
     if problems:
@@ -175,11 +197,13 @@ def _parse_integer(text: str) -> int:
     return int(text)
 
 
-def _at_least(minimum: int) -> Callable[[str], int]:
+def _between(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = _parse_integer(text)
         if number < minimum:
             raise ValueError(f"expected at least {minimum}")
+        if maximum is not None and number > maximum:
+            raise ValueError(f"expected at most {maximum}")
         return number
 
     return parse

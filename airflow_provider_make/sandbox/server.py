@@ -17,6 +17,7 @@ from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
+from airflow_provider_make.sandbox.query import Misreading
 from airflow_provider_make.sandbox.rate_limit import RateLimitHint
 from airflow_provider_make.sandbox.responses import Entry, entry, total
 from airflow_provider_make.sandbox.truth import Filters, select_truth
@@ -36,6 +37,8 @@ class Sandbox:
     :param token: The accepted API token, ``sandbox-token`` by default.
     :param latency: Seconds before each response, 0 by default.
     :param page_cap: Maximum entries per page, at least 1; ``None`` (default) for no cap.
+    :param max_limit: The largest ``pg[limit]``, at least 1; a larger one is refused with a 400. ``None`` (default) for
+        any.
     :param shuffle_ties: Whether entries with equal sort keys are in a new order at each request; by default they are
         in the order of their ids.
     :param absent_first: Whether entries without a value for the sort key are first; by default they are last.
@@ -44,6 +47,9 @@ class Sandbox:
     :param rate_limit_hint: What these 429 contain: ``None`` (default) for Make's JSON, without any header about the
         limit; ``retry-after`` for this header; ``x-ratelimit-reset`` for this header, in epoch seconds, and
         ``X-RateLimit-Remaining: 0``; ``text`` for plain text instead of JSON, and no header.
+    :param misread_filters: ``last`` to use only the last value of a filter whose name is repeated without brackets, as
+        ``teamId=1&teamId=2``; ``ignore`` to ignore filters with brackets, as ``teamId[]=1&teamId[]=2``. By default
+        (``None``), both forms work.
     :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
@@ -60,10 +66,12 @@ class Sandbox:
         token: str = "sandbox-token",
         latency: float = 0.0,
         page_cap: int | None = None,
+        max_limit: int | None = None,
         shuffle_ties: bool = False,
         absent_first: bool = False,
         requests_per_minute: int | None = None,
         rate_limit_hint: RateLimitHint | None = None,
+        misread_filters: Misreading | None = None,
         fault_rate: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -81,9 +89,11 @@ class Sandbox:
             token=token,
             latency=latency,
             page_cap=page_cap,
+            max_limit=max_limit,
             shuffle_ties=shuffle_ties,
             requests_per_minute=requests_per_minute,
             rate_limit_hint=rate_limit_hint,
+            misread_filters=misread_filters,
             fault_rate=fault_rate,
         )
         self._endpoint = Endpoint(self._organizations, options)

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from airflow_provider_make.sandbox import Organization, Sandbox
+from airflow_provider_make.sandbox.query import Misreading
 from tests.support.sandbox_requests import TOKEN, get_page
 
 
@@ -97,6 +98,26 @@ def test_page_cap_and_absent_first_apply_to_responses() -> None:
         assert len(body["analytics"]) == body["pg"]["limit"] == 10
         assert "errorRate" not in body["analytics"][0]
         assert body["analytics"] == sandbox.truth(sort_by="errorRate")[:10]
+
+
+def test_a_limit_above_the_largest_is_refused() -> None:
+    with Sandbox(scenarios=5, max_limit=3) as sandbox:
+        assert len(get_page(sandbox, limit=3).json()["analytics"]) == len(get_page(sandbox).json()["analytics"]) == 3
+        refused = get_page(sandbox, limit=4)
+        assert refused.status_code == 400
+        assert "pg[limit]" in refused.json()["suberrors"][0]["message"]
+
+
+@pytest.mark.parametrize("misread_filters", [None, "last", "ignore"])
+@pytest.mark.parametrize("name", ["teamId", "teamId[]"])
+def test_filters_are_misread_only_on_request(name: str, misread_filters: Misreading | None) -> None:
+    with Sandbox(misread_filters=misread_filters) as sandbox:
+        entries = get_page(sandbox, 1, limit=250, **{name: [101, 102]}).json()["analytics"]
+        received = {entry["teamId"] for entry in entries}
+        all_teams = {entry["teamId"] for entry in sandbox.truth()}
+    misread = {("last", "teamId"): {102}, ("ignore", "teamId[]"): all_teams}
+    assert received == misread.get((misread_filters or "", name), {101, 102})
+    assert all_teams > {101, 102}
 
 
 def test_ties_are_shuffled_at_each_request() -> None:

@@ -17,7 +17,9 @@ from airflow_provider_make.sandbox.options import Options
         ("latency", float("nan")),
         ("latency", float("inf")),
         ("page_cap", 0),
+        ("max_limit", 0),
         ("requests_per_minute", 0),
+        ("misread_filters", "first"),
         ("fault_rate", 1.1),
         ("fault_rate", -0.1),
         ("rate_limit_hint", "Retry-After"),
@@ -30,4 +32,4 @@ def test_options_out_of_range_are_rejected(name: str, value: Any) -> None:
 
 
 def test_the_smallest_values_are_accepted() -> None:
-    Options(token="x", latency=0, page_cap=1, requests_per_minute=1, fault_rate=1)
+    Options(token="x", latency=0, page_cap=1, max_limit=1, requests_per_minute=1, fault_rate=1)

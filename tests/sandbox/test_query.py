@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
-from airflow_provider_make.sandbox.query import SORT_KEYS, Query, Selection, parse_query, year_before
+from airflow_provider_make.sandbox.query import MISREADINGS, SORT_KEYS, Query, Selection, parse_query, year_before
 from airflow_provider_make.sandbox.refusals import Refusal
 
 NOW = datetime(2026, 5, 20, 13, 37, 11, 250_000, tzinfo=UTC)
 
 
-def parse(text: str) -> Query:
-    return parse_query(parse_qsl(text, keep_blank_values=True), NOW)
+def parse(text: str, **options: Any) -> Query:
+    return parse_query(parse_qsl(text, keep_blank_values=True), NOW, **options)
 
 
-def problems(text: str) -> list[str]:
+def problems(text: str, **options: Any) -> list[str]:
     with pytest.raises(Refusal) as caught:
-        parse(text)
+        parse(text, **options)
     assert caught.value.status == 400
     return list(caught.value.suberrors)
 
@@ -63,6 +64,49 @@ def test_every_parameter_is_parsed() -> None:
     assert parse("pg[returnTotalCount]=false").return_total_count is False
 
 
+@pytest.mark.parametrize(
+    ("text", "misread_filters", "teams"),
+    [
+        ("teamId=1", None, {1}),
+        ("teamId[]=1", None, {1}),
+        ("teamId[]=1&teamId[]=2", None, {1, 2}),
+        ("teamId=1&teamId[]=2", None, {1, 2}),
+        ("teamId=1&teamId=2", "last", {2}),
+        ("teamId=1&teamId=x&teamId=2", "last", {2}),
+        ("teamId[]=1&teamId[]=2", "last", {1, 2}),
+        ("teamId=1&teamId=2", "ignore", {1, 2}),
+        ("teamId[]=1&teamId[]=2", "ignore", set()),
+        ("teamId[]=x", "ignore", set()),
+        ("teamId=1&teamId[]=2", "ignore", {1}),
+    ],
+)
+def test_filters_with_several_values(text: str, misread_filters: str | None, teams: set[int]) -> None:
+    selection = parse(text, misread_filters=misread_filters).selection
+    assert selection.team_ids == teams
+    assert parse(text.replace("team", "folder"), misread_filters=misread_filters).selection.folder_ids == teams
+
+
+def test_statuses_have_brackets_too() -> None:
+    text = "status[]=active&status[]=invalid"
+    assert parse(text).selection.statuses == {"active", "invalid"}
+    assert parse(text, misread_filters="ignore").selection.statuses == set()
+    assert parse(text.replace("[]", ""), misread_filters="last").selection.statuses == {"invalid"}
+
+
+@pytest.mark.parametrize("misread_filters", [None, *MISREADINGS])
+def test_other_parameters_are_strict_however_filters_are_misread(misread_filters: str | None) -> None:
+    assert len(problems("pg[offset]=1&pg[offset]=1", misread_filters=misread_filters)) == 1
+    assert len(problems("name[]=1", misread_filters=misread_filters)) == 1
+
+
+def test_a_limit_above_the_largest_is_refused_by_name() -> None:
+    assert parse("pg[limit]=1000", max_limit=1000).limit == 1000
+    (problem,) = problems("pg[limit]=1001", max_limit=1000)
+    assert problem == "Invalid value '1001' of parameter 'pg[limit]': expected at most 1000."
+    assert parse("", max_limit=1000).limit == 100
+    assert parse("", max_limit=50).limit == 50
+
+
 @pytest.mark.parametrize("key", SORT_KEYS)
 def test_there_are_eleven_sort_keys(key: str) -> None:
     assert parse(f"pg[sortBy]={key}").selection.sort_by == key
@@ -77,7 +121,11 @@ def test_there_are_eleven_sort_keys(key: str) -> None:
         "teamId=1.0",
         "teamId=%D9%A1",
         "teamId=1&teamId=two",
-        "teamId[]=1",
+        "teamId[]=one",
+        "teamId[0]=1",
+        "teamId[",
+        "status[]=Active",
+        "pg[limit][]=1",
         "teamid=1",
         "folderId=all",
         "status=Active",
