@@ -14,6 +14,7 @@ from airflow_provider_make.sandbox.faults import Fault
 from airflow_provider_make.sandbox.query import MISREADINGS
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS
 from airflow_provider_make.sandbox.server import Sandbox
+from airflow_provider_make.sandbox.value_types import VALUE_TYPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             requests_per_minute=options.requests_per_minute,
             rate_limit_hint=options.rate_limit_hint,
             misread_filters=options.misread_filters,
+            value_types=options.value_types,
             fault_rate=options.fault_rate,
             host=options.host,
             port=options.port,
@@ -145,6 +147,13 @@ def _parser() -> argparse.ArgumentParser:
         "--misread-filters",
         choices=MISREADINGS,
         help="last: use only the last of repeated teamId=1; ignore: ignore teamId[]=1 (default: both forms work)",
+    )
+    parser.add_argument(
+        "--value-types",
+        choices=VALUE_TYPES,
+        default="documented",
+        help="text: counts, ids and rates as text; float: counts and ids such as 5.0; number: centicredits as numbers; "
+        "null: instead of absent rates (default: %(default)s)",
     )
     parser.add_argument(
         "--fault-rate",

@@ -63,7 +63,7 @@ class Endpoint:
         self._options = options
         self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
         shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
-        self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle)
+        self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle, value_types=options.value_types)
         self._rate_limit = RateLimit(options.requests_per_minute, options.rate_limit_hint)
         self._fault_choice = random.Random(f"faults/{options.seed}")
         # Never held while an action runs: an action may call any method.

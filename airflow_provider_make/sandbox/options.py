@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_provider_make.sandbox.query import MISREADINGS, Misreading
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS, RateLimitHint
+from airflow_provider_make.sandbox.value_types import VALUE_TYPES, ValueTypes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Options:
     requests_per_minute: int | None = None
     rate_limit_hint: RateLimitHint | None = None
     misread_filters: Misreading | None = None
+    value_types: ValueTypes = "documented"
     fault_rate: float = 0.0
 
     def __post_init__(self) -> None:
@@ -40,10 +42,10 @@ class Options:
                 raise ValueError(f"{name} must be at least 1, not {number}")
         if not 0 <= self.fault_rate <= 1:
             raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
-        _check_choice("rate_limit_hint", self.rate_limit_hint, RATE_LIMIT_HINTS)
-        _check_choice("misread_filters", self.misread_filters, MISREADINGS)
-
-
-def _check_choice(name: str, value: str | None, choices: tuple[str, ...]) -> None:
-    if value is not None and value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, or None, not {value!r}")
+        for name, choices in (
+            ("rate_limit_hint", (None, *RATE_LIMIT_HINTS)),
+            ("misread_filters", (None, *MISREADINGS)),
+            ("value_types", VALUE_TYPES),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {getattr(self, name)!r}")

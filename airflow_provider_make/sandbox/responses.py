@@ -12,6 +12,7 @@ from airflow_provider_make.sandbox.data import Statistics
 from airflow_provider_make.sandbox.organization import Organization, Result, Row
 from airflow_provider_make.sandbox.query import Query
 from airflow_provider_make.sandbox.refusals import Refusal
+from airflow_provider_make.sandbox.value_types import ValueTypes, convert_values
 
 Entry = dict[str, Any]
 
@@ -37,11 +38,19 @@ class PageCache:
 
     :param page_cap: As for :func:`page_body`.
     :param shuffle: As for :func:`page_body`; disables the cache.
+    :param value_types: As for :func:`convert_values`.
     """
 
-    def __init__(self, *, page_cap: int | None = None, shuffle: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        page_cap: int | None = None,
+        shuffle: random.Random | None = None,
+        value_types: ValueTypes = "documented",
+    ) -> None:
         self._page_cap = page_cap
         self._shuffle = shuffle
+        self._value_types = value_types
         self._cached: OrderedDict[tuple[int, int, Query], bytes] = OrderedDict()
         self._bytes = 0
 
@@ -59,7 +68,8 @@ class PageCache:
         key = (organization.organization_id, organization.revision, query)
         body = self._cached.get(key)
         if body is None:
-            body = encode(page_body(organization, query, page_cap=self._page_cap, shuffle=self._shuffle))
+            page = page_body(organization, query, page_cap=self._page_cap, shuffle=self._shuffle)
+            body = encode(convert_values(page, self._value_types))
             if self._shuffle is None:
                 self._add(key, body)
         else:

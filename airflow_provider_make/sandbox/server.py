@@ -21,6 +21,7 @@ from airflow_provider_make.sandbox.query import Misreading
 from airflow_provider_make.sandbox.rate_limit import RateLimitHint
 from airflow_provider_make.sandbox.responses import Entry, entry, total
 from airflow_provider_make.sandbox.truth import Filters, select_truth
+from airflow_provider_make.sandbox.value_types import ValueTypes
 
 
 class Sandbox:
@@ -50,6 +51,10 @@ class Sandbox:
     :param misread_filters: ``last`` to use only the last value of a filter whose name is repeated without brackets, as
         ``teamId=1&teamId=2``; ``ignore`` to ignore filters with brackets, as ``teamId[]=1&teamId[]=2``. By default
         (``None``), both forms work.
+    :param value_types: The JSON types in responses: ``documented`` (default); ``text`` for counts, ids, rates and the
+        numbers of ``pg`` as text; ``float`` for counts, ids and the numbers of ``pg`` as floats such as 5.0 (exact up
+        to 2**53); ``number`` for centicredits as numbers; ``null`` for rates and changes that are null instead of
+        absent. :meth:`truth` always has the documented types.
     :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
@@ -72,6 +77,7 @@ class Sandbox:
         requests_per_minute: int | None = None,
         rate_limit_hint: RateLimitHint | None = None,
         misread_filters: Misreading | None = None,
+        value_types: ValueTypes = "documented",
         fault_rate: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -94,6 +100,7 @@ class Sandbox:
             requests_per_minute=requests_per_minute,
             rate_limit_hint=rate_limit_hint,
             misread_filters=misread_filters,
+            value_types=value_types,
             fault_rate=fault_rate,
         )
         self._endpoint = Endpoint(self._organizations, options)
@@ -224,7 +231,7 @@ class Sandbox:
 
     def truth(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> list[Entry]:
         """
-        Return all entries that responses would contain now, for comparisons in tests.
+        Return all entries that correct responses would contain now, for comparisons in tests.
 
         :param organization_id: The organization's id; ``None`` (default) for the sandbox's first.
         :param filters: ``team_id``, ``folder_id``, ``status`` (one value or several), ``date_from``,
@@ -236,7 +243,7 @@ class Sandbox:
 
     def truth_total(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> Entry:
         """
-        Return the total that responses would contain now, for comparisons in tests.
+        Return the total that correct responses would contain now, for comparisons in tests.
 
         :param organization_id: The organization's id; ``None`` (default) for the sandbox's first.
         :param filters: As for :meth:`truth`.

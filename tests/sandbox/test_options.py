@@ -20,6 +20,8 @@ from airflow_provider_make.sandbox.options import Options
         ("max_limit", 0),
         ("requests_per_minute", 0),
         ("misread_filters", "first"),
+        ("value_types", "string"),
+        ("value_types", None),
         ("fault_rate", 1.1),
         ("fault_rate", -0.1),
         ("rate_limit_hint", "Retry-After"),
