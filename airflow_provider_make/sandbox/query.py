@@ -38,6 +38,7 @@ _SINGLES = (
     "pg[offset]",
     "pg[limit]",
     "pg[last]",
+    "pg[showLast]",
     "pg[sortBy]",
     "pg[sortDir]",
     "pg[returnTotalCount]",
@@ -80,14 +81,17 @@ class Query:
 
     :param selection: Filters, time frame and order.
     :param offset: Number of entries before the page, 0 by default.
-    :param last: Id of the entry just before the page; ``None`` (default) to use the offset.
+    :param last: Key of the entry just before the page, as in ``pg.last``, or its id; ``None`` (default) to use the
+        offset.
+    :param show_last: The value of ``pg[showLast]``, which the response repeats; ``None`` (default) if not sent.
     :param limit: Maximum entries of the page, at least 1; 100 by default.
     :param return_total_count: Whether the response contains the number of entries of the selection, no by default.
     """
 
     selection: Selection
     offset: int = 0
-    last: int | None = None
+    last: str | None = None
+    show_last: bool | None = None
     limit: int = DEFAULT_LIMIT
     return_total_count: bool = False
 
@@ -182,9 +186,10 @@ def parse_query(
             sort_dir=parse_single("pg[sortDir]", _one_of(SORT_DIRECTIONS), "asc"),
         ),
         offset=parse_single("pg[offset]", _between(0), 0),
-        last=parse_single("pg[last]", _parse_integer, None),
+        last=parse_single("pg[last]", str, None),
+        show_last=parse_single("pg[showLast]", _parse_boolean, None),
         limit=parse_single("pg[limit]", _between(1, max_limit), min(DEFAULT_LIMIT, max_limit or DEFAULT_LIMIT)),
-        return_total_count=parse_single("pg[returnTotalCount]", _one_of(("true", "false")), "false") == "true",
+        return_total_count=parse_single("pg[returnTotalCount]", _parse_boolean, False),
     )
     if problems:
         raise Refusal(400, problems)
@@ -216,6 +221,10 @@ def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+def _parse_boolean(text: str) -> bool:
+    return _one_of(("true", "false"))(text) == "true"
 
 
 def _parse_date(text: str) -> datetime:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_make.sandbox.data import Statistics
+from airflow_provider_make.sandbox.data import Scenario, Statistics
 from airflow_provider_make.sandbox.organization import Organization, Result, Row
 from airflow_provider_make.sandbox.query import Query
 from airflow_provider_make.sandbox.refusals import Refusal
@@ -94,7 +94,7 @@ def page_body(
     :param page_cap: Maximum entries of a page, whatever limit is requested; ``None`` (default) for no cap.
     :param shuffle: Shuffles entries with equal sort keys; ``None`` (default) orders them by id.
     :return: The body, an object to be encoded as JSON.
-    :raises Refusal: A 400 if ``pg[last]`` is not the id of an entry of the query.
+    :raises Refusal: A 400 if ``pg[last]`` is neither the key nor the id of an entry of the query.
     """
     result = organization.select(query.selection)
     rows = result.rows if shuffle is None else _shuffle_ties(result, shuffle)
@@ -109,8 +109,9 @@ def page_body(
     if query.last is None:
         paging["offset"] = query.offset
     else:
-        paging["last"] = str(page[-1].scenario.id if page else query.last)
-        paging["showLast"] = start + limit < len(rows)
+        paging["last"] = _key(page[-1].scenario) if page else query.last
+        if query.show_last is not None:
+            paging["showLast"] = query.show_last
     if query.return_total_count:
         paging["totalCount"] = len(rows)
     return {"total": total(result.total), "analytics": [entry(row) for row in page], "pg": paging}
@@ -166,9 +167,14 @@ def _shuffle_ties(result: Result, shuffle: random.Random) -> list[Row]:
     return rows
 
 
-def _position_after(rows: Sequence[Row], scenario_id: int) -> int:
+def _key(scenario: Scenario) -> str:
+    # The form of keys at Make's other endpoints. A client that takes them for numbers, or for ids, is exposed.
+    return f"{int(scenario.imt_id, 16):013d}_scenario.{scenario.id}"
+
+
+def _position_after(rows: Sequence[Row], last: str) -> int:
     for position, row in enumerate(rows):
-        if row.scenario.id == scenario_id:
+        if last in (str(row.scenario.id), _key(row.scenario)):
             return position + 1
     # An empty page would look like the end of the result.
-    raise Refusal(400, [f"Invalid value '{scenario_id}' of parameter 'pg[last]': no entry has this id."])
+    raise Refusal(400, [f"Invalid value {last!r} of parameter 'pg[last]': no entry has this key or id."])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
@@ -60,7 +61,11 @@ def test_every_parameter_is_parsed() -> None:
         limit=10,
         return_total_count=True,
     )
-    assert parse("pg[last]=4711").last == 4711
+    assert parse("pg[last]=4711").last == "4711"
+    assert parse("pg[last]=1632371803593_scenario.1229&pg[showLast]=true") == replace(
+        parse(""), last="1632371803593_scenario.1229", show_last=True
+    )
+    assert parse("pg[showLast]=false").show_last is False
     assert parse("pg[returnTotalCount]=false").return_total_count is False
 
 
@@ -135,7 +140,9 @@ def test_there_are_eleven_sort_keys(key: str) -> None:
         "pg[limit]=0",
         "pg[limit]=1e3",
         "pg[limit]=99999999999999999999",
-        "pg[last]=abc",
+        "pg[last]=1&pg[last]=2",
+        "pg[showLast]=1",
+        "pg[showLast]=True",
         "pg[offset]=0&pg[last]=1",
         "pg[sortBy]=centicredits",
         "pg[sortBy]=error_rate",

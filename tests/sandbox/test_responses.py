@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -110,28 +111,40 @@ def test_a_page_cap_shortens_pages_and_their_limit(organization: Organization) -
     assert get_page(organization, Query(HOUR, limit=5), page_cap=7)["pg"]["limit"] == 5
 
 
-def test_paging_by_the_last_id_returns_each_entry_once(organization: Organization) -> None:
+def test_paging_by_the_last_key_returns_each_entry_once(organization: Organization) -> None:
     whole = get_page(organization, Query(HOUR, limit=1000))["analytics"]
-    entries = get_page(organization, Query(HOUR, limit=40))["analytics"]
-    has_more = True
-    while has_more:
-        assert len(entries) < 120, "showLast is true after the last entry"
-        page = get_page(organization, Query(HOUR, last=entries[-1]["id"], limit=40))
-        entries += page["analytics"]
-        assert set(page["pg"]) == {"sortBy", "sortDir", "limit", "last", "showLast"}
-        assert page["pg"]["last"] == str(entries[-1]["id"])
-        has_more = page["pg"]["showLast"]
+    entries = get_page(organization, Query(HOUR, limit=50))["analytics"]
+    # The first response has no key: it is shown only with this pagination.
+    last = str(entries[-1]["id"])
+    while page := get_page(organization, Query(HOUR, last=last, limit=50))["analytics"]:
+        entries += page
+        paging = get_page(organization, Query(HOUR, last=last, limit=50))["pg"]
+        assert set(paging) == {"sortBy", "sortDir", "limit", "last"}
+        last = paging["last"]
+        assert re.fullmatch(rf"\d{{13,}}_scenario\.{page[-1]['id']}", last)
     assert entries == whole
-    at_the_end = get_page(organization, Query(HOUR, last=whole[-1]["id"]))
-    assert at_the_end["analytics"] == []
-    assert at_the_end["pg"]["last"] == str(whole[-1]["id"])
-    assert at_the_end["pg"]["showLast"] is False
+    assert get_page(organization, Query(HOUR, last=last))["pg"]["last"] == last
 
 
-def test_an_unknown_last_id_is_refused(organization: Organization) -> None:
-    with pytest.raises(Refusal, match="no entry has this id") as caught:
-        page_body(organization, Query(HOUR, last=1))
-    assert caught.value.status == 400
+@pytest.mark.parametrize("show_last", [None, True, False])
+def test_show_last_is_repeated_and_has_no_effect(organization: Organization, show_last: bool | None) -> None:
+    some_id = str(organization.select(HOUR).rows[60].scenario.id)
+    page = get_page(organization, Query(HOUR, last=some_id, show_last=show_last, limit=3))
+    assert page["pg"].get("showLast") == show_last
+    assert page["analytics"] == get_page(organization, Query(HOUR, offset=61, limit=3))["analytics"]
+    assert "showLast" not in get_page(organization, Query(HOUR, show_last=show_last))["pg"]
+
+
+@pytest.mark.parametrize("change", ["{}0", "0{}", " {}", "{}_1", "1", "", "abc", "scenario.{}"])
+def test_only_a_key_that_was_sent_is_accepted(organization: Organization, change: str) -> None:
+    rows = organization.select(HOUR).rows
+    some_id = str(rows[60].scenario.id)
+    key = get_page(organization, Query(HOUR, offset=0, last=str(rows[59].scenario.id), limit=1))["pg"]["last"]
+    for last in (some_id, key):
+        assert get_page(organization, Query(HOUR, last=last, limit=1))["analytics"][0]["id"] == rows[61].scenario.id
+        with pytest.raises(Refusal, match="no entry has this key or id") as caught:
+            page_body(organization, Query(HOUR, last=change.format(last)))
+        assert caught.value.status == 400
 
 
 def test_only_ties_are_shuffled_and_differently_each_time(organization: Organization) -> None:
