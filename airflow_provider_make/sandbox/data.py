@@ -40,7 +40,7 @@ class Scenario:
 
     :param id: Unique in the organization, positive.
     :param imt_id: The ``imtId`` in responses.
-    :param name: Unique in the organization; some contain quotes, commas or non-ASCII characters.
+    :param name: Unique in the organization until one is renamed; some contain quotes, commas or non-ASCII characters.
     :param status: ``active``, ``inactive`` or ``invalid``.
     :param team_id: The team it belongs to.
     :param team_name: The name of that team.

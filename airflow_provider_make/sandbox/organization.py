@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -97,10 +98,24 @@ class Organization:
         """
         with self._lock:
             doomed = set(ids)
-            unknown = doomed.difference(scenario.id for scenario in self._scenarios)
-            if unknown:
-                raise ValueError(f"organization {self.organization_id} has no scenario {sorted(unknown)}")
+            self._require(doomed)
             self._scenarios = [scenario for scenario in self._scenarios if scenario.id not in doomed]
+            self._invalidate()
+
+    def rename_scenario(self, scenario_id: int, name: str) -> None:
+        r"""
+        Rename a scenario.
+
+        :param scenario_id: Id of the scenario.
+        :param name: Any text. It may be empty, belong to another scenario, and contain control characters and unpaired
+            surrogates: responses then have the escapes that ``JSON.stringify`` prints, such as ``\ud83d``.
+        :raises ValueError: If the id does not exist.
+        """
+        with self._lock:
+            self._require([scenario_id])
+            self._scenarios = [
+                replace(scenario, name=name) if scenario.id == scenario_id else scenario for scenario in self._scenarios
+            ]
             self._invalidate()
 
     def set_counts(self, executions: int, errors: int, ids: Iterable[int] | None = None) -> None:
@@ -133,6 +148,11 @@ class Organization:
                     self._results.popitem(last=False)
             self._results.move_to_end(selection)
             return self._results[selection]
+
+    def _require(self, ids: Iterable[int]) -> None:
+        unknown = set(ids).difference(scenario.id for scenario in self._scenarios)
+        if unknown:
+            raise ValueError(f"organization {self.organization_id} has no scenario {sorted(unknown)}")
 
     def _invalidate(self) -> None:
         self._results.clear()

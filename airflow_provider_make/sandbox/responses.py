@@ -21,13 +21,15 @@ _CACHED_BYTES = 80_000_000
 
 
 def encode(body: object) -> bytes:
-    """
+    r"""
     Encode a body as JSON.
 
     :param body: An object to be encoded.
-    :return: JSON in UTF-8.
+    :return: JSON in UTF-8; an unpaired surrogate is an escape such as ``\ud83d``, as ``JSON.stringify`` prints it.
     """
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    # UTF-8 can encode all characters but surrogates, so these are the only ones replaced.
+    return text.encode(errors="backslashreplace")
 
 
 class PageCache:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -134,6 +135,37 @@ def test_deleting_an_unknown_scenario_deletes_nothing() -> None:
     with pytest.raises(ValueError, match=r"no scenario \[1\]"):
         organization.delete_scenarios([organization.scenarios[0].id, 1])
     assert len(organization.scenarios) == 3
+
+
+def test_a_scenario_is_renamed_and_sorted_by_its_new_name() -> None:
+    organization = Organization(1, 5)
+    by_name = replace(HOUR, sort_by="name")
+    last = organization.select(by_name).rows[-1].scenario
+    revision = organization.revision
+    organization.rename_scenario(last.id, "\0 first")
+    assert organization.revision == revision + 1
+    assert organization.select(by_name).rows[0].scenario == replace(last, name="\0 first")
+    assert [scenario.id for scenario in organization.scenarios] == [
+        scenario.id for scenario in Organization(1, 5).scenarios
+    ]
+    with pytest.raises(ValueError, match=r"no scenario \[1\]"):
+        organization.rename_scenario(1, "name")
+    assert organization.revision == revision + 1
+
+
+def test_renaming_is_thread_safe() -> None:
+    organization = Organization(1, 8)
+    scenarios = organization.scenarios
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            organization.rename_scenario(scenarios[number].id, f"renamed {number}")
+            organization.select(HOUR)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(8)))
+    assert organization.revision == 400
+    assert [scenario.name for scenario in organization.scenarios] == [f"renamed {number}" for number in range(8)]
 
 
 @pytest.mark.parametrize(("organization_id", "scenarios"), [(0, 1), (-1, 1), (1, -1)])

@@ -147,6 +147,28 @@ def test_only_a_key_that_was_sent_is_accepted(organization: Organization, change
         assert caught.value.status == 400
 
 
+@pytest.mark.parametrize(
+    ("name", "encoded"),
+    [
+        ("A\0B", rb"A\u0000B"),
+        # What JSON.stringify prints for an emoji that is cut in half.
+        ("Promo \ud83d", rb"Promo \ud83d"),
+        ("\udc00\ud800", rb"\udc00\ud800"),
+        ("\x1b[31m\x01\x1f", rb"\u001b[31m\u0001\u001f"),
+        ('\t\n\r\b\f"\\/', rb"\t\n\r\b\f\"\\/"),
+        (r"\ud83d", rb"\\ud83d"),
+        ("\x7f\x85\u2028\u202e\ufeff🚀", "\x7f\x85\u2028\u202e\ufeff🚀".encode()),
+        ("", b""),
+    ],
+)
+def test_any_name_is_encoded_as_node_prints_it(name: str, encoded: bytes) -> None:
+    organization = Organization(1, 1)
+    organization.rename_scenario(organization.scenarios[0].id, name)
+    body = encode(page_body(organization, Query(HOUR)))
+    assert b'"name":"' + encoded + b'",' in body
+    assert json.loads(body)["analytics"][0]["name"] == name
+
+
 def test_only_ties_are_shuffled_and_differently_each_time(organization: Organization) -> None:
     shuffle = random.Random(0)
     plain = get_page(organization, Query(HOUR, limit=1000))["analytics"]
@@ -177,6 +199,8 @@ def test_cached_pages_are_replaced_after_a_change() -> None:
         return [entry["id"] for entry in json.loads(cache.get(organization, Query(HOUR)))["analytics"]]
 
     before = ids()
+    organization.rename_scenario(before[0], "renamed")
+    assert json.loads(cache.get(organization, Query(HOUR)))["analytics"][0]["name"] == "renamed"
     organization.delete_scenarios(before[:1])
     assert ids() == before[1:]
     new = organization.add_scenarios(1)[0].id

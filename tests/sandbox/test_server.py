@@ -31,6 +31,17 @@ def test_pages_add_up_to_the_truth(make_sandbox: Sandbox) -> None:
     assert len(body["analytics"]) == 100
 
 
+def test_odd_names_reach_the_client_as_escapes(make_sandbox: Sandbox) -> None:
+    names = ["A\0B", "Promo \ud83d", "\x1b[31m", "Équipe 🚀"]
+    for scenario, name in zip(make_sandbox.organization().scenarios, names, strict=False):
+        make_sandbox.organization().rename_scenario(scenario.id, name)
+    response = get_page(make_sandbox, limit=250)
+    assert response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert rb'"Promo \ud83d"' in response.content
+    assert response.json()["analytics"] == make_sandbox.truth()
+    assert set(names) <= {entry["name"] for entry in make_sandbox.truth()}
+
+
 def test_each_organization_has_its_own_scenarios() -> None:
     with Sandbox(organization_id=5, scenarios=3, organizations={6: 4, 7: 0}) as sandbox:
         assert len(get_page(sandbox, 5).json()["analytics"]) == len(sandbox.truth()) == 3
