@@ -43,8 +43,9 @@ _SINGLES = (
     "pg[sortDir]",
     "pg[returnTotalCount]",
 )
-# For a client's clock that is slow, and for the time that a request needs to arrive.
-_LEEWAY = timedelta(minutes=1)
+# An hour, because a client may choose a frame of exactly one year and then wait out rate limits. A minute, because its
+# clock may be slow, and a request needs time to arrive.
+_LEEWAY = timedelta(hours=1, minutes=1)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 

@@ -65,6 +65,20 @@ def test_command_serves_until_a_signal(number: signal.Signals) -> None:
         assert (output, errors) == ("", "")
 
 
+def test_options_of_the_command_reach_the_server() -> None:
+    options = {"requests-per-minute": 3, "rate-limit-hint": "text", "max-limit": 9, "misread-filters": "last"}
+    pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    with running(*pairs, "--value-types", "text") as (_, url, _):
+        too_large, filtered, ids, refused = (
+            requests.get(f"{url}/analytics/1?{query}", headers=TOKEN, timeout=10)
+            for query in ("pg[limit]=10", "teamId=101&teamId=9", "pg[limit]=9", "pg[limit]=9")
+        )
+    assert too_large.status_code == 400
+    assert filtered.json()["analytics"] == []
+    assert all(isinstance(entry["id"], str) for entry in ids.json()["analytics"])
+    assert (refused.status_code, refused.text) == (429, "Too many requests.")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -73,6 +87,7 @@ def test_command_serves_until_a_signal(number: signal.Signals) -> None:
         (["--page-cap", "0"], "page_cap must be at least 1"),
         (["--scenarios", "many"], "argument --scenarios"),
         (["--rate-limit-hint", "header"], "argument --rate-limit-hint: invalid choice"),
+        (["--max-limit", "0"], "max_limit must be at least 1"),
     ],
 )
 def test_errors_name_the_invalid_option(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,12 +182,12 @@ def test_a_missing_time_zone_is_named() -> None:
     assert "time zone is missing" in problems("timeframe[dateFrom]=2026-05-01T00:00:00")[0]
 
 
-def test_a_frame_may_begin_at_most_a_year_ago() -> None:
+def test_a_frame_may_begin_a_year_ago_and_an_hour_that_a_client_waits() -> None:
     year_ago = year_before(NOW)
-    for seconds in (0, 59):
+    for seconds in (0, 3600, 3659):
         moment = (year_ago - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         assert parse(f"timeframe[dateFrom]={moment}").selection.date_from < year_ago + timedelta(seconds=1)
-    moment = (year_ago - timedelta(seconds=61)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = (year_ago - timedelta(seconds=3661)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert "older than one year" in problems(f"timeframe[dateFrom]={moment}")[0]
 
 
