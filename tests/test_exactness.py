@@ -62,6 +62,7 @@ class ModelTransport:
 def model() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("airflow_provider_make.api.client.Transport", ModelTransport)
+        patch.setattr("airflow_provider_make.api.retry.SHORTEST_RATE_LIMIT_WAIT", 0.0)
         patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", "make://:some-token@eu1.make.com/?organization_id=1")
         yield
 
@@ -99,7 +100,7 @@ def test_rows_are_exact_or_nothing_is_written(
             summary = operator.execute({})
         except MakeApiError as error:
             assert isinstance(error, MakeIncompleteResultError) or any(faults)
-            assert len(error.tries) == 5
+            assert len([text for text in error.tries if "429" not in text]) == 5
             assert list(Path(folder).iterdir()) == []
             return
         rows = [json.loads(line) for line in path.read_text().splitlines()]
@@ -109,5 +110,5 @@ def test_rows_are_exact_or_nothing_is_written(
     if not server.drift:
         assert sorted(ids) == server.ids
         assert [row[sort_by] for row in rows] == [getattr(entry, sort_by) for entry in server.truth(sort_by, sort_dir)]
-    elif server.cap is None and page_size > 1 and sort_by == "name":
+    elif sort_by == "name":
         assert server.always_present <= set(ids)

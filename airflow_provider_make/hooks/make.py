@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cached_property, partial
+from itertools import chain
 from typing import Any, Self
 
 import msgspec
@@ -21,12 +22,11 @@ from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import organization_uri, report_input
-from airflow_provider_make.paging.page_plan import PagePlan
+from airflow_provider_make.paging.page_plan import PagePlan, parse_page_size
 
 __all__ = ["AnalyticsPage", "MakeHook"]
 
@@ -44,7 +44,7 @@ class MakeHook(HttpHook):
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
-        A ``Retry-After`` of the server replaces it, up to 300 s.
+        A ``Retry-After`` replaces it, up to 600 s.
     :param method: HTTP method of ``run``, which ``HttpOperator`` calls; analytics are always requested with GET.
     :param auth_type: Not supported: the connection's token authorizes. ``HttpOperator`` passes it.
     :param http_options: The other arguments of ``HttpHook``, such as ``tcp_keep_alive`` and ``adapter``.
@@ -176,7 +176,7 @@ class MakeHook(HttpHook):
         sort_by: str = "name",
         sort_dir: str = "asc",
         offset: int | None = None,
-        last: int | None = None,
+        last: int | str | None = None,
         limit: int | None = None,
         return_total_count: bool = False,
     ) -> AnalyticsPage:
@@ -193,7 +193,7 @@ class MakeHook(HttpHook):
         :param sort_by: Column name (``error_rate``) or Make's (``errorRate``).
         :param sort_dir: ``asc`` or ``desc``.
         :param offset: The number of entries to skip.
-        :param last: The key of the last entry received, to continue after it; not together with ``offset``.
+        :param last: ``pg.last`` of the last page received, to continue after it; not together with ``offset``.
         :param limit: The most entries to return; None for Make's default. Make may return fewer.
         :param return_total_count: Whether ``page.pg.total_count`` has the number of entries of the whole query.
         :return: The page: ``total``, ``analytics`` and ``pg``.
@@ -232,13 +232,13 @@ class MakeHook(HttpHook):
 
         It accepts the filters, time frame and sort order of :meth:`get_analytics_page`.
 
-        :param page_size: Entries in each page; Make may return fewer.
+        :param page_size: Entries in each page, two or more; Make may return fewer.
         :return: An iterator over the pages. Arguments are validated now; requests are sent during the iteration.
         :raises MakeInputError: An argument is not valid; no request was sent.
         :raises MakeIncompleteResultError: During the iteration: the pages do not have every scenario exactly once.
         :raises MakeApiError: During the iteration: a page could not be fetched, after all tries.
         """
-        size = parse_positive_integer("page_size", page_size)
+        size = parse_page_size(page_size)
         query = self._query(
             organization_id=organization_id,
             team_id=team_id,
@@ -291,7 +291,6 @@ class MakeHook(HttpHook):
     def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
         report_input(self, organization_uri(self.settings.zone, query.organization_id))
         plan = PagePlan(page_size)
-        while batch := plan.next_pages():
-            for request in batch:
-                page = self.event_loop.run(partial(MakeClient.ask, query=query, page=request))
-                yield msgspec.structs.replace(page, analytics=plan.accept(request, page))
+        for request in chain([plan.first_page()], plan.other_pages()):
+            page = self.event_loop.run(partial(MakeClient.ask, query=query, page=request))
+            yield msgspec.structs.replace(page, analytics=plan.accept(request, page))

@@ -46,7 +46,7 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     :param sort_by: Order of the rows, by column name (``error_rate``) or Make's (``errorRate``). Make can't
         sort by centicredits.
     :param sort_dir: ``asc`` or ``desc``.
-    :param page_size: Scenarios to request at a time; one or more. Make may return fewer.
+    :param page_size: Scenarios to request at a time; two or more. Make may return fewer.
     :param max_concurrency: Maximum number of requests, connections and pages in memory at the same time; one
         or more.
     :param output_path: Path or URL of the object to write, for ``ObjectStoragePath``. It is written whole
@@ -59,7 +59,7 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full
-        jitter. A ``Retry-After`` of the server replaces it, up to 300 s.
+        jitter. A ``Retry-After`` replaces it, up to 600 s.
     :return: To XCom: ``{"organization_id", "zone", "date_from", "date_to", "total", "row_count", "requests",
         "path", "format", "bytes", "rows"}``; ``rows`` only without ``output_path``, and then the three before it
         are None.
@@ -158,10 +158,11 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         from airflow_provider_make.lineage import organization_uri
         from airflow_provider_make.outlets import check_outlets, fill_outlet_events
         from airflow_provider_make.output.destination import open_destination
+        from airflow_provider_make.paging.page_plan import parse_page_size
         from airflow_provider_make.pull import pull
 
         max_concurrency = parse_positive_integer("max_concurrency", self.max_concurrency)
-        page_size = parse_positive_integer("page_size", self.page_size)
+        page_size = parse_page_size(self.page_size)
         time_frame = resolve_time_frame(
             now=datetime.now(UTC),
             date_from=self.date_from,

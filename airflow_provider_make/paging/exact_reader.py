@@ -8,8 +8,8 @@ from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_make.api.query import AnalyticsQuery
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
+from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.api.retry import Attempts, RetryRules
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.paging.concurrency import in_order
@@ -53,11 +53,11 @@ def page_size_for_pass(page_size: int, number: int) -> int:
 
     From the third pass on, it moves the boundaries of the pages: two scenarios of one name may be at a boundary.
 
-    :param page_size: The requested page size.
+    :param page_size: The requested page size, two or more.
     :param number: The number of the pass, from 1.
-    :return: The page size of the pass, at most the requested one.
+    :return: The page size of the pass: from two to the requested one.
     """
-    return max(1, page_size - page_size * max(0, number - 2) // 8)
+    return max(2, page_size - page_size * max(0, number - 2) // 8)
 
 
 async def read_exactly(
@@ -69,7 +69,7 @@ async def read_exactly(
     :param ask: Fetches a page.
     :param query: The query.
     :param sink: Receives the entries.
-    :param page_size: Entries in each page.
+    :param page_size: Entries in each page; two or more.
     :param max_concurrency: Maximum number of pages requested at the same time, or held in memory.
     :param delay: Seconds before the second pass, doubled for each further one, with full jitter.
     :return: The organization's figures.
@@ -78,10 +78,11 @@ async def read_exactly(
     """
     attempts = Attempts(RetryRules(MAX_PASSES, delay))
     absent_first = False
+    requested_size = page_size
     number = 0
     while True:
         number += 1
-        plan = PagePlan(page_size_for_pass(page_size, number))
+        plan = PagePlan(page_size_for_pass(requested_size, number))
         pass_query = query_for_pass(query, number)
         try:
             async with aclosing(_read_pages(ask, pass_query, plan, max_concurrency)) as pages:
@@ -102,10 +103,11 @@ async def read_exactly(
         except MakeIncompleteResultError as error:
             if number == 1:
                 absent_first = plan.begins_without(query.sort_column)
-            attempts.record(error)
-            if not attempts.may_retry(error):
+            # Below the server's own page length, so that the boundaries move.
+            requested_size = min(requested_size, plan.page_cap or requested_size)
+            pause = attempts.record(error)
+            if pause is None:
                 raise
-            pause = attempts.next_delay(error)
             sink.restart(error, pause)
         await asyncio.sleep(pause)
 
@@ -113,8 +115,10 @@ async def read_exactly(
 async def _read_pages(
     ask: Ask, query: AnalyticsQuery, plan: PagePlan, max_concurrency: int
 ) -> AsyncGenerator[list[ScenarioMetrics], None]:
-    while requests := plan.next_pages():
-        calls = (partial(ask, query, request) for request in requests)
-        async with aclosing(in_order(calls, max_concurrency)) as pages:
-            for request in requests:
-                yield plan.accept(request, await anext(pages))
+    async def fetch(request: PageRequest) -> tuple[PageRequest, AnalyticsPage]:
+        return request, await ask(query, request)
+
+    yield plan.accept(*await fetch(plan.first_page()))
+    async with aclosing(in_order((partial(fetch, page) for page in plan.other_pages()), max_concurrency)) as pages:
+        async for request, page in pages:
+            yield plan.accept(request, page)

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from operator import attrgetter
+from typing import Any
 
 from airflow_provider_make.api.query import PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
-from airflow_provider_make.exceptions import MakeIncompleteResultError
+from airflow_provider_make.arguments import to_integer
+from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
 
 _scenario_id = attrgetter("scenario_id")
 
 
 class PagePlan:
     """
-    The pages of one pass over a query's result. It does no I/O: request the next pages, then accept them in order.
+    The pages of one pass over a query's result. It does no I/O: request its pages, and accept them in order.
 
-    Neighbouring pages overlap by one entry where that costs no further request, and that entry has to be the same on
-    both. So a scenario that is deleted before the reader's position is noticed, even if another one is created after
-    it and the total stays the same.
+    Each page begins with the last entry of the page before, and that entry has to be the same on both. So a scenario
+    that is deleted before the reader's position is noticed, even if another one is created after it and the total
+    stays the same.
 
-    :param page_size: Entries to request in each page; one or more. The server may return fewer and says so in
-        ``pg.limit``; the next pages are planned with that.
+    :param page_size: Entries to request in each page; two or more, because pages of one entry can't overlap. If the
+        server returns fewer in the first page, the others have that length.
     """
 
     def __init__(self, page_size: int) -> None:
         self._page_size = page_size
         # The page length of the server, known from the first page on.
         self._served_size = page_size
-        self._planned = False
         self._seen: set[int] = set()
         self._last: int | None = None
         self._first: AnalyticsPage | None = None
@@ -44,6 +45,12 @@ class PagePlan:
         """The organization's figures, from the first page."""
         return self._first.total if self._first else Metrics()
 
+    @property
+    def page_cap(self) -> int | None:
+        """The page length of a server that returns fewer entries than requested, seen on two pages; None otherwise."""
+        is_capped = self._served_size < min(self._page_size, self.row_count)
+        return self._served_size if is_capped else None
+
     def begins_without(self, column: str) -> bool:
         """
         Decide whether the server sorts entries without a value first.
@@ -53,22 +60,20 @@ class PagePlan:
         """
         return self._first is not None and any(getattr(entry, column) is None for entry in self._first.analytics[:1])
 
-    def next_pages(self) -> Sequence[PageRequest]:
-        """
-        Choose the next pages, which may be fetched concurrently.
+    def first_page(self) -> PageRequest:
+        """Return the first page, which has the total and the server's page length, so that no other can be planned."""
+        return _page(0, self._page_size)
 
-        :return: The first page alone, which has the total and the server's page length; then all other pages; no
-            pages when all entries are accepted.
+    def other_pages(self) -> Iterator[PageRequest]:
         """
-        if self.total_count is None:
-            return [_page(0, self._page_size)]
-        if self.row_count == self.total_count:
-            return []
-        if not self._planned:
-            self._planned = True
-            return self._plan(self.total_count)
-        # The server's limit is one entry lower than planned, which the first page could not show: entries are missing.
-        return [_page(self.row_count - 1, self._served_size)]
+        Choose the pages after the first, which may be fetched concurrently.
+
+        :return: The pages. None exists before its turn: a server may report any total.
+        """
+        size, step = self._served_size, self._served_size - 1
+        # A page at the last entry or later would have no new entries.
+        for offset in range(step, (self.total_count or 0) - 1, step or 1):
+            yield _page(offset, size)
 
     def accept(self, request: PageRequest, page: AnalyticsPage) -> list[ScenarioMetrics]:
         """
@@ -77,30 +82,27 @@ class PagePlan:
         :param request: The page that was requested.
         :param page: The page that was received.
         :return: The entries that are new, in order.
-        :raises MakeIncompleteResultError: The total changed, the pages do not join, an entry is repeated, or entries
-            are missing.
+        :raises MakeIncompleteResultError: The total changed, the page does not have the expected length, the pages do
+            not join, or an entry is repeated.
         """
         offset, limit = request.offset or 0, request.limit or self._page_size
         total_count = page.pg.total_count
         if total_count is None or self.total_count not in (None, total_count):
             raise self._inexact(f"the total changed from {self.total_count} to {total_count}")
+        entries, expected = page.analytics, min(limit, max(0, total_count - offset))
         if self._first is None:
             self._first = page
-            self._served_size = min(limit, page.pg.limit or len(page.analytics) or limit)
             self.total_count = total_count
-        expected = min(limit, page.pg.limit or limit, max(0, total_count - offset))
-        # Without pg.limit, a short page can only be explained by a limit of the server.
-        if len(page.analytics) != expected and (page.pg.limit or not 0 < len(page.analytics) < expected):
-            raise self._inexact(f"the page at offset {offset} has {len(page.analytics)} entries instead of {expected}")
-        if offset > self.row_count:
-            raise self._inexact(f"entries {self.row_count} to {offset} are missing: the pages became shorter")
-        entries = page.analytics
-        if offset < self.row_count:
-            if not entries or entries[0].scenario_id != self._last:
+            if 0 < len(entries) < expected:
+                self._served_size = expected = len(entries)
+            if self._served_size == 1 < total_count:
+                raise self._inexact("the server returns one entry per page, and such pages can't overlap")
+        if len(entries) != expected:
+            raise self._inexact(f"the page at offset {offset} has {len(entries)} entries instead of {expected}")
+        if offset:
+            if entries[0].scenario_id != self._last:
                 raise self._inexact(f"the page at offset {offset} does not begin with the previous page's last entry")
             entries = entries[1:]
-        if not entries and self.row_count < total_count:
-            raise self._inexact(f"the page at offset {offset} has no new entries")
         seen_before = self.row_count
         self._seen.update(map(_scenario_id, entries))
         if self.row_count < seen_before + len(entries):
@@ -109,19 +111,22 @@ class PagePlan:
             self._last = entries[-1].scenario_id
         return entries
 
-    def _plan(self, total: int) -> list[PageRequest]:
-        size = self._served_size
-        numbers = range(1, -(-total // size))
-        if size > 1 and total - size <= len(numbers) * (size - 1):
-            # The last page has room for the entries that the overlaps repeat.
-            return [_page(number * (size - 1), size) for number in numbers]
-        if size > 1 and size == self._page_size:
-            # The last page would be full. The server did not shorten the first page, so request one entry more in each.
-            return [_page(number * size - 1, size + 1) for number in numbers]
-        return [_page(number * size, size) for number in numbers]
-
     def _inexact(self, problem: str) -> MakeIncompleteResultError:
         return MakeIncompleteResultError(f"{problem} (after {self.row_count} of {self.total_count} scenarios)")
+
+
+def parse_page_size(value: Any) -> int:
+    """
+    Validate the page size of a pull.
+
+    :param value: An integer of two or more, or text of digits.
+    :return: The integer.
+    :raises MakeInputError: The value is not such an integer. Pages of one entry can't overlap.
+    """
+    size = to_integer(value)
+    if not isinstance(size, int) or size < 2:
+        raise MakeInputError.expected("page_size", value, "a whole number, two or more")
+    return size
 
 
 def _page(offset: int, limit: int) -> PageRequest:

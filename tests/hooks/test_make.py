@@ -64,7 +64,8 @@ def test_all_scenarios_are_read_over_one_connection(connect: Connect, make_sandb
         (10, 10, None, 1),
         (11, 10, None, 2),
         (250, 1000, 100, 3),
-        (200, 1000, 100, 2),
+        (199, 1000, 100, 2),
+        (200, 1000, 100, 3),
     ],
 )
 def test_no_more_requests_are_sent_than_needed(
@@ -130,7 +131,6 @@ def test_error_for_an_unknown_organization_lists_what_to_check(connect: Connect)
 @pytest.mark.parametrize(
     ("fault", "error_class"),
     [
-        ("429:0", MakeRateLimitError),
         ("500", MakeServerError),
         ("503", MakeServerError),
         ("reset", MakeConnectionError),
@@ -163,6 +163,17 @@ def test_stalled_response_times_out(connect: Connect, make_sandbox: Sandbox) -> 
 def test_unreachable_host_raises_connection_error(connect: Connect) -> None:
     with pytest.raises(MakeConnectionError, match=r"127\.0\.0\.1:1 could not be reached: ConnectionRefusedError"):
         connect(host="http://127.0.0.1:1", retries=(1, 0.0)).get_analytics_page(limit=1)
+
+
+def test_rate_limits_use_up_no_tries_but_are_not_waited_out_with_a_single_try(
+    connect: Connect, make_sandbox: Sandbox
+) -> None:
+    make_sandbox.fail("429:0", "429-reset:1", None, "429:0")
+    assert connect(retries=(2, 0.0)).get_analytics_page().analytics
+    with pytest.raises(MakeRateLimitError) as caught:
+        connect(retries=(1, 0.0)).get_analytics_page()
+    assert len(caught.value.tries) == 1
+    assert len(make_sandbox.requests) == 4
 
 
 def test_retry_after_and_requests_per_minute_are_respected(connect: Connect, make_sandbox: Sandbox) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics
+from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeServerError
 from airflow_provider_make.paging.exact_reader import MAX_PASSES, page_size_for_pass, query_for_pass, read_exactly
 from tests.support.model_server import CollectingSink, Server, servers
@@ -25,14 +26,10 @@ def read(
     return sink
 
 
-def fewest_requests(count: int, page: int) -> int:
-    return max(1, -(-count // page))
-
-
 @pytest.mark.timeout(600)
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
-def test_constant_data_are_read_exactly_in_the_fewest_requests(
+def test_constant_data_are_read_exactly_in_as_few_requests_as_the_overlap_allows(
     drawn: tuple[Server, int], max_concurrency: int, sort_dir: str
 ) -> None:
     server, page_size = drawn
@@ -40,9 +37,8 @@ def test_constant_data_are_read_exactly_in_the_fewest_requests(
     assert sink.entries == server.truth(sort_dir=sort_dir)
     assert sink.restarts == 0
     page = min(page_size, server.cap or page_size)
-    # A cap that equals the page size is only detected when more entries are requested.
-    unknown = server.cap == page_size and server.count % page == 0 and server.count > page > 1
-    assert len(server.requests) == fewest_requests(server.count, page) + unknown
+    assert len(server.requests) == 1 + max(0, -(-(server.count - page) // (page - 1)))
+    assert all((request.limit or 0) <= page_size for request in server.requests)
     assert server.max_in_flight <= max_concurrency
 
 
@@ -61,10 +57,8 @@ def test_drifting_data_are_read_exactly_or_raise(
     ids = [entry.scenario_id for entry in entries]
     assert len(ids) == len(set(ids))
     assert set(ids) <= server.ever_present
-    # Capped pages without room, and pages of one entry, have no overlap that would show a shift.
-    if server.cap is None and page_size > 1:
-        assert ids == sorted(ids, reverse=sort_dir == "desc")
-        assert server.always_present <= set(ids)
+    assert ids == sorted(ids, reverse=sort_dir == "desc")
+    assert server.always_present <= set(ids)
     if max(server.drift, default=0) < server.requests.index(_first_request_of_the_last_pass(server)) + 1:
         assert entries == server.truth(sort_dir=sort_dir)
 
@@ -92,6 +86,33 @@ def test_deletion_before_and_addition_after_the_reader_start_another_pass(count:
     sink = read(server, 100, max_concurrency=1)
     assert sink.restarts == 1
     assert sink.entries == server.truth()
+
+
+def test_a_shift_is_noticed_however_short_the_pages_of_the_server_are() -> None:
+    server = Server(12_345, cap=100, drift={60: (1, 0, 0, 1)})
+    sink = read(server, 1000, max_concurrency=8)
+    assert sink.restarts == 1
+    assert sink.entries == server.truth()
+
+
+def test_a_server_with_short_pages_gets_other_boundaries_in_later_passes() -> None:
+    server = Server(500, cap=50, drift={number: (1, 0, 0, 0) for number in (3, 8, 13)})
+    assert read(server, 1000, max_concurrency=1).entries == server.truth()
+    assert [page.limit for page in server.requests if not page.offset] == [1000, 50, 44, 38]
+
+
+@pytest.mark.parametrize("total", [10**9, 10**12, 10**23])
+def test_a_total_that_is_not_true_is_an_error_after_a_few_requests(total: int) -> None:
+    server = Server(2000)
+
+    async def fetch(query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
+        response = await server.fetch(query, page)
+        return msgspec.structs.replace(response, pg=Pagination(total_count=total))
+
+    query = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
+    with pytest.raises(MakeIncompleteResultError, match=f"of {total} scenarios"):
+        asyncio.run(read_exactly(fetch, query, CollectingSink(), page_size=1000, max_concurrency=8, delay=0.0))
+    assert len(server.requests) < MAX_PASSES * 20
 
 
 def test_pages_that_become_shorter_start_another_pass() -> None:
@@ -140,4 +161,4 @@ def test_later_passes_sort_by_name_and_have_other_page_boundaries() -> None:
     assert query_for_pass(by_name, 5) == by_name
     sizes = [page_size_for_pass(1000, number) for number in range(1, MAX_PASSES + 1)]
     assert (sizes[0], len(set(sizes[1:])), max(sizes)) == (1000, MAX_PASSES - 1, 1000)
-    assert page_size_for_pass(1, MAX_PASSES) == 1
+    assert page_size_for_pass(2, MAX_PASSES) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain, islice
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
-from airflow_provider_make.exceptions import MakeIncompleteResultError
-from airflow_provider_make.paging.page_plan import PagePlan
+from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
+from airflow_provider_make.paging.page_plan import PagePlan, parse_page_size
 
 
 def page(ids: Iterable[int], total_count: int | None, limit: int | None = None) -> AnalyticsPage:
@@ -23,48 +24,67 @@ def spans(requests: Iterable[PageRequest]) -> list[tuple[int | None, int | None]
     return [(request.offset, request.limit) for request in requests]
 
 
-def plan_after_first(count: int, page_size: int, limit: int | None = None) -> PagePlan:
-    """Return a plan that has accepted the first page of a server with this many entries and this limit."""
+def plan_after_first(count: int, page_size: int, cap: int | None = None) -> PagePlan:
+    """Return a plan that has accepted the first page of a server with this many entries and this page length."""
     plan = PagePlan(page_size)
-    (first,) = plan.next_pages()
+    first = plan.first_page()
     assert (first.offset, first.limit, first.return_total_count) == (0, page_size, True)
-    plan.accept(first, page(range(min(count, limit or page_size)), count, limit or page_size))
+    plan.accept(first, page(range(min(count, cap or page_size)), count, cap or page_size))
     return plan
 
 
 @pytest.mark.parametrize(
-    ("count", "page_size", "limit", "expected"),
+    ("count", "page_size", "cap", "expected"),
     [
         (0, 10, None, []),
+        (1, 10, None, []),
         (10, 10, None, []),
-        # The last page has room: each page begins with the last entry of the one before.
+        # Each page begins with the last entry of the one before, and none is longer than the page size.
+        (11, 10, None, [(9, 10)]),
         (19, 10, None, [(9, 10)]),
+        (20, 10, None, [(9, 10), (18, 10)]),
         (28, 10, None, [(9, 10), (18, 10)]),
-        # No room: the pages are one entry longer instead.
-        (20, 10, None, [(9, 11)]),
-        (30, 10, None, [(9, 11), (19, 11)]),
+        (3, 2, None, [(1, 2)]),
         # The server returns fewer entries than requested: pages of its length.
         (19, 1000, 10, [(9, 10)]),
-        (20, 1000, 10, [(10, 10)]),
-        # Pages of one entry can't overlap.
-        (3, 1, None, [(1, 1), (2, 1)]),
+        (20, 1000, 10, [(9, 10), (18, 10)]),
     ],
 )
-def test_pages_after_the_first(count: int, page_size: int, limit: int | None, expected: list[tuple[int, int]]) -> None:
-    plan = plan_after_first(count, page_size, limit)
-    assert spans(plan.next_pages()) == expected
+def test_pages_after_the_first(count: int, page_size: int, cap: int | None, expected: list[tuple[int, int]]) -> None:
+    assert spans(plan_after_first(count, page_size, cap).other_pages()) == expected
 
 
-@given(st.integers(0, 400), st.integers(1, 50), st.none() | st.integers(1, 50))
-def test_all_pages_together_have_every_entry_once_in_order(count: int, page_size: int, cap: int | None) -> None:
+@given(st.integers(0, 10**6))
+def test_the_overlap_costs_one_request_at_most_up_to_a_million_scenarios(count: int) -> None:
+    requests = 1 + len(list(plan_after_first_of_any_total(count).other_pages()))
+    assert requests <= max(1, -(-count // 1000)) + 1
+
+
+def plan_after_first_of_any_total(count: int) -> PagePlan:
+    plan = PagePlan(1000)
+    plan.accept(plan.first_page(), page(range(min(count, 1000)), count))
+    return plan
+
+
+@pytest.mark.parametrize("total", [10**9, 10**12, 10**23])
+def test_a_total_that_is_too_large_takes_no_memory(total: int) -> None:
+    pages = plan_after_first_of_any_total(total).other_pages()
+    assert spans(islice(pages, 2)) == [(999, 1000), (1998, 1000)]
+
+
+@given(st.integers(0, 400), st.integers(2, 50), st.none() | st.integers(2, 50), st.booleans())
+def test_all_pages_together_have_every_entry_once_in_order(
+    count: int, page_size: int, cap: int | None, sends_limit: bool
+) -> None:
     plan = PagePlan(page_size)
     accepted: list[int] = []
-    while requests := plan.next_pages():
-        for request in requests:
-            limit = min(request.limit or 0, cap or request.limit or 0)
-            offset = request.offset or 0
-            received = page(range(offset, min(count, offset + limit)), count, limit)
-            accepted += [entry.scenario_id for entry in plan.accept(request, received)]
+    # The server's limit may be an echo of the request, although the page is shorter.
+    for request in chain([plan.first_page()], plan.other_pages()):
+        offset, limit = request.offset or 0, request.limit or 0
+        assert limit <= page_size
+        length = min(limit, cap or limit)
+        received = page(range(offset, min(count, offset + length)), count, limit if sends_limit else None)
+        accepted += [entry.scenario_id for entry in plan.accept(request, received)]
     assert accepted == list(range(count))
     assert (plan.row_count, plan.total_count, plan.total) == (count, count, Metrics(errors=7))
 
@@ -75,26 +95,56 @@ def test_all_pages_together_have_every_entry_once_in_order(count: int, page_size
         (page(range(9, 19), 20, 10), "the total changed from 19 to 20"),
         (page(range(9, 19), None, 10), "the total changed from 19 to None"),
         (page(range(9, 18), 19, 10), "has 9 entries instead of 10"),
+        (page(range(9, 14), 19, 5), "has 5 entries instead of 10"),
         (page(range(10, 20), 19, 10), "does not begin with the previous page's last entry"),
         (page([], 19), "has 0 entries instead of 10"),
-        (page([9], 19), "has no new entries"),
         (page([9, *range(9)], 19, 10), "repeats scenarios"),
     ],
 )
 def test_pages_that_do_not_fit_raise(received: AnalyticsPage, problem: str) -> None:
     plan = plan_after_first(19, 10)
-    (request,) = plan.next_pages()
+    (request,) = plan.other_pages()
     with pytest.raises(MakeIncompleteResultError, match=rf"{problem}.* \(after 10 of 19 scenarios\)"):
         plan.accept(request, received)
 
 
-def test_gap_after_shorter_pages_raises() -> None:
-    plan = plan_after_first(28, 10)
-    second, third = plan.next_pages()
-    # Without pg.limit, a short page is a limit of the server.
-    plan.accept(second, page(range(9, 14), 28))
-    with pytest.raises(MakeIncompleteResultError, match="entries 14 to 18 are missing"):
-        plan.accept(third, page(range(18, 28), 28))
+@pytest.mark.parametrize(
+    ("received", "problem"),
+    [
+        (page([], 19), "the page at offset 0 has 0 entries instead of 10"),
+        (page(range(3), 2), "has 3 entries instead of 2"),
+        (page([1], 2), "the server returns one entry per page, and such pages can't overlap"),
+        (page([1, 1], 2), "repeats scenarios"),
+    ],
+)
+def test_a_first_page_that_can_not_be_right_raises(received: AnalyticsPage, problem: str) -> None:
+    plan = PagePlan(10)
+    with pytest.raises(MakeIncompleteResultError, match=problem):
+        plan.accept(plan.first_page(), received)
+
+
+@pytest.mark.parametrize(
+    ("size", "cap", "accepted", "expected"), [(10, None, 2, None), (100, 10, 1, None), (100, 10, 2, 10)]
+)
+def test_a_cap_is_known_when_two_pages_have_shown_it(
+    size: int, cap: int | None, accepted: int, expected: int | None
+) -> None:
+    plan = plan_after_first(30, size, cap)
+    for request in islice(plan.other_pages(), accepted - 1):
+        offset = request.offset or 0
+        plan.accept(request, page(range(offset, offset + 10), 30))
+    assert plan.page_cap == expected
+
+
+@pytest.mark.parametrize("value", [2, "1000", 10**6])
+def test_valid_page_sizes(value: object) -> None:
+    assert parse_page_size(value) == int(str(value))
+
+
+@pytest.mark.parametrize("value", [1, 0, -5, "1", None, 2.0, True, "many"])
+def test_other_page_sizes_are_errors(value: object) -> None:
+    with pytest.raises(MakeInputError, match=r"page_size=.* is not valid: expected a whole number, two or more"):
+        parse_page_size(value)
 
 
 @pytest.mark.parametrize(("rates", "first"), [([None, 1.0], True), ([1.0, None], False), ([], False)])
@@ -102,5 +152,5 @@ def test_plan_detects_whether_entries_without_a_value_are_first(rates: list[floa
     plan = PagePlan(10)
     assert not plan.begins_without("error_rate")
     entries = [ScenarioMetrics(scenario_id=number, error_rate=rate) for number, rate in enumerate(rates)]
-    plan.accept(plan.next_pages()[0], AnalyticsPage(Metrics(), entries, Pagination(total_count=len(rates))))
+    plan.accept(plan.first_page(), AnalyticsPage(Metrics(), entries, Pagination(total_count=len(rates))))
     assert plan.begins_without("error_rate") == first

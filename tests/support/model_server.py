@@ -94,9 +94,10 @@ class CollectingSink:
 @st.composite
 def servers(draw: Callable[..., Any], drifts: bool) -> tuple[Server, int]:
     """Draw a server, and a page size that needs a few dozen pages at most."""
-    count = draw(st.integers(0, 60) | st.integers(0, 3000))
-    smallest = max(1, count // 40)
-    page_size = draw(st.integers(smallest, smallest + 12) | st.integers(smallest, 3200))
+    count = draw(st.integers(0, 60) | st.integers(0, 1200))
+    # The number of scenarios exceeds the square of the page length, too.
+    smallest = max(2, count // 60)
+    page_size = draw(st.integers(smallest, smallest + 12) | st.integers(smallest, 1300))
     cap = draw(st.none() | st.integers(smallest, smallest + 12) | st.just(page_size))
     drift = st.dictionaries(st.integers(2, 90), st.tuples(*[st.integers(0, 3)] * 4), max_size=5)
     server = Server(
