@@ -10,7 +10,10 @@ import aiohttp
 
 from airflow_provider_make.api.network import USER_AGENT, Network
 from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.exceptions import MakeResponseError
 
+# Decompressed. A page of 1000 scenarios has about 0.5 MB.
+MAX_BODY_BYTES = 64 * 1024 * 1024
 # The connection's timeout is for each piece of a response; the whole response may take this many times as long.
 WHOLE_RESPONSE = 10
 
@@ -21,7 +24,7 @@ class HttpResponse(NamedTuple):
 
     :param status: The status code.
     :param headers: The headers, case-insensitive.
-    :param body: The whole body, decompressed.
+    :param body: The whole body, decompressed; at most ``MAX_BODY_BYTES``.
     """
 
     status: int
@@ -72,7 +75,7 @@ class Transport:
         :param path: The path, relative to the connection's base URL.
         :param parameters: Names and values of the URL parameters, not yet percent-encoded.
         :return: The response, whatever its status.
-        :raises MakeApiError: No whole response arrived.
+        :raises MakeApiError: No whole response arrived, or it is larger than ``MAX_BODY_BYTES``.
         """
         try:
             async with self._session.get(
@@ -87,7 +90,7 @@ class Transport:
                 allow_redirects=False,
                 proxy=self._network.proxy,
             ) as response:
-                return HttpResponse(response.status, response.headers, await response.read())
+                return HttpResponse(response.status, response.headers, await _read_body(response))
         except TimeoutError:
             error = self._network.timeout_error()
         except aiohttp.ClientPayloadError as cause:
@@ -100,3 +103,18 @@ class Transport:
 
     async def _count(self, *_: Any) -> None:
         self.requests_sent += 1
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    # A few kilobytes of gzip may decompress to gigabytes, and a body without a length may never end.
+    pieces, size = [], 0
+    async for piece in response.content.iter_any():
+        pieces.append(piece)
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            raise MakeResponseError(
+                f"the response is larger than {MAX_BODY_BYTES >> 20} MiB: expected a smaller page_size, "
+                "or another host if this is not Make",
+                status_code=response.status,
+            )
+    return b"".join(pieces)

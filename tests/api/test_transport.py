@@ -5,8 +5,10 @@ import gzip
 import json
 import socket
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ import pytest
 from airflow_provider_make import __version__
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, ScenarioMetrics
+from airflow_provider_make.api.transport import MAX_BODY_BYTES
 from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeConnectionError,
@@ -510,3 +513,45 @@ def test_cookies_are_not_sent_back(fetch: Fetch) -> None:
     with responding(http_response("Set-Cookie: session=1; Path=/")) as script:
         fetch(script.url, 2)
     assert "cookie" not in script.heads[1].lower()
+
+
+def bomb(size: int) -> bytes:
+    """Compress a body of this many zero bytes."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, 31)
+    pieces = [compressor.compress(bytes(1 << 20)) for _ in range(size >> 20)]
+    return b"".join([*pieces, compressor.flush()])
+
+
+def test_a_small_response_that_decompresses_to_gigabytes_is_an_error_and_takes_little_memory(fetch: Fetch) -> None:
+    body = bomb(1 << 30)
+    assert len(body) < 2_000_000
+    with responding(http_response("Content-Encoding: gzip", body=body)) as server:
+        tracemalloc.start()
+        try:
+            with pytest.raises(
+                MakeResponseError, match="the response is larger than 64 MiB: expected a smaller page_size"
+            ):
+                fetch(server.url)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 3 * MAX_BODY_BYTES
+
+
+def test_a_body_that_never_ends_is_an_error(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.api.transport.MAX_BODY_BYTES", 1 << 20)
+
+    def send_without_end(script: Script, client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n[")
+        with suppress(OSError):
+            while True:
+                client.sendall(b" " * 65_536)
+
+    with Script(send_without_end) as server, pytest.raises(MakeResponseError, match="larger than 1 MiB"):
+        fetch(server.url)
+
+
+def test_a_body_of_exactly_the_limit_is_read(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.api.transport.MAX_BODY_BYTES", len(PAGE))
+    with responding(http_response()) as server:
+        fetch(server.url)
