@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
 
+from airflow_provider_make.api.lenient_json import (
+    decode,
+    describe,
+    needs_repair,
+    to_digits,
+    to_rate,
+    to_text,
+    to_whole_number,
+)
 from airflow_provider_make.api.query import PageRequest
 from airflow_provider_make.exceptions import MakeResponseError
 
@@ -55,7 +66,7 @@ class ScenarioMetrics(Metrics, rename="camel", frozen=True, gc=False, kw_only=Tr
 class Pagination(Struct, rename="camel", frozen=True):
     """The ``pg`` of a response: which page it is, and the number of entries of the whole query."""
 
-    last: str | None = None
+    last: int | str | None = None
     show_last: bool | None = None
     sort_by: str | None = None
     sort_dir: str | None = None
@@ -90,44 +101,83 @@ def make_names(kind: type[Metrics]) -> dict[str, str]:
     return fields
 
 
-_ENTRY_FIELDS = frozenset(make_names(ScenarioMetrics).values())
-_TOTAL_FIELDS = frozenset(make_names(Metrics).values())
+# How a value of another type than documented is converted, by Make's name of the field.
+_LENIENT_TOTAL: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(make_names(Metrics).values(), to_rate),
+    **dict.fromkeys(("executions", "operations", "errors"), to_whole_number),
+    "centicredits": to_digits,
+}
+_LENIENT_ENTRY = {
+    **dict.fromkeys(make_names(ScenarioMetrics).values(), to_text),
+    **dict.fromkeys(("id", "teamId"), to_whole_number),
+    **_LENIENT_TOTAL,
+}
+_LENIENT_PAGINATION: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("limit", "offset", "totalCount"), to_whole_number),
+    # Nothing depends on these, so no value of them is an error.
+    **dict.fromkeys(("sortBy", "sortDir"), lambda value: value if isinstance(value, str) else None),
+    "showLast": lambda value: value if isinstance(value, bool) else None,
+}
 _decode_page = msgspec.json.Decoder(AnalyticsPage).decode
-_decode_any = msgspec.json.Decoder().decode
 
 
-def parse_page(body: bytes, request: PageRequest) -> AnalyticsPage:
+class PageParser:
     """
-    Parse the body of a 200 response.
+    Parse the responses to the requests of one client.
 
-    :param body: The body.
-    :param request: The page that was requested, to compare the response with.
-    :return: The page.
-    :raises MakeResponseError: The body does not have the documented shape, or is not the requested page.
+    A response is decoded strictly first, which is fast. If that fails, it is decoded leniently: with unknown fields,
+    numbers as text and the like. After one such response, further ones are decoded leniently at once.
     """
-    page = _decode(body)
-    if request.return_total_count and page.pg.total_count is None:
-        raise MakeResponseError("the response lacks pg.totalCount, although it was requested", status_code=200)
-    if None not in (request.offset, page.pg.offset) and request.offset != page.pg.offset:
-        text = f"the response is the page at offset {page.pg.offset}, but the one at {request.offset} was requested"
-        raise MakeResponseError(text, status_code=200)
-    if request.limit is not None and len(page.analytics) > request.limit:
-        text = f"the response has {len(page.analytics)} entries, more than the {request.limit} requested"
-        raise MakeResponseError(text, status_code=200)
-    return page
+
+    def __init__(self) -> None:
+        self._is_lenient = False
+
+    def parse(self, body: bytes, request: PageRequest) -> AnalyticsPage:
+        """
+        Parse the body of a 200 response.
+
+        :param body: The body.
+        :param request: The page that was requested, to compare the response with.
+        :return: The page.
+        :raises MakeResponseError: The body does not have the documented shape, a value is not exactly what it should
+            be, or it is not the requested page.
+        """
+        page = self._decode(body)
+        problem = None
+        if request.return_total_count and page.pg.total_count is None:
+            problem = "the response lacks pg.totalCount, although it was requested"
+        elif None not in (request.offset, page.pg.offset) and request.offset != page.pg.offset:
+            problem = f"the response is the page at offset {page.pg.offset}, but {request.offset} was requested"
+        elif request.limit is not None and len(page.analytics) > request.limit:
+            problem = f"the response has {len(page.analytics)} entries, more than the {request.limit} requested"
+        if problem:
+            raise MakeResponseError(problem, status_code=200)
+        return page
+
+    def _decode(self, body: bytes) -> AnalyticsPage:
+        if not self._is_lenient and not needs_repair(body):
+            try:
+                page = _decode_page(body)
+                _check_centicredits(page)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                pass
+            else:
+                return page
+        page = _decode_leniently(body)
+        self._is_lenient = True
+        return page
 
 
-def _decode(body: bytes) -> AnalyticsPage:
+def _decode_leniently(body: bytes) -> AnalyticsPage:
+    decoded: Any = None
     try:
-        try:
-            page = _decode_page(body)
-        except msgspec.ValidationError:
-            # The body is not valid, or has fields that this version does not know.
-            page = msgspec.convert(_collect_unknown_fields(_decode_any(body)), AnalyticsPage)
+        decoded = decode(body)
+        page = msgspec.convert(_convert_fields(decoded), AnalyticsPage)
         _check_centicredits(page)
     except msgspec.ValidationError as error:
         problem = f"the response of {len(body)} bytes does not have the documented shape: {error}"
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problem += _describe_value(decoded, error)
+    except (ValueError, RecursionError) as error:
         if not body.strip():
             problem = "the response is empty"
         elif body.lstrip()[:1] == b"<":
@@ -137,6 +187,14 @@ def _decode(body: bytes) -> AnalyticsPage:
     else:
         return page
     raise MakeResponseError(problem, status_code=200)
+
+
+def _describe_value(decoded: Any, error: msgspec.ValidationError) -> str:
+    """Describe the value that an error is about, which names its place: ``at `$.analytics[0].executions```."""
+    _, found, place = str(error).rpartition("at `$")
+    for name, index in re.findall(r"\.(\w+)|\[(\d+)\]", place):
+        decoded = decoded[int(index)] if index else decoded.get(name)
+    return f" (received {describe(decoded)})" if found else ""
 
 
 def _check_centicredits(page: AnalyticsPage) -> None:
@@ -152,19 +210,32 @@ def _are_digits(text: str) -> bool:
     return text.isdigit() and text.isascii()
 
 
-def _collect_unknown_fields(body: Any) -> Any:
+def _convert_fields(body: Any) -> Any:
     if not isinstance(body, dict):
         return body
-    if "total" in body:
-        body["total"] = _with_unknown(body["total"], _TOTAL_FIELDS)
-    if isinstance(entries := body.get("analytics"), list):
-        body["analytics"] = [_with_unknown(entry, _ENTRY_FIELDS) for entry in entries]
-    return body
+    converted = dict(body)
+    if isinstance(total := body.get("total"), dict):
+        converted["total"] = _convert(total, _LENIENT_TOTAL)
+    if isinstance(pagination := body.get("pg", {}), dict | None):
+        converted["pg"] = {
+            name: _LENIENT_PAGINATION.get(name, _unchanged)(value) for name, value in (pagination or {}).items()
+        }
+    entries = body.get("analytics")
+    if isinstance(entries, list):
+        converted["analytics"] = [
+            _convert(entry, _LENIENT_ENTRY) if isinstance(entry, dict) else entry for entry in entries
+        ]
+    elif entries is None and "analytics" in body:
+        converted["analytics"] = []
+    return converted
 
 
-def _with_unknown(figures: Any, known: frozenset[str]) -> Any:
-    if not isinstance(figures, dict) or known.issuperset(figures):
-        return figures
-    unknown = {name: figures[name] for name in sorted(figures.keys() - known)}
-    kept = {name: figures[name] for name in figures.keys() & known}
-    return {**kept, _UNKNOWN: msgspec.json.encode(unknown).decode()}
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _convert(figures: dict[str, Any], fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    converted = {name: fields[name](value) for name, value in figures.items() if name in fields}
+    if unknown := figures.keys() - fields.keys():
+        converted[_UNKNOWN] = msgspec.json.encode({name: figures[name] for name in sorted(unknown)}).decode()
+    return converted

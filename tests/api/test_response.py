@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import Metrics, Pagination, make_names, parse_page
+from airflow_provider_make.api.response import AnalyticsPage, Metrics, PageParser, Pagination, make_names
 from airflow_provider_make.exceptions import MakeResponseError
 
 FIGURES: dict[str, Any] = {
@@ -24,6 +26,10 @@ FIGURES: dict[str, Any] = {
 SCENARIO = {"imtId": "imt-1", "id": 7, "name": "Žluťoučký kůň 🐎", "status": "active", "teamId": 3, "teamName": "Ops"}
 PG = {"sortBy": "name", "sortDir": "asc", "limit": 1000, "offset": 0, "totalCount": 1}
 SECRET = "Payroll-of-the-board"
+
+
+def parse_page(response: bytes, request: PageRequest) -> AnalyticsPage:
+    return PageParser().parse(response, request)
 
 
 def body(entry: Any = None, *, total: Any = None, pg: Any = None, **more: Any) -> bytes:
@@ -95,16 +101,13 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"name": SECRET})[:-1], "JSON"),
         (body({"name": SECRET})[:60], "JSON"),
         (body({"name": SECRET}) + b"}", "JSON"),
-        (b'{"total": {}, "analytics": [{"id": 1, "name": "\xff"}], "pg": {}}', "JSON"),
         (b"[" * 100_000, "JSON"),
         (b"null", "object"),
         (f'["{SECRET}"]'.encode(), "object"),
         (b'{"message": "Permission denied"}', "total"),
         (b'{"total": {}, "pg": {}}', "analytics"),
-        (b'{"total": {}, "analytics": []}', "pg"),
         (body(total=SECRET), "total"),
         (body(total={"executions": SECRET}), "total.executions"),
-        (body(analytics=None), "analytics"),
         (body(analytics={"0": SECRET}), "analytics"),
         (body(analytics=[SECRET]), "$.analytics[0]`"),
         (body(analytics=[{"id": 1}, {"name": SECRET}]), "missing required field `id` - at `$.analytics[1]`"),
@@ -114,7 +117,6 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"id": 2**63}), "$.analytics[0].id"),
         (body({"teamId": 1.5}), "$.analytics[0].teamId"),
         (body({"name": [SECRET]}), "$.analytics[0].name"),
-        (body({"executions": "120"}), "$.analytics[0].executions"),
         (body({"executions": -1}), "$.analytics[0].executions"),
         (body({"operations": 2**63}), "$.analytics[0].operations"),
         (body({"errors": True}), "$.analytics[0].errors"),
@@ -129,7 +131,6 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"centicredits": "1_000"}), "$.analytics[0].centicredits"),
         (body({"centicredits": "12.0"}), "$.analytics[0].centicredits"),
         (body({"centicredits": True}), "$.analytics[0].centicredits"),
-        (body({"centicredits": 12}), "$.analytics[0].centicredits"),
         (body({"centicredits": 1e30}), "$.analytics[0].centicredits"),
         (body({"centicredits": ""}), "$.analytics[0].centicredits"),
         (body({"centicredits": " 1"}), "$.analytics[0].centicredits"),
@@ -137,10 +138,23 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"centicredits": "+1"}), "$.analytics[0].centicredits"),
         (body({"centicredits": "٣"}), "$.analytics[0].centicredits"),
         (body({"centicredits": "9" * 1001}), "$.analytics[0].centicredits"),
-        (body(total={"centicredits": 12}), "total.centicredits"),
-        (body(pg={"totalCount": SECRET}), "pg.totalCount"),
+        (body(pg={"totalCount": SECRET}), "pg.totalCount` (received text)"),
+        (body(pg={"limit": 2.5}), "pg.limit` (received 2.5)"),
+        (body({"executions": "1.5"}), '$.analytics[0].executions` (received "1.5")'),
+        (body({"executions": float(2**53 + 2)}), "$.analytics[0].executions` (received 9007199254740994.0)"),
+        (body({"executions": "9" * 19}), "$.analytics[0].executions"),
+        (body({"errorRate": "5,5"}), '$.analytics[0].errorRate` (received "5,5")'),
+        (body({"errorRate": "1e999"}), "$.analytics[0].errorRate"),
+        (body({"errorRate": "nan"}), "$.analytics[0].errorRate` (received text)"),
+        (body({"centicredits": 1.5}), "$.analytics[0].centicredits` (received 1.5)"),
+        (body({"centicredits": -3}), "$.analytics[0].centicredits"),
+        (body({"name": {"a": SECRET}}), "$.analytics[0].name` (received an object)"),
+        (body({"id": ""}), '$.analytics[0].id` (received "")'),
+        (b'{"total": {}, "analytics": [{"id": 1, "extra": 1e999, "name": "\\ud83d"}], "pg": {}}', "out of range"),
+        (b'{"total": {}, "analytics": [{"id": 1, "extra": NaN, "name": "\\ud83d"}], "pg": {}}', "out of range"),
+        (body(total=None, analytics=[None]), "$.analytics[0]` (received null)"),
+        (b'{"total": null, "analytics": [], "pg": {}}', "total"),
         (body(pg={"totalCount": -1}), "pg.totalCount"),
-        (body(pg={"limit": "1000"}), "pg.limit"),
     ],
 )
 def test_error_for_an_invalid_response_does_not_show_its_values(response: bytes, problem: str) -> None:
@@ -156,8 +170,8 @@ def test_error_for_an_invalid_response_does_not_show_its_values(response: bytes,
 @pytest.mark.parametrize(
     ("response", "requested", "problem"),
     [
-        (body(pg={"offset": 0}), PageRequest(offset=1000), "offset 0, but the one at 1000 was requested"),
-        (body(pg={"offset": 1000}), PageRequest(offset=0), "offset 1000, but the one at 0 was requested"),
+        (body(pg={"offset": 0}), PageRequest(offset=1000), "offset 0, but 1000 was requested"),
+        (body(pg={"offset": 1000}), PageRequest(offset=0), "offset 1000, but 0 was requested"),
         (body(analytics=[{"id": 1}, {"id": 2}]), PageRequest(limit=1), "2 entries, more than the 1"),
         (body(pg={"offset": 0}), PageRequest(offset=0, return_total_count=True), "lacks pg.totalCount"),
         (body(pg={"totalCount": None}), PageRequest(return_total_count=True), "lacks pg.totalCount"),
@@ -185,3 +199,98 @@ def test_page_that_matches_the_request_is_parsed(response: bytes, requested: Pag
     assert [{"id": entry.scenario_id} for entry in parse_page(response, requested).analytics] == json.loads(response)[
         "analytics"
     ]
+
+
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_whole_numbers_of_any_json_type_are_exact(kind: type) -> None:
+    ids, counts = {"id": 7, "teamId": 3}, {"executions": 120, "operations": 2**53, "errors": 0}
+    paging = {"limit": 1000, "offset": 0, "totalCount": 1}
+    response = body(
+        {name: kind(value) for name, value in {**ids, **counts}.items()},
+        total={name: kind(value) for name, value in counts.items()},
+        pg={name: kind(value) for name, value in paging.items()},
+    )
+    page = parse_page(response, PageRequest(offset=0, limit=1000, return_total_count=True))
+    assert set_fields(page.analytics[0]) == {**ids, **counts}
+    assert set_fields(page.total) == counts
+    assert page.pg == Pagination(limit=1000, offset=0, total_count=1)
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(300, "300"), (300.0, "300"), ("0300", "0300"), (10**40, str(10**40))])
+def test_centicredits_of_any_json_type_are_exact(sent: Any, kept: str) -> None:
+    page = parse_page(body({"centicredits": sent}, total={"centicredits": sent}), PageRequest())
+    assert (page.total.centicredits, page.analytics[0].centicredits) == (kept, kept)
+
+
+@pytest.mark.parametrize(("sent", "kept"), [("5.5", 5.5), ("-12", -12.0), (7, 7.0), ("1e2", 100.0), (None, None)])
+def test_rates_may_be_text(sent: Any, kept: float | None) -> None:
+    (entry,) = parse_page(body({"errorRate": sent, "errorsChange": sent}), PageRequest()).analytics
+    assert (entry.error_rate, entry.errors_change) == (kept, kept)
+
+
+@pytest.mark.parametrize(
+    ("last", "kept"), [("17", "17"), ("1632371803593_scenario.1229", None), (17, 17), (None, None)]
+)
+def test_the_last_key_is_kept_as_it_was_received(last: Any, kept: Any) -> None:
+    page = parse_page(body(pg={"last": last, "showLast": "maybe", "sortBy": 1}), PageRequest())
+    assert page.pg == Pagination(last=kept or last)
+
+
+@pytest.mark.parametrize(
+    "response", [b'{"total": {}, "analytics": null}', b'{"total": {}, "analytics": [], "pg": null}']
+)
+def test_null_is_nothing(response: bytes) -> None:
+    assert parse_page(response, PageRequest()) == AnalyticsPage(Metrics(), [], Pagination())
+
+
+ODD_TEXTS = [
+    (rb"Promo \ud83d", "Promo \ufffd"),
+    (rb"Promo \udc00!", "Promo \ufffd!"),
+    (rb"\ud83d\u0041", "\ufffdA"),
+    (rb"\ud83d\ude80", "\U0001f680"),
+    (rb"A\u0000B", "A\ufffdB"),
+    (b"A\x00B", "A\ufffdB"),
+    (b"A\x1bB", "A\x1bB"),
+    (b"\xff\xfe", "\ufffd\ufffd"),
+    (rb"\\u0000", r"\u0000"),
+]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(("sent", "kept"), ODD_TEXTS)
+def test_text_that_can_not_be_stored_blocks_nothing(sent: bytes, kept: str, mark: bytes) -> None:
+    entry = b'{"id": 1, "name": "%s", "executions": 9007199254740993, "new": {"%s": ["%s"]}}' % (sent, sent, sent)
+    response = b'%s{"total": {}, "analytics": [%s], "pg": {"totalCount": 1}}' % (mark, entry)
+    (parsed,) = parse_page(response, PageRequest(return_total_count=True)).analytics
+    assert (parsed.name, parsed.executions) == (kept, 9007199254740993)
+    assert json.loads(parsed.extra or "") == {"new": {kept: [kept]}}
+
+
+def test_after_one_lenient_response_further_ones_are_not_decoded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    parser = PageParser()
+    strict: list[bytes] = []
+    monkeypatch.setattr("airflow_provider_make.api.response._decode_page", strict.append)
+    parser._is_lenient = True
+    parser.parse(body(), PageRequest())
+    assert strict == []
+
+
+def test_garbage_does_not_make_the_parser_lenient() -> None:
+    parser = PageParser()
+    with pytest.raises(MakeResponseError):
+        parser.parse(b"<html>", PageRequest())
+    assert not parser._is_lenient
+    parser.parse(body({"executions": "5"}), PageRequest())
+    assert parser._is_lenient
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner)))
+def test_any_value_in_any_field_is_exact_or_a_response_error(value: Any) -> None:
+    for name in [*SCENARIO, *FIGURES]:
+        try:
+            (entry,) = parse_page(body({name: value}), PageRequest()).analytics
+        except MakeResponseError as error:
+            assert name in str(error) or "JSON" in str(error)
+            continue
+        kept = {column_name: getattr(entry, column) for column, column_name in make_names(type(entry)).items()}[name]
+        assert kept == value or str(kept) == str(value) or float(kept) == float(value) or "\0" in value

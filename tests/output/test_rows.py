@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import ScenarioMetrics, parse_page
+from airflow_provider_make.api.response import PageParser, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, to_total
+from airflow_provider_make.text import replace_unprintable
 from tests.support.entries import BUILDER, DOCUMENTED, entries, make_name, truth
 
 FIGURES: dict[str, Any] = {
@@ -36,7 +37,7 @@ ROW_FIGURES = (120, 3456, "345600", 3, 2.5, -12.5, 100.0, 0.1, 33.33, -0.0)
 def parse(entry: Any = None, total: Any = None) -> tuple[list[ScenarioMetrics], dict[str, Any]]:
     """Parse a response with one entry, and return its entries, and its total as in the summary."""
     response = {"total": total or {}, "analytics": [{"id": 7, **(entry or {})}], "pg": {}}
-    page = parse_page(json.dumps(response).encode(), PageRequest())
+    page = PageParser().parse(json.dumps(response).encode(), PageRequest())
     return page.analytics, to_total(page.total)
 
 
@@ -71,7 +72,8 @@ def test_rows_and_total_are_json_serializable() -> None:
 
 @given(st.lists(entries, max_size=3))
 def test_rows_and_columns_have_the_same_values(some: list[ScenarioMetrics]) -> None:
-    rows, columns, constants = list(BUILDER.rows(some)), BUILDER.columns(some), BUILDER.constants()
+    rows = [dict(zip(COLUMNS, row, strict=True)) for row in BUILDER.tuples(some)]
+    columns, constants = BUILDER.columns(some), BUILDER.constants()
     by_column = [
         {name: columns[name][n] if name in columns else constants[name] for name in DOCUMENTED}
         for n in range(len(some))
@@ -131,10 +133,29 @@ def test_unknown_number_that_is_not_json_raises(number: bytes) -> None:
         b'{"total": {}, "analytics": [{"id": 1, "new": [%s]}], "pg": {}}',
     ):
         with pytest.raises(MakeResponseError, match="malformed|out of range"):
-            parse_page(response % number, PageRequest())
+            PageParser().parse(response % number, PageRequest())
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.integers() | st.text(st.characters(codec="utf-8"))))
 def test_any_unknown_fields_are_restored_from_extra(unknown: dict[str, Any]) -> None:
     unknown = {f"new {name}": value for name, value in unknown.items()}
-    assert json.loads(row(unknown)["extra"] or "{}") == unknown
+    (entry,) = parse(unknown)[0]
+    # NUL can't be stored.
+    assert json.loads(entry.extra or "{}") == json.loads(json.dumps(unknown).replace("\\u0000", "\ufffd"))
+
+
+@pytest.mark.parametrize("name", ["\x1b[31mred", "a\u202eb", "a\r", "a\x7fb"])
+def test_rows_for_people_have_no_control_characters(name: str) -> None:
+    entry = {"name": name, "imtId": name, "status": name, "teamName": name, name: name}
+    built = row(entry)
+    (raw,) = parse(entry)[0]
+    assert (raw.name, built["name"]) == (name, replace_unprintable(name))
+    assert "\ufffd" in built["name"]
+    text = "".join(str(value) for value in built.values())
+    assert text == replace_unprintable(text)
+    assert json.loads(built["extra"])
+
+
+def test_an_extra_of_the_total_that_is_too_long_is_left_out() -> None:
+    assert parse(total={"new": "x" * 900})[1]["extra"] == json.dumps({"new": "x" * 900}, separators=(",", ":"))
+    assert parse(total={"new": "x" * 1000})[1]["extra"] is None

@@ -1,0 +1,101 @@
+"""JSON as servers also write it: with text that can't be stored, and with numbers of other types than documented."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+
+from airflow_provider_make.text import replace_unstorable
+
+_WHOLE_NUMBER = re.compile("-?[0-9]{1,1000}")
+_NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
+# Above this, a float no longer represents every whole number.
+_LARGEST_EXACT_FLOAT = 2.0**53
+_decode = msgspec.json.Decoder().decode
+
+
+def needs_repair(body: bytes) -> bool:
+    """Decide whether a body that is valid JSON has text that can't be stored. It may report a NUL that is none."""
+    return rb"\u0000" in body
+
+
+def decode(body: bytes) -> Any:
+    """
+    Decode JSON, and put U+FFFD in the place of what can't be stored.
+
+    :param body: JSON in UTF-8. It may begin with a byte order mark, have invalid bytes, control characters and
+        unpaired surrogates; Node.js writes those for a text that is cut inside an emoji.
+    :return: The value.
+    :raises ValueError: The body is not JSON; or a number is not finite.
+    :raises RecursionError: The JSON is nested too deeply.
+    """
+    try:
+        value = _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = body.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+        value = json.loads(text, strict=False, parse_float=_finite_float, parse_constant=_finite_float)
+    else:
+        if not needs_repair(body):
+            return value
+    return _repair(value)
+
+
+def to_whole_number(value: Any) -> Any:
+    """Convert an integral float or text of digits to an integer; leave what is not exactly a whole number."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT_FLOAT:
+        return int(value)
+    return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
+
+
+def to_digits(value: Any) -> Any:
+    """Convert a whole number to text of digits; leave any other value."""
+    number = value if isinstance(value, str) else to_whole_number(value)
+    return str(number) if isinstance(number, int) and not isinstance(number, bool) else number
+
+
+def to_rate(value: Any) -> Any:
+    """Convert text of a number to a float; leave any other value."""
+    number = float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+    return number if not isinstance(number, float) or math.isfinite(number) else value
+
+
+def to_text(value: Any) -> Any:
+    """Convert an integer to text; leave any other value."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def describe(value: Any) -> str:
+    """
+    Describe a value for an error, without text, which may be confidential.
+
+    :param value: A decoded value.
+    :return: The value, if it is null, a bool or a number, also as text; otherwise its type.
+    """
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    shown = json.dumps(value)[:50]
+    return shown if not isinstance(value, str) or re.fullmatch(r"[-+0-9.,_eE%\s]{0,40}", value) else "text"
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number is out of range")
+    return number
+
+
+def _repair(value: Any) -> Any:
+    if isinstance(value, str):
+        return replace_unstorable(value)
+    if isinstance(value, list):
+        return [_repair(each) for each in value]
+    if isinstance(value, dict):
+        return {replace_unstorable(name): _repair(each) for name, each in value.items()}
+    return value
