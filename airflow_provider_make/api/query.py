@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -42,6 +43,16 @@ def _sequence(value: Any) -> Any:
 
 def _sort_key(value: Any) -> Any:
     return SORT_KEYS.get(value, value) if isinstance(value, str) else value
+
+
+def _is_text(value: Any) -> bool:
+    # Keys such as 1632371803593_scenario.1229 occur.
+    return isinstance(value, str) and 0 < len(value.strip()) <= 1000 and value.isprintable()
+
+
+def _filter(name: str, values: tuple[Any, ...] | None) -> Iterator[tuple[str, Any]]:
+    # A server that does not know repeated plain names would use the last value only.
+    return ((name if len(values or ()) == 1 else f"{name}[]", value) for value in values or ())
 
 
 _Id = Annotated[int, Field(strict=True, gt=0), BeforeValidator(to_integer)]
@@ -102,16 +113,16 @@ class AnalyticsQuery(BaseModel):
 
     def parameters(self, page: PageRequest) -> list[tuple[str, str]]:
         """
-        Build the URL parameters. A parameter with several values repeats its name.
+        Build the URL parameters. A filter with several values is an array, as in all of Make's examples: ``teamId[]``.
 
         :param page: The page to request.
         :return: Names and values, not yet percent-encoded.
         """
         frame = self.time_frame
         pairs: list[tuple[str, Any]] = [
-            *(("teamId", team) for team in self.team_id or ()),
-            *(("folderId", folder) for folder in self.folder_id or ()),
-            *(("status", status) for status in self.status or ()),
+            *_filter("teamId", self.team_id),
+            *_filter("folderId", self.folder_id),
+            *_filter("status", self.status),
             ("timeframe[dateFrom]", iso(frame.date_from)),
             ("timeframe[dateTo]", iso(frame.date_to)),
             ("pg[sortBy]", self.sort_by),
@@ -130,13 +141,14 @@ class PageRequest:
     One page of a query's result. A field that is None is not sent.
 
     :param offset: How many entries to skip.
-    :param last: The key of the last entry received, to continue after it; not together with ``offset``.
+    :param last: The key of the last entry received, a number or text as in ``pg.last``, to continue after it; not
+        together with ``offset``.
     :param limit: The most entries to return; the server may have a lower limit.
     :param return_total_count: Whether the response contains the number of entries of the whole query.
     """
 
     offset: int | None = None
-    last: int | None = None
+    last: int | str | None = None
     limit: int | None = None
     return_total_count: bool = False
 
@@ -146,7 +158,7 @@ class PageRequest:
         Validate the arguments of the hook.
 
         :param offset: A whole number, zero or more, or None.
-        :param last: A whole number, zero or more, or None; not together with ``offset``.
+        :param last: A whole number, zero or more, text, or None; not together with ``offset``.
         :param limit: A positive integer, or None.
         :param return_total_count: True or False.
         :return: The page request.
@@ -158,7 +170,7 @@ class PageRequest:
             raise MakeInputError.expected("return_total_count", return_total_count, "True or False")
         return cls(
             offset=None if offset is None else parse_non_negative_integer("offset", offset),
-            last=None if last is None else parse_non_negative_integer("last", last),
+            last=last if last is None or _is_text(last) else parse_non_negative_integer("last", last),
             limit=None if limit is None else parse_positive_integer("limit", limit),
             return_total_count=return_total_count,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_INTEGERS = {"oneOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}
+_INTEGERS = {"type": "array", "items": {"type": "integer"}}
 _STATUS = {"type": "string", "enum": ["active", "invalid", "inactive"]}
 _TIME = {"type": "string", "format": "date-time"}
 _SORT_KEYS = [
@@ -13,9 +13,13 @@ _SORT_KEYS = [
 ]  # fmt: skip
 
 PARAMETERS: dict[str, Any] = {
-    "teamId": _INTEGERS,
-    "folderId": _INTEGERS,
-    "status": {"oneOf": [_STATUS, {"type": "array", "items": _STATUS}]},
+    # The description has no brackets in these names; Make's examples of arrays at other endpoints always have them.
+    "teamId": {"type": "integer"},
+    "teamId[]": _INTEGERS,
+    "folderId": {"type": "integer"},
+    "folderId[]": _INTEGERS,
+    "status": _STATUS,
+    "status[]": {"type": "array", "items": _STATUS},
     "timeframe[dateFrom]": _TIME,
     "timeframe[dateTo]": _TIME,
     "pg[offset]": {"type": "integer"},
