@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from airflow_provider_make.api.error_mapping import error_from_response
+from airflow_provider_make.api.plausibility import check_filters
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, parse_page
-from airflow_provider_make.api.retry import Attempts, RateLimiter, RetryRules
+from airflow_provider_make.api.response import AnalyticsPage, PageParser
+from airflow_provider_make.api.retry import MAX_RATE_LIMIT_WAIT, Attempts, RateLimiter, RetryRules
 from airflow_provider_make.api.transport import Transport
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
@@ -33,9 +34,10 @@ class MakeClient:
     def __init__(self, settings: ConnectionSettings, rules: RetryRules, log: Any) -> None:
         self.settings = settings
         self.retry_rules = rules
-        self._log = log
+        self.log = log
         self._rate_limiter = RateLimiter(settings.requests_per_minute)
         self._transport = Transport(settings)
+        self._parser = PageParser()
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -65,16 +67,27 @@ class MakeClient:
             try:
                 return await self._try(query, page)
             except MakeApiError as error:
-                attempts.record(error)
-                if not attempts.may_retry(error):
+                delay = attempts.record(error)
+                if delay is None:
                     raise
-                delay = attempts.next_delay(error)
-                self._log.warning("%s failed, retrying in %.1f s: %s", attempts, delay, error.headline())
+                self._log_delay(attempts, error, delay)
                 holds_back_all = isinstance(error, MakeRateLimitError) or error.retry_after is not None
             if holds_back_all:
                 self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
             else:
                 await asyncio.sleep(delay)
+
+    def _log_delay(self, attempts: Attempts, error: MakeApiError, delay: float) -> None:
+        if isinstance(error, MakeRateLimitError):
+            self.log.warning(
+                "Waiting %.1f s for the rate limit (%.0f of %.0f s at most): %s",
+                delay,
+                attempts.waited_for_rate_limits,
+                MAX_RATE_LIMIT_WAIT,
+                error.headline(),
+            )
+        else:
+            self.log.warning("%s failed, retrying in %.1f s: %s", attempts, delay, error.headline())
 
     async def _wait_for_rate_limit(self) -> None:
         while wait := self._rate_limiter.claim(asyncio.get_running_loop().time()):
@@ -87,4 +100,6 @@ class MakeClient:
             raise error_from_response(
                 response.status, response.headers, response.body, secret=self.settings.token, now=now
             )
-        return parse_page(response.body, page)
+        parsed = self._parser.parse(response.body, page)
+        check_filters(query, parsed)
+        return parsed

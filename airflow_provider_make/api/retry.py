@@ -6,20 +6,38 @@ import random
 
 from airflow_provider_make.api.error_mapping import is_retryable
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
-from airflow_provider_make.exceptions import MakeApiError
+from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
 MAX_DELAY = 3600.0
 MAX_BACKOFF = 60.0
-MAX_RETRY_AFTER = 300.0
+# Make counts requests by the minute (its documentation of rate limits).
+RATE_LIMIT_WINDOW = 60.0
+# Seconds that one request waits for rate limits, in all.
+MAX_RATE_LIMIT_WAIT = 600.0
+# For a 429 with "Retry-After: 0", which would otherwise be repeated without end.
+SHORTEST_RATE_LIMIT_WAIT = 1.0
+
+
+def minimum_delay(error: MakeApiError) -> float:
+    """
+    Choose the shortest delay after an error, whatever the pace of the caller.
+
+    :param error: The error.
+    :return: Seconds: the delay that the server asked for; a minute after a 429 that asks for none; otherwise zero.
+    """
+    if not isinstance(error, MakeRateLimitError):
+        return error.retry_after or 0.0
+    return RATE_LIMIT_WINDOW if error.retry_after is None else max(error.retry_after, SHORTEST_RATE_LIMIT_WAIT)
 
 
 class RetryRules:
     """
     How often a request is tried, and the delays between tries.
 
-    :param limit: Tries of one request, the first included; one or more.
+    :param limit: Tries of one request, the first included; one or more. A try that a rate limit refuses does not
+        count, unless the limit is one.
     :param delay: Seconds before the second try, doubled for each further one up to ``MAX_BACKOFF``, and multiplied
-        by a random number between 0 and 1 (full jitter). A ``Retry-After`` replaces it, up to ``MAX_RETRY_AFTER``.
+        by a random number between 0 and 1 (full jitter). A delay that the server asks for replaces it.
     :raises MakeInputError: A number is out of range.
     """
 
@@ -37,8 +55,11 @@ class RetryRules:
         :param tries: The number of tries so far.
         :return: Seconds until the next try.
         """
+        if error.retry_after is None and isinstance(error, MakeRateLimitError):
+            # With jitter, so that several tasks of an organization do not return in the same instant.
+            return minimum_delay(error) + random.uniform(0.0, RATE_LIMIT_WINDOW / 10)
         if error.retry_after is not None:
-            return min(error.retry_after, MAX_RETRY_AFTER)
+            return minimum_delay(error)
         return random.uniform(0.0, min(MAX_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
 
 
@@ -52,36 +73,31 @@ class Attempts:
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
         self._headlines: list[str] = []
+        self._failures = 0
+        self.waited_for_rate_limits = 0.0
 
-    def record(self, error: MakeApiError) -> None:
+    def record(self, error: MakeApiError) -> float | None:
         """
-        Count a failed try, and add the history of all tries to its error.
+        Record a failed try, and decide on the next. The history of all tries is added to the error.
 
         :param error: The error of the try.
+        :return: Seconds before the next try; None if another one is not allowed, or would not help.
         """
         self._headlines.append(error.headline())
         error.tries = tuple(self._headlines)
-
-    def may_retry(self, error: MakeApiError) -> bool:
-        """
-        Decide whether another try is allowed, and may help.
-
-        :param error: The error recorded last.
-        :return: True if a try is left and the error is transient.
-        """
-        return len(self._headlines) < self._rules.limit and is_retryable(error)
-
-    def next_delay(self, error: MakeApiError) -> float:
-        """
-        Choose the delay before the next try.
-
-        :param error: The error recorded last.
-        :return: Seconds.
-        """
-        return self._rules.delay_after(error, len(self._headlines))
+        if self._rules.limit > 1 and isinstance(error, MakeRateLimitError):
+            delay = self._rules.delay_after(error, self._failures)
+            if self.waited_for_rate_limits + delay > MAX_RATE_LIMIT_WAIT:
+                return None
+            self.waited_for_rate_limits += delay
+            return delay
+        self._failures += 1
+        if self._failures >= self._rules.limit or not is_retryable(error):
+            return None
+        return self._rules.delay_after(error, self._failures)
 
     def __str__(self) -> str:
-        return f"Try {len(self._headlines)} of {self._rules.limit}"
+        return f"Try {self._failures} of {self._rules.limit}"
 
 
 class RateLimiter:

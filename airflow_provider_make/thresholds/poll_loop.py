@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_make.api.retry import minimum_delay
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError
 from airflow_provider_make.thresholds.check import ThresholdCheck
@@ -53,12 +54,12 @@ class PollSchedule:
         """
         Record how a poll ended, and set ``pause``, the seconds from its start to the start of the next.
 
-        :param error: The error, whose ``retry_after`` is the shortest pause; None for success.
+        :param error: The error, which may ask for a longer pause; None for success.
         """
         self._failures = self._failures + 1 if error else 0
         factor = 2 ** min(self._failures - 1, 30) if self._failures and self._growing else 1
         pause = min(self._interval * factor, max(self._interval, MAX_PAUSE))
-        self.pause = max(pause, (error and error.retry_after) or 0.0)
+        self.pause = max(pause, minimum_delay(error) if error else 0.0)
 
 
 async def poll(

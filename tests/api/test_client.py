@@ -94,7 +94,7 @@ def test_delay_doubles_between_tries() -> None:
 
 
 def test_retry_after_replaces_the_delay() -> None:
-    assert fetch(RATE_LIMITED, DOWN, GOOD)[1] == [0, 7, 9]
+    assert fetch(RATE_LIMITED, DOWN, GOOD)[1] == [0, 7, 8]
 
 
 def test_a_429_delays_all_requests_and_a_dropped_connection_only_its_own_retry() -> None:
@@ -127,8 +127,28 @@ def test_requests_per_minute_spaces_all_requests() -> None:
 
 
 def test_the_last_error_lists_the_errors_of_all_tries() -> None:
-    with pytest.raises(MakeRateLimitError, match=r"3 tries: 1\. dropped; 2\. HTTP 503.*; 3\. HTTP 429: Requests"):
-        fetch(DROPPED, DOWN, RATE_LIMITED, limit=3)
+    with pytest.raises(MakeConnectionError, match=r"3 tries: 1\. HTTP 429: Requests.*; 2\. HTTP 503.*; 3\. dropped"):
+        fetch(RATE_LIMITED, DOWN, DROPPED, limit=2)
+
+
+@pytest.mark.parametrize("body", [b"Too many requests.", b'{"message": "Requests limit"}', b""])
+def test_a_429_without_a_hint_is_waited_out_for_a_minute(body: bytes) -> None:
+    bare = HttpResponse(429, {}, body)
+    assert fetch(bare, bare, bare, GOOD, limit=2)[1] == [0, 66, 132, 198]
+
+
+def test_a_rate_limit_that_does_not_end_is_an_error_after_ten_minutes() -> None:
+    transport = ScriptedTransport(*[HttpResponse(429, {}, b"")] * 20)
+    with pytest.raises(MakeRateLimitError):
+        run_in_virtual_time(client(transport).ask(QUERY, PAGE))
+    assert transport.times == [66 * number for number in range(10)]
+
+
+def test_rows_that_do_not_fit_the_filters_are_an_error() -> None:
+    query = QUERY.model_copy(update={"team_id": (2, 3)})
+    wrong = HttpResponse(200, {}, b'{"total": {}, "analytics": [{"id": 1, "teamId": 4}], "pg": {"totalCount": 1}}')
+    with pytest.raises(MakeApiError, match=r"scenario 1 does not fit the filter team_id=\[2, 3\]"):
+        run_in_virtual_time(client(ScriptedTransport(wrong), limit=1).ask(query, PAGE))
 
 
 def test_retry_rules_can_be_set_for_one_page() -> None:
@@ -161,11 +181,13 @@ OUTCOMES = st.sampled_from(
 @settings(max_examples=300)
 @given(script=st.lists(OUTCOMES, max_size=6), limit=st.integers(1, 5))
 def test_any_outcomes_lead_to_a_page_or_a_make_api_error(script: list[Outcome], limit: int) -> None:
-    decisive = next(
-        number
-        for number, outcome in enumerate([*script, GOOD], start=1)
-        if outcome == GOOD or number == limit or (isinstance(outcome, HttpResponse) and outcome.status == 401)
-    )
+    decisive, tries = 0, 0
+    for outcome in [*script, GOOD]:
+        decisive += 1
+        # A rate limit uses up no try, unless there is only one.
+        tries += limit == 1 or not (isinstance(outcome, HttpResponse) and outcome.status == 429)
+        if outcome == GOOD or tries == limit or (isinstance(outcome, HttpResponse) and outcome.status == 401):
+            break
     good = [*script, GOOD][decisive - 1] == GOOD
     try:
         page, times = fetch(*script, GOOD, limit=limit, delay=0.0)

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.retry import MAX_BACKOFF, MAX_RETRY_AFTER, Attempts, RateLimiter, RetryRules
+from airflow_provider_make.api.retry import (
+    MAX_BACKOFF,
+    MAX_RATE_LIMIT_WAIT,
+    Attempts,
+    RateLimiter,
+    RetryRules,
+    minimum_delay,
+)
 from airflow_provider_make.exceptions import (
     MakeAccessDeniedError,
     MakeApiError,
@@ -77,35 +84,61 @@ def test_jitter_is_between_zero_and_the_whole_delay() -> None:
     assert 0 <= min(drawn) < 2 < 6 < max(drawn) <= 8
 
 
-RETRY_AFTERS = [(0.0, 0.0), (2.5, 2.5), (300.0, 300.0), (301.0, 300.0), (math.inf, 300.0)]
-
-
-@pytest.mark.parametrize(("retry_after", "delay"), RETRY_AFTERS)
-def test_retry_after_replaces_the_delay_up_to_a_maximum(retry_after: float, delay: float) -> None:
-    assert MAX_RETRY_AFTER == 300
-    assert RetryRules(5, 1.0).delay_after(rate_limited(retry_after), 4) == delay
-
-
-def fail(attempts: Attempts, error: MakeApiError) -> float | None:
-    """Record an error, and return the delay before the next try; None if there is no further try."""
-    attempts.record(error)
-    return attempts.next_delay(error) if attempts.may_retry(error) else None
+@pytest.mark.parametrize(
+    ("error", "shortest", "longest"),
+    [
+        # Without a hint, a 429 means the rest of a minute.
+        (MakeRateLimitError("slow down", status_code=429), 60.0, 66.0),
+        (rate_limited(45.0), 45.0, 45.0),
+        (rate_limited(600.0), 600.0, 600.0),
+        (rate_limited(0.0), 1.0, 1.0),
+        (MakeServerError("down", status_code=503, retry_after=2.5), 2.5, 2.5),
+        (MakeServerError("down", status_code=503, retry_after=0.0), 0.0, 0.0),
+        (SERVER_ERROR, 0.0, 8.0),
+    ],
+)
+def test_what_the_server_asks_for_replaces_the_delay(error: MakeApiError, shortest: float, longest: float) -> None:
+    delays = [RetryRules(5, 1.0).delay_after(error, 4) for _ in range(100)]
+    assert shortest <= minimum_delay(error) or error is SERVER_ERROR
+    assert shortest <= min(delays) <= max(delays) <= longest
 
 
 def test_attempts_end_at_the_limit_and_record_each_try(no_jitter: None) -> None:
-    attempts = Attempts(RetryRules(4, 1.0))
+    attempts = Attempts(RetryRules(3, 1.0))
     last = MakeConnectionError("no response within 60 s")
-    delays = [fail(attempts, error) for error in (SERVER_ERROR, rate_limited(7), rate_limited(7), last)]
-    assert delays == [1, 7, 7, None]
-    assert last.tries == ("HTTP 503: trouble", *["HTTP 429: slow down"] * 2, "no response within 60 s")
-    for text in ("4 tries", "1. HTTP 503: trouble", "2. HTTP 429: slow down", "3. the same", "4. no response within"):
+    delays = [attempts.record(error) for error in (SERVER_ERROR, SERVER_ERROR, last)]
+    assert delays == [1, 2, None]
+    assert last.tries == (*["HTTP 503: trouble"] * 2, "no response within 60 s")
+    for text in ("3 tries", "1. HTTP 503: trouble", "2. the same", "3. no response within"):
         assert text in str(last)
 
 
-def test_limit_of_one_means_no_retry() -> None:
-    error = MakeServerError("trouble", status_code=500)
-    assert fail(Attempts(RetryRules(1, 1.0)), error) is None
-    assert str(error) == "HTTP 500: trouble"
+def test_rate_limits_use_up_no_tries(no_jitter: None) -> None:
+    attempts = Attempts(RetryRules(2, 1.0))
+    assert [attempts.record(error) for error in (rate_limited(7), rate_limited(8), SERVER_ERROR)] == [7, 8, 1]
+    assert attempts.waited_for_rate_limits == 15
+    assert str(attempts) == "Try 1 of 2"
+    assert attempts.record(SERVER_ERROR) is None
+
+
+@pytest.mark.parametrize(("retry_after", "waits"), [(None, 9), (0.0, 600), (60.0, 10), (599.0, 1), (600.0, 1)])
+def test_rate_limits_are_waited_out_for_ten_minutes_in_all(
+    retry_after: float | None, waits: int, no_jitter: None
+) -> None:
+    attempts = Attempts(RetryRules(5, 1.0))
+    error = MakeRateLimitError("slow down", status_code=429, retry_after=retry_after)
+    delays = []
+    while (delay := attempts.record(error)) is not None:
+        delays.append(delay)
+    assert len(delays) == waits
+    assert sum(delays) <= MAX_RATE_LIMIT_WAIT == 600
+    assert len(error.tries) == waits + 1
+
+
+@pytest.mark.parametrize("error", [SERVER_ERROR, rate_limited(1), MakeRateLimitError("slow down", status_code=429)])
+def test_limit_of_one_means_no_retry(error: MakeApiError) -> None:
+    assert Attempts(RetryRules(1, 1.0)).record(error) is None
+    assert "tries" not in str(error)
 
 
 @pytest.mark.parametrize(
@@ -119,16 +152,9 @@ def test_limit_of_one_means_no_retry() -> None:
 )
 def test_permanent_error_is_not_retried(permanent: MakeApiError, no_jitter: None) -> None:
     attempts = Attempts(RetryRules(5, 1.0))
-    assert fail(attempts, SERVER_ERROR) == 1
-    assert fail(attempts, permanent) is None
+    assert attempts.record(SERVER_ERROR) == 1
+    assert attempts.record(permanent) is None
     assert permanent.tries == ("HTTP 503: trouble", permanent.headline())
-
-
-def test_may_retry_and_next_delay_change_nothing(no_jitter: None) -> None:
-    attempts = Attempts(RetryRules(2, 1.0))
-    attempts.record(SERVER_ERROR)
-    assert [attempts.may_retry(SERVER_ERROR) for _ in range(3)] == [True] * 3
-    assert [attempts.next_delay(SERVER_ERROR) for _ in range(3)] == [1.0] * 3
 
 
 def test_attempts_are_shown_with_the_limit() -> None:

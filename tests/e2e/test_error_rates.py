@@ -108,7 +108,7 @@ def test_a_watcher_emits_one_event_per_crossing(sandbox: Sandbox, stack: Airflow
         for value in (6.0, 4.0, 6.0, 3.5):  # dips within the hysteresis
             rate(value)
         rate(2.0)
-        rate(9.0, "503", "reset", "html", "429")
+        rate(9.0, "503", "reset", "html", "429:1")
         wait_for("Two events", lambda: event_values() == [6.0, 9.0], 60)
         stack.kill("triggerer")
         before_restart = len(rates.arrivals(5))

@@ -168,7 +168,7 @@ def test_comparison_below_finds_the_lowest_scenarios(wait: Wait, connected: Sand
 @MODES
 def test_transient_errors_do_not_fail_the_sensor(wait: Wait, connected: Sandbox) -> None:
     connected.organization().set_counts(100, 50)
-    connected.fail("503", "reset", "html", "429", "truncate", None)
+    connected.fail("503", "reset", "html", "429:1", "truncate", None)
     assert wait(sensor())["value"] == 50.0
     assert len(connected.requests) == 6
 
@@ -241,7 +241,7 @@ def test_filters_and_time_frame_are_sent(connected: Sandbox) -> None:
     result = in_poke_mode(sensor(team_id=str(team), status=["active", "invalid"], lookback="P2D"))
     query = connected.requests[0].query
     assert ("teamId", str(team)) in query
-    assert [value for name, value in query if name == "status"] == ["active", "invalid"]
+    assert [value for name, value in query if name == "status[]"] == ["active", "invalid"]
     begin, end = (datetime.fromisoformat(result[name]) for name in ("date_from", "date_to"))
     assert end - begin == timedelta(days=2)
     assert datetime.now(UTC) - end < timedelta(minutes=1)

@@ -176,7 +176,7 @@ def watch(sandbox: Sandbox, requests: int, store: Any = None, **arguments: Any) 
 @watchers_only
 def test_a_watcher_emits_one_event_per_crossing_despite_dips_and_faults(connected: Sandbox) -> None:
     set_outcomes(
-        connected, 1.0, 6.0, "503", 7.0, 4.0, 6.0, "reset", 2.9, "429", "html", 5.0, None, 8.0, "500", "401", 1.0, 1.0
+        connected, 1.0, 6.0, "503", 7.0, 4.0, 6.0, "reset", 2.9, "429:1", "html", 5.0, None, 8.0, "500", "401", 1.0, 1.0
     )
     payloads = watch(connected, 17, hysteresis=2.0)
     assert [payload["value"] for payload in payloads] == [6.0, 5.0]
