@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_make.api.plausibility import describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery
 from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
@@ -59,6 +60,8 @@ def pull(
                 max_concurrency=max_concurrency,
                 delay=client.retry_rules.delay,
             )
+            if warning := describe_fraction(total):
+                log.warning(warning)
             return {
                 "organization_id": query.organization_id,
                 "zone": client.settings.zone,

@@ -12,6 +12,7 @@ from msgspec.structs import astuple
 
 from airflow_provider_make.api.response import Metrics, ScenarioMetrics, make_names
 from airflow_provider_make.api.time_frame import iso
+from airflow_provider_make.text import replace_unprintable
 
 # Make's field names by column, for the columns that Make fills.
 FIGURE_COLUMNS = make_names(Metrics)
@@ -28,6 +29,8 @@ _OTHER_TYPES = {
 COLUMN_TYPES = {column: _OTHER_TYPES.get(column, "float64") for column in COLUMNS}
 # Columns of free text. Centicredits and times are text in JSON and CSV, too.
 TEXT_COLUMNS = frozenset(column for column, kind in COLUMN_TYPES.items() if kind == "string")
+# Characters of JSON in a field for XCom or an event. In files, extra has no limit.
+MAX_EXTRA_LENGTH = 1_000
 _values = attrgetter(*SCENARIO_COLUMNS)
 # More tuples at a time trigger Python's garbage collector, which then traverses all objects of Airflow.
 _CHUNK = 256
@@ -51,12 +54,17 @@ class RowBuilder:
 
     def rows(self, entries: Sequence[ScenarioMetrics]) -> Iterator[dict[str, Any]]:
         """
-        Build a dict for each entry.
+        Build a dict for each entry, for XCom and events, which people read.
 
         :param entries: Entries of a page.
-        :return: JSON-serialisable dicts with ``COLUMNS`` as keys, and values as in ``tuples``.
+        :return: JSON-serialisable dicts with ``COLUMNS`` as keys, and values as in ``tuples``; control characters in
+            text are replaced.
         """
-        return (dict(zip(COLUMNS, row, strict=True)) for row in self.tuples(entries))
+        for row in self.tuples(entries):
+            by_column = dict(zip(COLUMNS, row, strict=True))
+            for column in TEXT_COLUMNS:
+                by_column[column] = by_column[column] and replace_unprintable(by_column[column])
+            yield by_column
 
     def tuples(self, entries: Sequence[ScenarioMetrics]) -> Iterator[tuple[Any, ...]]:
         """
@@ -97,5 +105,12 @@ class RowBuilder:
 
 
 def to_total(total: Metrics) -> dict[str, Any]:
-    """Convert the organization's figures to a JSON-serialisable dict with our column names."""
-    return {column: getattr(total, column) for column in (*FIGURE_COLUMNS, "extra")}
+    """
+    Convert the organization's figures for XCom and events.
+
+    :param total: The figures.
+    :return: A JSON-serialisable dict with our column names; without an ``extra`` that is too long for both.
+    """
+    figures = {column: getattr(total, column) for column in (*FIGURE_COLUMNS, "extra")}
+    extra = total.extra or ""
+    return {**figures, "extra": replace_unprintable(extra) if 0 < len(extra) <= MAX_EXTRA_LENGTH else None}

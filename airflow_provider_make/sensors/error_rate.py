@@ -51,9 +51,10 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
     :param deferrable: Whether a trigger waits, which occupies no worker; by default Airflow's
         ``[operators] default_deferrable``.
-    :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios", "total",
-        "date_from", "date_to", "checked_at"}``; ``scenarios`` are the rows that crossed, and ``value`` is the
-        organization's, or that of the most extreme scenario.
+    :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",
+        "scenario_count", "total", "date_from", "date_to", "checked_at"}``; ``scenarios`` are the rows that crossed, the
+        most extreme first, 100 at most; ``scenario_count`` is how many crossed, and ``value`` is the organization's, or
+        that of the most extreme scenario.
     :raises MakeInputError: An argument or the connection is not valid; Airflow does not retry.
     :raises MakeApiError: Make refuses the request, for example because it does not accept the token.
     """

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_make.api.plausibility import describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.time_frame import resolve_time_frame
@@ -99,6 +100,8 @@ class ThresholdCheck:
                 client.ask, query, extremes, page_size=PAGE_SIZE, max_concurrency=1, delay=client.retry_rules.delay
             )
             entries = extremes.entries
+        if warning := describe_fraction(total):
+            client.log.warning(warning)
         return Snapshot(query.organization_id, client.settings.zone, query.time_frame, now, total, entries)
 
 

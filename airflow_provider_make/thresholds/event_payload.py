@@ -9,9 +9,13 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSen
 
 from airflow_provider_make import exceptions
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.text import replace_unprintable
 
 # Increased with each incompatible change: worker and triggerer may have different versions of the provider.
 VERSION = 1
+MAX_MESSAGE_LENGTH = 2000
+# Rate limits allow many tries of one request.
+MAX_TRIES = 20
 _DETAILS = ("status_code", "code", "detail")
 
 
@@ -27,9 +31,11 @@ def timeout_payload(message: str) -> dict[str, Any]:
 
 def error_payload(error: Exception) -> dict[str, Any]:
     """Build the payload for an error, from which ``parse_event`` creates an error of the same class."""
-    payload = {"status": "error", "version": VERSION, "error": type(error).__name__, "message": str(error)}
+    message = replace_unprintable(str(error))[:MAX_MESSAGE_LENGTH]
+    payload = {"status": "error", "version": VERSION, "error": type(error).__name__, "message": message}
     if isinstance(error, MakeApiError):
-        payload |= {"message": error.message, "suberrors": list(error.suberrors), "tries": list(error.tries)}
+        tries = list(error.tries[-MAX_TRIES:])
+        payload |= {"message": error.message, "suberrors": list(error.suberrors), "tries": tries}
         payload |= {name: getattr(error, name) for name in _DETAILS}
     return payload
 

@@ -12,7 +12,7 @@ from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame, iso
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.rows import RowBuilder, to_total
+from airflow_provider_make.output.rows import MAX_EXTRA_LENGTH, TEXT_COLUMNS, RowBuilder, to_total
 
 METRICS = ("error_rate", "errors", "error_rate_change", "errors_change")
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -22,6 +22,9 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
 }
 SCOPES = ("organization", "scenario")
+# What a result, and so an event, may contain: Airflow keeps both in its database.
+MAX_SCENARIOS = 100
+MAX_TEXT_LENGTH = 250
 
 
 @dataclass(frozen=True)
@@ -186,7 +189,8 @@ class Verdict:
         Return the result of a sensor, or the payload of an event.
 
         :return: A JSON-serialisable dict: ``organization_id``, ``scope``, ``metric``, ``threshold``, ``comparison``,
-            ``value``, ``scenarios`` (rows), ``total``, ``date_from``, ``date_to``, ``checked_at``.
+            ``value``, ``scenarios`` (rows, the first ``MAX_SCENARIOS``), ``scenario_count``, ``total``, ``date_from``,
+            ``date_to``, ``checked_at``. Its size is bounded: long text is cut, and a long ``extra`` is left out.
         """
         rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
         builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
@@ -197,7 +201,8 @@ class Verdict:
             "threshold": rule.threshold,
             "comparison": rule.comparison,
             "value": self.value,
-            "scenarios": list(builder.rows(self.scenarios)),
+            "scenarios": [_bounded(row) for row in builder.rows(self.scenarios[:MAX_SCENARIOS])],
+            "scenario_count": len(self.scenarios),
             "total": to_total(snapshot.total),
             "date_from": iso(frame.date_from),
             "date_to": iso(frame.date_to),
@@ -214,6 +219,11 @@ class Verdict:
             f"{iso(frame.date_to)}: {rule.metric}{of_scenario} {value}; {rule.comparison} {rule.threshold:g} is "
             f"{'' if self.crossed else 'not '}crossed{by_scenarios}"
         )
+
+
+def _bounded(row: dict[str, Any]) -> dict[str, Any]:
+    cut = {column: row[column] and row[column][:MAX_TEXT_LENGTH] for column in TEXT_COLUMNS - {"extra"}}
+    return {**row, **cut, "extra": row["extra"] if len(row["extra"] or "") <= MAX_EXTRA_LENGTH else None}
 
 
 @dataclass

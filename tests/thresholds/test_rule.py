@@ -131,15 +131,15 @@ def test_result_is_json_with_the_documented_keys() -> None:
     result = verdict.result()
     assert json.loads(json.dumps(result)) == result
     assert list(result) == [
-        "organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios", "total",
-        "date_from", "date_to", "checked_at",
+        "organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",
+        "scenario_count", "total", "date_from", "date_to", "checked_at",
     ]  # fmt: skip
     (row,) = result.pop("scenarios")
     assert (row["organization_id"], row["scenario_id"], row["error_rate"]) == (42, 0, 60.0)
     assert row["date_from"] == result["date_from"] == "2026-01-31T06:00:00Z"
     assert result.pop("total")["error_rate"] == 1.0
     assert list(result.values()) == [
-        42, "scenario", "error_rate", 5.0, ">=", 60.0, "2026-01-31T06:00:00Z", "2026-01-31T07:00:00Z",
+        42, "scenario", "error_rate", 5.0, ">=", 60.0, 1, "2026-01-31T06:00:00Z", "2026-01-31T07:00:00Z",
         "2026-01-31T07:00:00Z",
     ]  # fmt: skip
 
