@@ -144,6 +144,28 @@ def test_result_is_json_with_the_documented_keys() -> None:
     ]  # fmt: skip
 
 
+def test_result_is_bounded_however_many_scenarios_crossed_and_however_long_their_text_is() -> None:
+    text = "x" * 10_000 + "\x00\x1b"
+    entries = [
+        ScenarioMetrics(scenario_id=id_, executions=1, error_rate=50.0, name=text, status=text, extra=f'"{text}"')
+        for id_ in range(100_000)
+    ]
+    snapshot = Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(extra=f'"{text}"'), entries)
+    result = ThresholdRule(5.0, scope="scenario").evaluate(snapshot).result()
+    assert result["scenario_count"] == 100_000
+    assert [row["scenario_id"] for row in result["scenarios"]] == list(range(100))
+    assert len(json.dumps(result)) < 200_000
+
+
+@pytest.mark.parametrize("odd", ["\x00", "\x1b[31m", "\u202e", "\r"])
+def test_result_has_no_control_characters(odd: str) -> None:
+    entry = ScenarioMetrics(scenario_id=1, executions=1, error_rate=50.0, name=f"a{odd}b", team_name=odd)
+    snapshot = Snapshot(42, "eu1.make.com", FRAME, NOW, Metrics(), [entry])
+    (row,) = ThresholdRule(5.0, scope="scenario").evaluate(snapshot).result()["scenarios"]
+    assert odd not in row["name"] + row["team_name"]
+    assert "\ufffd" in row["name"]
+
+
 def test_verdict_is_shown_as_a_log_line() -> None:
     assert str(ThresholdRule(5.0).evaluate(organization_snapshot(3.25))) == (
         "Organization 42 at eu1.make.com, 2026-01-31T06:00:00Z to 2026-01-31T07:00:00Z: "
