@@ -21,7 +21,8 @@ _decode = msgspec.json.Decoder().decode
 
 def needs_repair(body: bytes) -> bool:
     """Decide whether a body that is valid JSON has text that can't be stored. It may report a NUL that is none."""
-    return rb"\u0000" in body
+    # Most responses have no escapes, and the search for one byte is many times faster.
+    return b"\\" in body and rb"\u0000" in body
 
 
 def decode(body: bytes) -> Any:
