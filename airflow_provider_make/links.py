@@ -60,7 +60,7 @@ class LinksToMake:
     def link_scenario(self, context: Context, zone: str, row: Mapping[str, Any]) -> None:
         """Store the link to the scenario of a row."""
         if row["team_id"] is not None:
-            url = f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}"
+            url = f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}/edit"
             self._store_link(context, MakeScenarioLink, url)
 
     def _store_link(self, context: Context, link: type[_MakeLink], url: str) -> None:

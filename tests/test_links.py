@@ -32,7 +32,7 @@ def test_urls_of_organization_and_scenario() -> None:
     task.link_scenario(context, "eu1.make.com", {"team_id": 7, "scenario_id": 123})
     urls = {
         "_link_MakeOrganizationLink": "https://eu1.make.com/organization/42/dashboard",
-        "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123",
+        "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123/edit",
     }
     assert task_instance == urls
     # Airflow 3 calls get_link with the task after it ran.
@@ -77,7 +77,7 @@ def test_tasks_store_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch
 
     host = make_sandbox.host.removeprefix("http://")
     organization = f"https://{host}/organization/1/dashboard"
-    scenario = f"https://{host}/{worst.team_id}/scenarios/{worst.id}"
+    scenario = f"https://{host}/{worst.team_id}/scenarios/{worst.id}/edit"
     assert [link(task, MakeOrganizationLink) for task in tasks] == [organization] * 3
     assert {task: link(task, MakeScenarioLink) for task in tasks} == {
         "pull": "",
@@ -95,5 +95,5 @@ def test_deferred_sensor_stores_links_when_it_resumes() -> None:
     sensor.execute_complete(context, event, zone="eu1.make.com", organization_id=1)
     assert task_instance == {
         "_link_MakeOrganizationLink": "https://eu1.make.com/organization/1/dashboard",
-        "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123",
+        "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123/edit",
     }

@@ -78,7 +78,7 @@ def test_links_are_shown_for_the_tasks(rest: Rest, run: str, sandbox: Sandbox) -
     worst = sandbox.organization().scenarios[5]
     host = sandbox.host.removeprefix("http://")
     organization = {"Organization at Make": f"https://{host}/organization/1/dashboard"}
-    scenario = {"Failing scenario at Make": f"https://{host}/{worst.team_id}/scenarios/{worst.id}"}
+    scenario = {"Failing scenario at Make": f"https://{host}/{worst.team_id}/scenarios/{worst.id}/edit"}
     for task, links in (("pulled", organization), ("waited", organization | scenario)):
         path = f"dags/native/dagRuns/{run}/taskInstances/{task}/links"
         assert {name: url for name, url in rest.call("GET", path)["extra_links"].items() if url} == links
