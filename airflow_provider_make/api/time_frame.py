@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -12,6 +13,8 @@ from airflow_provider_make.exceptions import MakeInputError
 
 _TIME_EXPECTATION = "a datetime, a date, or an ISO 8601 text such as 2026-01-31 or 2026-01-31T06:00:00Z"
 _DURATION = TypeAdapter(timedelta)
+# The date part of an ISO 8601 duration with years or months: P1Y, P1M, P1Y2M3DT4H.
+_CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
 _ZERO = timedelta(0)
 
 
@@ -46,7 +49,7 @@ def resolve_time_frame(
     :param date_from: Explicit start: a datetime, a date, or ISO 8601 text; None if not set.
     :param date_to: Explicit end, in the same forms.
     :param lookback: Length of a frame that ends at ``date_to``, else at the end of the data interval, else now:
-        a timedelta, or an ISO 8601 duration such as ``P1D``. Ignored if ``date_from`` is set.
+        a timedelta, or an ISO 8601 duration such as ``P1D``, in weeks, days or less. Ignored if ``date_from`` is set.
     :param data_interval_start: Start of the run's data interval; None if the run has none.
     :param data_interval_end: End of the run's data interval. An interval of zero length, which cron schedules
         have on Airflow 3, is ignored.
@@ -80,15 +83,16 @@ def parse_time(name: str, value: Any) -> datetime | None:
     Parse a point in time as users write it.
 
     :param name: The argument, for the error.
-    :param value: A datetime, a date, ISO 8601 text, or None.
+    :param value: A datetime, a date, ISO 8601 text, or None. A date of digits may be an integer, which is what a Dag
+        with ``render_template_as_native_obj`` turns ``{{ ds_nodash }}`` into.
     :return: The time in UTC, or None.
     :raises MakeInputError: The value is not a time.
     """
     if value is None:
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) or (type(value) is int and 10_000_000 <= value <= 99_999_999):
         try:
-            value = datetime.fromisoformat(value.strip())
+            value = datetime.fromisoformat(str(value).strip())
         except ValueError:
             raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
     elif isinstance(value, date) and not isinstance(value, datetime):
@@ -138,6 +142,11 @@ def _is_longer_than_zero(start: datetime | None, end: datetime | None) -> bool:
 
 def _before(end: datetime, lookback: Any) -> datetime:
     expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
+    # Pydantic and timedelta would count a month as 30 days, and a year as 365.
+    is_pendulums = any(getattr(lookback, part, 0) for part in ("years", "months"))
+    if is_pendulums or (isinstance(lookback, str) and _CALENDAR_DURATION.match(lookback.strip())):
+        expectation = "days or weeks, such as P30D or P4W: months and years have no fixed length"
+        raise MakeInputError.expected("lookback", lookback, expectation)
     try:
         if isinstance(lookback, (str, timedelta)) and (duration := _DURATION.validate_python(lookback)) > _ZERO:
             return end - duration

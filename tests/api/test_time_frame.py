@@ -56,6 +56,9 @@ def test_precedence_of_arguments_and_data_interval(
         (pendulum.naive(2026, 5, 1), MAY),
         (pendulum.date(2026, 5, 1), MAY),
         ("2026-05-01", MAY),
+        ("20260501", MAY),
+        # Of a Dag with render_template_as_native_obj.
+        (20260501, MAY),
         ("2026-05-01T00:00:00", MAY),
         ("2026-05-01 00:00", MAY),
         ("2026-05-01T00:00:00Z", MAY),
@@ -81,7 +84,30 @@ def test_data_interval_of_pendulum_times_is_converted_to_datetime_in_utc() -> No
 
 @pytest.mark.parametrize("name", ["date_from", "date_to"])
 @pytest.mark.parametrize(
-    "value", ["", "None", 5, 5.0, True, "yesterday", "2026", "2026-02-30", "1780272000", b"2026-05-01", [MAY], DAY]
+    "value",
+    [
+        "",
+        "None",
+        5,
+        5.0,
+        True,
+        2026,
+        202605,
+        2026051,
+        20260230,
+        20261301,
+        20260501.0,
+        202605010,
+        -20260501,
+        1780272000,
+        "yesterday",
+        "2026",
+        "2026-02-30",
+        "1780272000",
+        b"2026-05-01",
+        [MAY],
+        DAY,
+    ],
 )
 def test_error_names_the_invalid_time_and_its_value(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
@@ -146,6 +172,15 @@ def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[st
         ("P1D", DAY),
         ("PT90M", timedelta(minutes=90)),
         ("P1DT6H", timedelta(hours=30)),
+        ("P2W", timedelta(weeks=2)),
+        ("PT1M", timedelta(minutes=1)),
+        ("P1DT1M", timedelta(days=1, minutes=1)),
+        ("P0.5D", timedelta(hours=12)),
+        ("PT1,5H", timedelta(minutes=90)),
+        ("+P1D", DAY),
+        ("1 day, 01:00", timedelta(hours=25)),
+        ("00:15:00", timedelta(minutes=15)),
+        (pendulum.duration(weeks=1, hours=1), timedelta(days=7, hours=1)),
     ],
 )
 def test_lookback_is_the_length_of_the_time_frame(lookback: Any, length: timedelta) -> None:
@@ -160,6 +195,17 @@ def test_error_names_the_invalid_lookback_and_its_value(lookback: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
         resolve_time_frame(now=NOW, lookback=lookback)
     assert f"lookback={lookback!r}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "lookback",
+    ["P1M", "P1Y", "P1Y2M", "P1Y2M3DT4H5M", "P1M1D", "P1D1M", "P0M1D", "-P1M", "+P1M", " P1M", "P1.5M", "PM", "p1m",
+     pendulum.duration(months=1), pendulum.duration(years=1, days=3)],
+)  # fmt: skip
+def test_lookback_in_months_or_years_raises_with_the_reason(lookback: Any) -> None:
+    with pytest.raises(MakeInputError, match="months and years have no fixed length") as caught:
+        resolve_time_frame(now=NOW, lookback=lookback)
+    assert f"lookback={lookback!r} is not valid: expected days or weeks, such as P30D or P4W" in str(caught.value)
 
 
 def test_iso_format_of_times_in_utc() -> None:
