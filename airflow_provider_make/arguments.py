@@ -9,8 +9,11 @@ from typing import Any
 
 from airflow_provider_make.exceptions import MakeInputError
 
-# All of these fit into 64 bits.
-_DIGITS = re.compile("[0-9]{1,18}")
+# Ids and counts have 64 bits in Make's answers, in Parquet and in databases.
+MAX_INTEGER = 2**63 - 1
+_DIGITS = re.compile("[0-9]+")
+# One more than 64 bits have. Longer text is slow to convert, and as much too large.
+_MAX_DIGITS = 20
 
 
 def to_integer(value: Any) -> Any:
@@ -18,11 +21,13 @@ def to_integer(value: Any) -> Any:
     Convert text of digits to an integer, and leave any other value as it is.
 
     :param value: The value of an argument.
-    :return: An integer for an integer or text of digits; None for a bool, which Python counts as an integer.
+    :return: An integer for an integer or text of digits; None for an integer of more than 64 bits, and for a bool,
+        which Python counts as an integer.
     """
-    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        return int(value)
-    return None if isinstance(value, bool) else value
+    if isinstance(value, str) and _DIGITS.fullmatch(digits := value.strip()):
+        value = int(digits.lstrip("0")[:_MAX_DIGITS] or "0")
+    is_unusable = isinstance(value, int) and (isinstance(value, bool) or abs(value) > MAX_INTEGER)
+    return None if is_unusable else value
 
 
 def parse_positive_integer(name: str, value: Any) -> int:
@@ -52,6 +57,8 @@ def parse_non_negative_integer(name: str, value: Any) -> int:
 def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int:
     number = to_integer(value)
     if not isinstance(number, int) or number < minimum:
+        if number is None and value is not None and not isinstance(value, bool):
+            expectation += f", at most {MAX_INTEGER}"
         raise MakeInputError.expected(name, value, expectation)
     return number
 

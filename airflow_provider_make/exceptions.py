@@ -7,6 +7,20 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_provider_make.masking import mask_uuids
+from airflow_provider_make.text import replace_unprintable
+
+_MAX_VALUE_LENGTH = 500
+
+
+def _show(value: Any) -> str:
+    try:
+        text = replace_unprintable(mask_uuids(repr(value)))
+    except Exception:
+        # Python refuses to print an integer of more than 4300 digits, and other objects may fail in any way.
+        return f"({type(value).__name__})"
+    return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
+
 
 class MakeInputError(AirflowFailException, ValueError):
     """An argument or a connection field is not valid, or a result is too large for XCom; Airflow does not retry."""
@@ -17,11 +31,11 @@ class MakeInputError(AirflowFailException, ValueError):
         Create the error with the argument, its value, and what would be right.
 
         :param name: The argument or connection field, as the user writes it.
-        :param value: Its value; never a secret.
+        :param value: Its value; never a secret. What looks like a token of Make is hidden, and a long value is cut.
         :param expectation: What would be right, as the text after "expected".
         :return: The error, for the caller to raise.
         """
-        return cls(f"{name}={value!r} is not valid: expected {expectation}.")
+        return cls(f"{name}={_show(value)} is not valid: expected {expectation}.")
 
 
 class MakeApiError(AirflowException):
@@ -34,6 +48,9 @@ class MakeApiError(AirflowException):
     :param detail: Make's ``detail``, such as ``Access denied.``
     :param suberrors: The messages of Make's ``suberrors``.
     :param retry_after: Seconds that the server asked to wait; None if it did not ask.
+    :param advice: What to check, where the class has no such advice or other; None for that of the class.
+
+    Control characters in these texts are replaced: most of them are a server's, and logs and databases get them.
     """
 
     advice = ""
@@ -47,14 +64,17 @@ class MakeApiError(AirflowException):
         detail: str | None = None,
         suberrors: Sequence[str] = (),
         retry_after: float | None = None,
+        advice: str | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = replace_unprintable(message)
+        super().__init__(self.message)
         self.status_code = status_code  # type: ignore[assignment]  # None if there was no response
-        self.code = code
-        self.detail = detail
-        self.suberrors = tuple(suberrors)
+        self.code = code and replace_unprintable(code)
+        self.detail = detail and replace_unprintable(detail)
+        self.suberrors = tuple(map(replace_unprintable, suberrors))
         self.retry_after = retry_after
+        if advice is not None:
+            self.advice = advice
         self.tries: tuple[str, ...] = ()
 
     def headline(self) -> str:
@@ -117,8 +137,9 @@ class MakeAuthenticationError(MakeApiError, AirflowFailException):
     """Make does not accept the token (401); Airflow does not retry."""
 
     advice = (
-        "Check that the connection's password is a valid API token of this zone: "
-        "a token belongs to one zone. OAuth2 access tokens need auth_scheme Bearer."
+        "Check three things of the token in the connection's password: that it is valid, that it is of this zone "
+        "(a token belongs to one zone), and that it has the scope analytics:read. "
+        "OAuth2 access tokens need auth_scheme Bearer."
     )
 
 

@@ -15,8 +15,6 @@ else:
     except ImportError:
         RetryDecision, RetryPolicy = None, object
 
-MAX_DELAY = timedelta(days=1)
-
 
 class MakeRetryPolicy(RetryPolicy):
     """
@@ -40,11 +38,11 @@ class MakeRetryPolicy(RetryPolicy):
         :param try_number: The number of the try, from 1.
         :param max_tries: The most tries.
         :param context: Airflow's context.
-        :return: A retry after as many seconds as Make asked for, a day at most; or Airflow's default.
+        :return: A retry after as many seconds as the error says that Make asked for; or Airflow's default.
         """
         if not isinstance(exception, MakeApiError) or exception.retry_after is None:
             return RetryDecision.default()
-        asked = min(exception.retry_after, MAX_DELAY.total_seconds())
+        asked = exception.retry_after
         return RetryDecision.retry(timedelta(seconds=asked), f"Make asked to wait {asked:g} s.")
 
     def serialize(self) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_make.arguments import (
+    MAX_INTEGER,
     parse_non_negative_integer,
     parse_number,
     parse_positive_integer,
@@ -17,12 +18,14 @@ from airflow_provider_make.arguments import (
 )
 from airflow_provider_make.exceptions import MakeInputError
 
-NOT_INTEGERS: list[Any] = [None, True, False, 1.0, "1.0", "x", "", "-1", "1e3", [1], math.inf, "9" * 19, "٣"]
+NOT_INTEGERS: list[Any] = [None, True, False, 1.0, "1.0", "x", "", "-1", "1e3", [1], math.inf, "٣"]
+TOO_LARGE: list[Any] = [2**63, "9223372036854775808", 10**19, "9" * 19, "9" * 5000, f" {10**30}\n"]
 
 
-@given(st.integers(1, 10**18 - 1))
+@given(st.integers(1, MAX_INTEGER))
+@example(MAX_INTEGER)
 def test_integers_may_be_text_as_templates_render_them(number: int) -> None:
-    for value in (number, str(number), f" {number}\n"):
+    for value in (number, str(number), f" {number}\n", f"{number:030}"):
         assert parse_positive_integer("page_size", value) == number == parse_non_negative_integer("offset", value)
 
 
@@ -38,6 +41,20 @@ def test_other_values_than_non_negative_integers_raise(value: Any) -> None:
     assert parse_non_negative_integer("offset", 0) == parse_non_negative_integer("offset", "0") == 0
     with pytest.raises(MakeInputError, match="^offset=.* expected a whole number, zero or more"):
         parse_non_negative_integer("offset", value)
+
+
+@pytest.mark.parametrize("value", [*TOO_LARGE, -(2**63)])
+def test_integers_of_more_than_64_bits_raise(value: Any) -> None:
+    assert to_integer(value) is None
+    with pytest.raises(MakeInputError, match=f"^organization_id=.*a positive integer, at most {MAX_INTEGER}"):
+        parse_positive_integer("organization_id", value)
+    with pytest.raises(MakeInputError, match=f"^offset=.* zero or more, at most {MAX_INTEGER}"):
+        parse_non_negative_integer("offset", value)
+
+
+def test_error_for_a_number_too_large_to_print_names_its_type() -> None:
+    with pytest.raises(MakeInputError, match=r"^limit=\(int\) is not valid: expected a positive integer, at most"):
+        parse_positive_integer("limit", 10**5000)
 
 
 @pytest.mark.parametrize(("value", "converted"), [(7, 7), ("7", 7), (True, None), ("x", "x"), (None, None), (7.0, 7.0)])

@@ -24,6 +24,7 @@ from airflow_provider_make.thresholds.event_payload import parse_event, success_
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
+from tests.support.loopback import http_response, responding
 
 LINES = [
     line
@@ -107,6 +108,7 @@ class Runs:
             now = datetime.now(UTC)
             self.pull(date_from=now - timedelta(days=1), date_to=now - timedelta(days=1))
             self.pull(date_from=now - timedelta(days=500))
+            self.pull(lookback="P1M")
             self.pull(max_xcom_bytes=10_000)
             self.pull(output_path=f"{self.folder}/analytics.xml")
             self.record(lambda: MakeHook().test_connection()[1])
@@ -124,6 +126,9 @@ class Runs:
                 self.record(lambda: MakeHook().settings)
             self.connect(valid | {"extra": {}})
             self.pull()
+            with responding(http_response(status="403 Forbidden", body=b"error code: 1010")) as firewall:
+                self.connect(valid | {"host": firewall.url})
+                self.pull()
 
     def sensors_and_triggers(self) -> None:
         with self.sandbox(scenarios=20) as sandbox:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -39,6 +41,7 @@ def error_with_all_attributes(error_class: type[MakeApiError]) -> MakeApiError:
         detail="Access denied.",
         suberrors=["wrong team", "wrong zone"],
         retry_after=2.5,
+        advice="Check the firewall.",
     )
     error.tries = ("HTTP 503: trouble", "HTTP 503: trouble", "HTTP 403: Permission denied")
     return error
@@ -62,6 +65,36 @@ def test_input_error_names_argument_value_and_expectation() -> None:
     assert str(error) == "page_size='many' is not valid: expected a positive integer."
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("x" * 5000, f"'{'x' * 499}…"),
+        ("c0ffee00-dead-4bad-8f00-d0123456789a", "'***'"),
+        (["Token C0FFEE00-DEAD-4BAD-8F00-D0123456789A"], "['Token ***']"),
+        ("a\x1b\u202e\n", r"'a\x1b\u202e\n'"),
+        (Path("a/b"), "PosixPath('a/b')"),
+    ],
+)
+def test_input_error_shows_a_safe_value(value: Any, shown: str) -> None:
+    assert str(MakeInputError.expected("zone", value, "a zone")) == f"zone={shown} is not valid: expected a zone."
+
+
+def test_input_error_shows_the_type_of_what_has_no_text() -> None:
+    class Unprintable:
+        def __repr__(self) -> str:
+            raise KeyError
+
+    assert str(MakeInputError.expected("zone", Unprintable(), "a zone")).startswith("zone=(Unprintable) is not valid")
+    # Python prints no integer of more than 4300 digits.
+    assert str(MakeInputError.expected("zone", 10**5000, "a zone")).startswith("zone=(int) is not valid")
+
+
+def test_control_characters_are_replaced_in_every_text() -> None:
+    error = MakeApiError("a\x00", code="b\x1b", detail="c\u202e", suberrors=["d\x9b", "e\ud800"], advice="Check it.")
+    assert str(error) == "a\ufffd (b\ufffd): c\ufffd: d\ufffd: e\ufffd — Check it."
+    assert error.args == ("a\ufffd",)
+
+
 def test_attributes_are_not_set_by_default() -> None:
     error = MakeApiError("Oops")
     unset = {"status_code": None, "code": None, "detail": None, "suberrors": (), "retry_after": None, "tries": ()}
@@ -74,7 +107,7 @@ def test_text_contains_all_parts(error_class: type[MakeApiError]) -> None:
     error = error_with_all_attributes(error_class)
     headline = "HTTP 403: Permission denied (SC403): Access denied.: wrong team: wrong zone"
     assert error.headline() == headline
-    advice = f" — {error.advice}" if error.advice else ""
+    advice = " — Check the firewall."
     tries = " [3 tries: 1. HTTP 503: trouble; 2. the same; 3. HTTP 403: Permission denied]"
     assert str(error) == headline + advice + tries
 
@@ -94,7 +127,7 @@ def test_single_try_is_not_listed() -> None:
     ("error_class", "names"),
     [
         (MakeAccessDeniedError, ["Enterprise plan", "role Owner", "scope analytics:read", "zone"]),
-        (MakeAuthenticationError, ["token", "zone", "Bearer"]),
+        (MakeAuthenticationError, ["token", "valid", "of this zone", "scope analytics:read", "Bearer"]),
         (MakeRateLimitError, ["requests_per_minute", "pool"]),
     ],
 )

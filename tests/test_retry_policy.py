@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_provider_make.api.error_mapping import error_from_response
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError, MakeRateLimitError, MakeServerError
 from airflow_provider_make.retry_policy import MakeRetryPolicy
 from airflow_provider_make.sandbox import Sandbox
@@ -27,8 +28,7 @@ def test_error_before_airflow_3_3_names_the_required_version() -> None:
     [
         (MakeRateLimitError("limit", status_code=429, retry_after=17.5), 17.5),
         (MakeServerError("down", status_code=503, retry_after=0.0), 0.0),
-        (MakeServerError("down", status_code=503, retry_after=1e300), 86_400.0),
-        (MakeServerError("down", status_code=503, retry_after=float("inf")), 86_400.0),
+        (error_from_response(503, {"retry-after": "9" * 400}, b"", secret="token", now=MIDNIGHT), 600.0),
     ],
 )
 def test_delay_is_makes_retry_after(error: MakeApiError, delay: float) -> None:

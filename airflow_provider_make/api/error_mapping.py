@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
+from airflow_provider_make.api.error_body import ErrorBody, parse_error_body, shorten
 from airflow_provider_make.exceptions import (
     MakeAccessDeniedError,
     MakeApiError,
@@ -20,8 +20,23 @@ from airflow_provider_make.exceptions import (
     MakeServerError,
 )
 
-_MAX_TEXT_LENGTH = 300
+# Seconds: ten minutes. A longer pause is Airflow's part, by the task's retry_delay; a server may ask for years.
+MAX_RETRY_AFTER = 600.0
 _TRANSIENT_STATUSES = (408, 425)
+# X-RateLimit-Reset has no standard. Numbers up to a day are seconds from now, and those from here on are milliseconds.
+_SECONDS_OF_A_DAY = 86_400
+_FIRST_MILLISECONDS = 1e11
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+
+_FIREWALL_ADVICE = (
+    "This is not Make's JSON: it comes from a firewall or a proxy in front of Make, not from the token's rights. "
+    "Ask your network team for rules that block the worker's IP address or the User-Agent airflow-provider-make."
+)
+_NOT_FOUND_ADVICE = (
+    "Check the organization id, the filters, and the connection's host. Make may also hide a 403 behind a 404: "
+    "check that plan, role, scope and zone allow the token to read this."
+)
+_PAGE_LIMIT_ADVICE = "If this is about the entries of a page (pg[limit]), lower page_size."
 
 
 def error_from_response(
@@ -34,15 +49,26 @@ def error_from_response(
     :param headers: The headers, case-insensitive.
     :param body: The body: Make's JSON error, or whatever a proxy sent.
     :param secret: The token, which is masked in all text from the response.
-    :param now: The present time, aware, for a ``Retry-After`` that is a date.
-    :return: The error, for the caller to raise.
+    :param now: The present time, aware, for headers with the time of the next request.
+    :return: The error, for the caller to raise. Its ``retry_after`` is ``MAX_RETRY_AFTER`` at most.
     """
-    fields = _parse_error(body.decode("utf-8", errors="replace"), secret)
+    error = parse_error_body(body, headers.get("content-type", ""), secret)
     if status in range(300, 400):
-        target = _shorten(headers.get("location", "an unknown location").partition("?")[0], secret)
-        fields = {"message": f"a redirect to {target}, which is not followed: check the connection's host"}
+        target = headers.get("location", "an unknown location").partition("?")[0].partition("#")[0]
+        message = f"a redirect to {shorten(target, secret)}, which is not followed: check the connection's host"
+        error = ErrorBody(False, False, message)
     retry_after = parse_retry_after(headers.get("retry-after"), now)
-    return _error_class(status)(status_code=status, retry_after=retry_after, **fields)
+    if retry_after is None and status == 429:
+        retry_after = parse_rate_limit_reset(headers.get("x-ratelimit-reset"), now)
+    return _error_class(status)(
+        error.message,
+        status_code=status,
+        code=error.code,
+        detail=error.detail,
+        suberrors=error.suberrors,
+        retry_after=retry_after,
+        advice=_advice(status, error),
+    )
 
 
 def _error_class(status: int) -> type[MakeApiError]:
@@ -54,38 +80,12 @@ def _error_class(status: int) -> type[MakeApiError]:
     return MakeResponseError
 
 
-def _parse_error(text: str, secret: str) -> dict[str, Any]:
-    # {"detail": "Access denied.", "message": "Permission denied", "code": "SC403", "suberrors": [{"message": …}]}
-    try:
-        error = json.loads(text)
-    except (ValueError, RecursionError):
-        error = None
-    if not isinstance(error, dict):
-        content = "HTML" if text.lstrip().startswith("<") else "text"
-        return {
-            "message": f"{content} instead of Make's JSON: {_shorten(text, secret)}"
-            if text.strip()
-            else "an empty body"
-        }
-    message, detail, code = (_shorten(error.get(name), secret) for name in ("message", "detail", "code"))
-    suberrors = error.get("suberrors")
-    texts = (
-        _shorten(suberror.get("message") if isinstance(suberror, dict) else suberror, secret)
-        for suberror in (suberrors if isinstance(suberrors, list) else [])
-    )
-    return {
-        "message": message or detail or "no message",
-        "detail": detail or None,
-        "code": code or None,
-        "suberrors": [text for text in texts if text],
-    }
-
-
-def _shorten(value: Any, secret: str) -> str:
-    # JSON may contain lone surrogates, which a log can't encode.
-    text = ("" if value is None else str(value)).encode("utf-8", errors="replace").decode()
-    text = " ".join(text.replace(secret, "***").split())
-    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"
+def _advice(status: int, error: ErrorBody) -> str | None:
+    if status == 403 and not error.is_from_make:
+        return _FIREWALL_ADVICE
+    if status == 404:
+        return _NOT_FOUND_ADVICE
+    return _PAGE_LIMIT_ADVICE if status in (400, 422) and error.names_the_page_limit else None
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
@@ -94,19 +94,37 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
     :param value: Seconds, or an HTTP date; None if the header is absent.
     :param now: The present time, aware.
-    :return: Seconds from now, zero or more; None if the header is absent or malformed.
+    :return: Seconds from now, from zero to ``MAX_RETRY_AFTER``; None if the header is absent or malformed.
     """
     if value is None:
         return None
     if value.strip().isascii() and value.strip().isdigit():
-        return float(value)
+        return min(float(value), MAX_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), MAX_RETRY_AFTER)
+
+
+def parse_rate_limit_reset(value: str | None, now: datetime) -> float | None:
+    """
+    Parse an ``X-RateLimit-Reset`` header: when the rate limit's period ends.
+
+    :param value: Seconds or milliseconds since 1970, or seconds from now, which differ in size; None if the header is
+        absent.
+    :param now: The present time, aware.
+    :return: Seconds from now, above zero and up to ``MAX_RETRY_AFTER``; None if the header is absent or malformed, or
+        if that time has passed, so that it is no help.
+    """
+    if value is None or not _NUMBER.fullmatch(value.strip()):
+        return None
+    number = float(value)
+    if number > _SECONDS_OF_A_DAY:
+        number = number / (1000 if number >= _FIRST_MILLISECONDS else 1) - now.timestamp()
+    return min(number, MAX_RETRY_AFTER) if number > 0 else None
 
 
 def is_retryable(error: MakeApiError) -> bool:
