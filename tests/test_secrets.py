@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-TOKEN = "c0ffee00-dead-4bad-8f00d-0123456789ab"
+TOKEN = "c0ffee00-dead-4bad-8f00-0123456789ab"
 
 
 # Eighteen runs of a real Airflow, on a machine that may be busy.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -15,6 +15,9 @@ from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from airflow_provider_make import __version__
+from airflow_provider_make.api.error_body import shorten
+from airflow_provider_make.connection.address import is_loopback
+from airflow_provider_make.connection.proxies import NO_PROXY, PROXY_EXAMPLE, encode_proxy_url, parse_proxies
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
 
@@ -27,12 +30,12 @@ class Network:
     The network path to a zone, from the connection settings and, if those trust it, the environment.
 
     :param settings: The connection settings.
-    :param proxy: URL of the proxy; None for a direct connection. May contain credentials.
+    :param proxy: URL of the proxy; None for a direct connection. Not part of the repr: it may contain credentials.
     :param tls: The TLS context for aiohttp; True where neither the zone nor the proxy uses TLS.
     """
 
     settings: ConnectionSettings
-    proxy: str | None
+    proxy: str | None = field(repr=False)
     tls: ssl.SSLContext | Literal[True]
 
     @classmethod
@@ -53,14 +56,12 @@ class Network:
 
     @classmethod
     def _from_settings(cls, settings: ConnectionSettings) -> Network:
-        session = requests.Session()
-        session.trust_env = settings.trust_env
-        merged = session.merge_environment_settings(
-            settings.base_url, dict(settings.proxies), None, settings.verify, None
+        merged = requests_session(settings, {}).merge_environment_settings(
+            settings.base_url, {}, None, settings.verify, None
         )
-        # Checked first: merge_environment_settings() prefers the environment's proxy for the scheme to one for "all".
-        own_proxy = select_proxy(settings.base_url, dict(settings.proxies))
-        proxy = _check_proxy(own_proxy or select_proxy(settings.base_url, merged["proxies"]))
+        proxy = select_proxy(settings.base_url, merged["proxies"])
+        if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+            raise MakeInputError(f"The proxy's URL is not valid: expected http or https, such as {PROXY_EXAMPLE}.")
         verify: bool | str = DEFAULT_CA_BUNDLE_PATH if merged["verify"] is True else merged["verify"] or False
         uses_tls = any(url.startswith("https:") for url in (settings.base_url, proxy or ""))
         return cls(settings, proxy, _tls_context(verify, settings.cert) if uses_tls else True)
@@ -83,8 +84,8 @@ class Network:
         while inner := next((inner for inner in _inner_errors(cause) if isinstance(inner, Exception)), None):
             cause = inner
         message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
-        text = f"{type(cause).__name__}{message}".replace(self.settings.token, "***")
-        return (text.replace(self.proxy, "the proxy") if self.proxy else text)[:300]
+        text = f"{type(cause).__name__}{message}"
+        return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
 
 
 class TokenAuth(AuthBase):
@@ -103,6 +104,31 @@ class TokenAuth(AuthBase):
         return request
 
 
+class ZoneSession(requests.Session):
+    """A requests session that sends the token through no proxy that should not see it."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """
+        Choose the proxy and certificates of a request.
+
+        :raises MakeInputError: The URL of the proxy is not valid, or the proxy would see the token.
+        """
+        own = {**self.proxies, **(proxies or {})}
+        hostname = urlsplit(url).hostname or ""
+        environment = {NO_PROXY: hostname} if is_loopback(hostname) else {}
+        merged = super().merge_environment_settings(url, {**own, **environment}, stream, verify, cert)
+        # The own one is checked first: requests prefers the environment's proxy for the scheme to one for "all".
+        if proxy := select_proxy(url, own) or select_proxy(url, merged["proxies"]):
+            proxy = encode_proxy_url(proxy)
+            if url.startswith("http:") and not is_loopback(urlsplit(proxy).hostname or ""):
+                raise MakeInputError(
+                    "proxies is not valid: expected a proxy on this machine, or none, where the connection's host is "
+                    "http on this machine: another proxy would see the token."
+                )
+            merged["proxies"] = {**merged["proxies"], f"{urlsplit(url).scheme}://{hostname}": proxy}
+        return merged
+
+
 def requests_session(settings: ConnectionSettings, options: Mapping[str, Any]) -> requests.Session:
     """
     Create a requests session that is authorized for the zone.
@@ -111,12 +137,13 @@ def requests_session(settings: ConnectionSettings, options: Mapping[str, Any]) -
     :param options: Overrides of ``verify``, ``proxies``, ``cert``, ``stream``, ``trust_env`` and ``max_redirects``,
         and the other names that ``HttpHook`` has for two of them, ``verify_ssl`` and ``proxy``.
     :return: The session.
+    :raises MakeInputError: The proxies are not valid.
     """
-    session = requests.Session()
+    session = ZoneSession()
     session.auth = TokenAuth(settings.authorization)
     session.headers["User-Agent"] = USER_AGENT
     session.verify = options.get("verify", options.get("verify_ssl", settings.verify))
-    session.proxies = dict(options.get("proxies", options.get("proxy", settings.proxies)))
+    session.proxies = dict(parse_proxies(options.get("proxies", options.get("proxy", settings.proxies)) or {}))
     session.cert = options.get("cert", settings.cert)
     session.stream = options.get("stream", False)
     session.trust_env = options.get("trust_env", settings.trust_env)
@@ -126,20 +153,6 @@ def requests_session(settings: ConnectionSettings, options: Mapping[str, Any]) -
 
 def _inner_errors(error: Exception) -> tuple[Any, ...]:
     return getattr(error, "os_error", None), *error.args[:1]
-
-
-def _check_proxy(url: str | None) -> str | None:
-    if not url:
-        return None
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    try:
-        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_valid = False
-    if not is_valid:
-        # The URL is not shown: it may contain credentials.
-        raise MakeInputError("The proxy's URL is not valid: expected one such as http://proxy.example.com:3128.")
-    return parts.geturl()
 
 
 def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:

@@ -14,6 +14,9 @@ ZONES = (
     "us1.make.celonis.com",
 )
 AUTH_SCHEMES = ("Token", "Bearer")
+# Seconds: a day. Timers of event loops and sockets fail beyond some weeks to centuries, depending on the library, and
+# the whole response may take ten times as long.
+MAX_TIMEOUT = 86_400
 # The extras of a connection, and the form field of each.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "zone": {
@@ -42,7 +45,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "timeout": {
         "label": "Timeout",
         "description": "Seconds to wait for a connection, and for each piece of a response. Empty: 60.",
-        "schema": {"type": ["integer", "null"], "minimum": 1},
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TIMEOUT},
     },
     "verify": {
         "label": "Verify TLS",

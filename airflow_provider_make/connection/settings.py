@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,12 +9,15 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
-from airflow_provider_make.connection.fields import AUTH_SCHEMES, CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.address import build_base_url
+from airflow_provider_make.connection.fields import AUTH_SCHEMES, CONNECTION_FIELDS, MAX_TIMEOUT
+from airflow_provider_make.connection.proxies import parse_proxies
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.masking import HIDDEN, contains_token, mask_uuids
 
-API_PATH = "/api/v2"
 DEFAULT_TIMEOUT = 60.0
-_DEFAULT_PORTS = {"https": 443, "http": 80}
+# One request in a hundred minutes: a client that waits longer seems to hang.
+MIN_REQUESTS_PER_MINUTE = 0.01
 _NOT_JSON = object()
 
 
@@ -96,18 +98,21 @@ class ConnectionSettings:
         :raises MakeInputError: A field is not valid, or the zone or the token is missing.
         """
         extra = _parse_extra(connection.extra)
+        token = _token(connection.password) if connection.password else ""
+        fields = {"host": connection.host, "schema": connection.schema, **extra}
+        _refuse_token_elsewhere(fields, token)
         return cls(
-            base_url=_base_url(connection, extra.get("zone")),
-            token=_token(connection.password),
+            base_url=build_base_url(connection.host, connection.schema, connection.port, extra.get("zone")),
+            token=token or _token(connection.password),
             auth_scheme=_auth_scheme(extra.get("auth_scheme", "Token")),
             organization_id=_organization_id(extra.get("organization_id")),
-            requests_per_minute=_positive(extra, "requests_per_minute", None),
+            requests_per_minute=_requests_per_minute(extra.get("requests_per_minute")),
             verify=_verify(extra.get("verify", True)),
             proxies=_proxies(extra.get("proxies", {})),
             cert=_cert(extra.get("cert")),
-            timeout=_positive(extra, "timeout", DEFAULT_TIMEOUT) or DEFAULT_TIMEOUT,
+            timeout=_timeout(extra.get("timeout", DEFAULT_TIMEOUT)),
             trust_env=_boolean("trust_env", extra.get("trust_env", True)),
-            unknown_extras=tuple(key for key in extra if key not in CONNECTION_FIELDS),
+            unknown_extras=tuple(_name(key, token) for key in extra if key not in CONNECTION_FIELDS),
             conn_id=connection.conn_id,
         )
 
@@ -127,50 +132,15 @@ def _parse_json(text: str) -> Any:
         return _NOT_JSON
 
 
-def _base_url(connection: AirflowConnection, zone: Any) -> str:
-    host = (connection.host or "").strip()
-    if not host:
-        if zone not in ZONES:
-            problem = f"zone={zone!r} is not valid" if zone else "The connection has neither a zone nor a host"
-            raise MakeInputError(f"{problem}: expected one of the zones {', '.join(ZONES)}, or a host.")
-        if connection.port and connection.port != _DEFAULT_PORTS["https"]:
-            raise MakeInputError.expected("port", connection.port, "443, or nothing, where the host is empty")
-        return f"https://{zone}{API_PATH}"
-    # Airflow puts the path of a connection URI into the schema: make://:TOKEN@eu1.make.com/api/v2
-    schema = (connection.schema or "").strip("/")
-    if schema not in ("", "http", "https", API_PATH.strip("/")):
-        raise MakeInputError.expected("schema", connection.schema, "https, or nothing")
-    scheme = schema if schema in ("http", "https") else "https"
-    expectation = f"a host or base URL such as {ZONES[0]} or https://{ZONES[0]}{API_PATH}"
-    if "@" in host or "?" in host or "#" in host:
-        # The value is not shown: it may contain a secret.
-        raise MakeInputError(
-            f"The connection's host contains more than a host, such as credentials: expected {expectation}."
-        )
-    try:
-        url = urlsplit(host if "://" in host else f"{scheme}://{host}")
-        hostname, port = url.hostname, url.port
-    except ValueError:
-        raise MakeInputError.expected("host", host, expectation) from None
-    if url.scheme not in ("http", "https") or not hostname or " " in host or url.netloc.endswith(":"):
-        raise MakeInputError.expected("host", host, expectation)
-    if connection.port and port and connection.port != port:
-        raise MakeInputError.expected("port", connection.port, f"the host's own port {port}, or nothing")
-    if url.scheme == "http" and not _is_loopback(hostname):
-        raise MakeInputError.expected("host", host, "https: plain http would expose the token to the network")
-    port = port or connection.port
-    netloc = f"[{hostname}]" if ":" in hostname else hostname
-    if port and port != _DEFAULT_PORTS[url.scheme]:
-        netloc += f":{port}"
-    path = url.path.rstrip("/").removesuffix(API_PATH)
-    return f"{url.scheme}://{netloc}{path}{API_PATH}"
+def _refuse_token_elsewhere(fields: Mapping[str, Any], token: str) -> None:
+    # As a host, it would be sent to a name server; as an extra, it would be shown in errors.
+    for name in ("host", "schema", *CONNECTION_FIELDS):
+        if contains_token(json.dumps(fields.get(name)), token):
+            raise MakeInputError(f"{name} contains the API token: expected it in the connection's password only.")
 
 
-def _is_loopback(hostname: str) -> bool:
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return hostname == "localhost"
+def _name(extra: str, token: str) -> str:
+    return HIDDEN if contains_token(extra, token) else mask_uuids(extra)
 
 
 def _token(password: str | None) -> str:
@@ -195,11 +165,16 @@ def _organization_id(value: Any) -> int | None:
     return None if value is None else parse_positive_integer("organization_id", value)
 
 
-def _positive(extra: Mapping[str, Any], key: str, default: float | None) -> float | None:
-    value = extra.get(key, default)
+def _requests_per_minute(value: Any) -> float | None:
     if value is None:
         return None
-    return parse_number(key, value, "a number above zero, or nothing", lambda number: number > 0)
+    expectation = f"a number from {MIN_REQUESTS_PER_MINUTE:g} on, or nothing"
+    return parse_number("requests_per_minute", value, expectation, lambda number: number >= MIN_REQUESTS_PER_MINUTE)
+
+
+def _timeout(value: Any) -> float:
+    expectation = f"seconds, above zero and up to {MAX_TIMEOUT}, or nothing"
+    return parse_number("timeout", value, expectation, lambda seconds: 0 < seconds <= MAX_TIMEOUT)
 
 
 def _boolean(key: str, value: Any) -> bool:
@@ -220,13 +195,7 @@ def _verify(value: Any) -> bool | str:
 
 
 def _proxies(value: Any) -> Mapping[str, str]:
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        value = _parse_json(value)
-    if isinstance(value, str):
-        return {"http": value, "https": value}
-    if not isinstance(value, dict) or not all(isinstance(url, str) for url in value.values()):
-        raise MakeInputError('proxies is not valid: expected a JSON object such as {"https": "http://proxy:3128"}.')
-    return value
+    return parse_proxies(_parse_json(value) if isinstance(value, str) and value.lstrip().startswith("{") else value)
 
 
 def _cert(value: Any) -> str | tuple[str, str] | None:

@@ -8,10 +8,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from requests.utils import select_proxy
 
-from airflow_provider_make.api.network import USER_AGENT, Network, requests_session
+from airflow_provider_make.api.network import USER_AGENT, Network, TokenAuth, requests_session
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeConnectionError, MakeInputError, MakeResponseError
+from airflow_provider_make.hooks.make import MakeHook
+from airflow_provider_make.sandbox import Sandbox
+from tests.support.loopback import Proxy
 
 TOKEN = "c0ffee00-token"
 PROXY = "http://worker:s3cret@proxy.example.com:3128"
@@ -38,7 +42,7 @@ def test_connections_are_direct_and_verified_by_default() -> None:
 def test_ca_bundle_is_loaded_only_for_tls(tmp_path: Path) -> None:
     local = settings("http://127.0.0.1:8080/api/v2", verify=str(tmp_path / "missing.pem"))
     assert Network.from_settings(local).tls is True
-    encrypted_proxy = settings("http://127.0.0.1:8080/api/v2", proxies={"http": "https://proxy:3128"})
+    encrypted_proxy = settings("http://127.0.0.1:8080/api/v2", proxies={"http": "https://127.0.0.1:3128"})
     assert isinstance(Network.from_settings(encrypted_proxy).tls, ssl.SSLContext)
 
 
@@ -57,6 +61,8 @@ def test_verify_false_disables_verification() -> None:
         ({}, "http://env:2", "http://env:2"),
         ({"trust_env": False}, "http://env:2", None),
         ({"proxies": {"https": "proxy.example.com:3128"}}, None, "http://proxy.example.com:3128"),
+        ({"proxies": {"https://eu1.make.com": "http://own:1"}}, "http://env:2", "http://own:1"),
+        ({}, "http://u:pässword@env:2", "http://u:p%C3%A4ssword@env:2"),
     ],
 )
 def test_proxy_of_the_connection_comes_before_that_of_the_environment(
@@ -68,12 +74,81 @@ def test_proxy_of_the_connection_comes_before_that_of_the_environment(
 
 
 @pytest.mark.parametrize(
-    "url", ["socks5://worker:s3cret@h:1", "http://", "http://worker:s3cret@h:port", "ftp://h", "http://h:0"]
-)
-def test_error_for_an_invalid_proxy_url_does_not_show_its_credentials(url: str) -> None:
+    "url",
+    ["socks5://worker:s3cret@h:1", "http://", "http://worker:s3cret@h:port", "ftp://h", "http://h:0", "http://s3cret@[",
+     "http://worker:s3cretпароль@h:1"],
+)  # fmt: skip
+@pytest.mark.parametrize("source", ["connection", "environment"])
+def test_error_for_an_invalid_proxy_url_does_not_show_its_credentials(
+    source: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url if source == "environment" else "")
+    own = settings(proxies={"https": url} if source == "connection" else {})
     with pytest.raises(MakeInputError, match="proxy's URL is not valid") as caught:
-        Network.from_settings(settings(proxies={"https": url}))
+        Network.from_settings(own)
     assert "s3cret" not in str(caught.value)
+    if url.startswith("http:"):
+        # HttpOperator may have a SOCKS proxy, which requests supports.
+        with pytest.raises(MakeInputError, match="proxy's URL is not valid") as caught:
+            requests_session(own, {}).get("https://eu1.make.com/")
+        assert "s3cret" not in str(caught.value)
+
+
+LOOPBACK = ["http://127.0.0.1", "https://127.0.0.1", "http://localhost", "http://[::1]", "https://127.8.8.8"]
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_loopback_is_never_reached_through_a_proxy_of_the_environment(
+    name: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for set_name in (name, name.lower()):
+        monkeypatch.setenv(set_name, "http://env:2")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    url = f"{host}:8080/api/v2"
+    assert Network.from_settings(settings(url)).proxy is None
+    session = requests_session(settings(url), {"trust_env": True})
+    merged = session.merge_environment_settings(url, session.proxies, False, session.verify, None)
+    assert select_proxy(url, merged["proxies"]) is None
+    elsewhere = session.merge_environment_settings("https://eu1.make.com", session.proxies, False, True, None)
+    assert (select_proxy("https://eu1.make.com", elsewhere["proxies"]) is None) == (name == "HTTP_PROXY")
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("proxy", ["http://proxy:1", "https://proxy:1", "http://127.0.0.1:1", "https://localhost:1"])
+def test_plain_http_has_no_proxy_on_another_machine(host: str, proxy: str) -> None:
+    own = settings(f"{host}:8080/api/v2", proxies={"http": proxy, "https": proxy}, verify=False)
+    if host.startswith("https") or "proxy" not in proxy:
+        assert Network.from_settings(own).proxy == proxy
+    else:
+        with pytest.raises(MakeInputError, match="proxies is not valid: expected a proxy on this machine"):
+            Network.from_settings(own)
+        with pytest.raises(MakeInputError, match="proxies is not valid: expected a proxy on this machine"):
+            requests_session(own, {}).get(own.base_url)
+
+
+def test_token_is_not_sent_to_a_proxy_of_the_environment(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ConnectionSettings(f"{make_sandbox.host}/api/v2", "sandbox-token")
+    with Proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert requests_session(own, {}).get(f"{own.base_url}/users/me").status_code == 200
+        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+        with MakeHook() as hook:
+            assert hook.get_analytics_page(limit=1).analytics
+            assert hook.run("users/me").status_code == 200
+        assert (proxy.connections, len(make_sandbox.requests)) == (0, 3)
+        session = requests_session(own, {"proxies": {"http": proxy.url}})
+        assert session.get(f"{own.base_url}/users/me").status_code == 200
+        assert proxy.connections == 1
+
+
+def test_repr_does_not_show_credentials() -> None:
+    own = settings(proxies={"https": PROXY})
+    shown = repr((Network.from_settings(own), network(), own, requests_session(own, {}), TokenAuth(own.authorization)))
+    assert "s3cret" not in shown
+    assert TOKEN not in shown
 
 
 @pytest.mark.parametrize("field", ["verify", "cert"])
@@ -95,11 +170,16 @@ def test_timeout_error_names_zone_and_seconds() -> None:
 
 
 def test_connection_error_shows_the_innermost_reason_without_secrets() -> None:
-    inner = OSError(111, f"refused by {PROXY} for {TOKEN}")
+    inner = OSError(111, f"refused by {PROXY} for {TOKEN.upper()}")
     error = network().connection_error(aiohttp.ClientOSError(inner))
     assert isinstance(error, MakeConnectionError)
     reason = "ConnectionRefusedError: [Errno 111] refused by the proxy for ***"
     assert str(error) == f"eu1.make.com could not be reached: {reason}"
+
+
+def test_reason_has_no_control_characters() -> None:
+    error = network().truncation_error(ValueError("bad\x1b[31m\u202eline\nbreak"))
+    assert str(error) == "the response was cut off: ValueError: bad\ufffd[31m\ufffdline break"
 
 
 def test_long_reasons_are_shortened() -> None:

@@ -197,7 +197,6 @@ def test_client_certificate_may_be_in_one_file_or_two(
         ({"proxies": "http://"}, {}, "proxy"),
         ({"proxies": "http://proxy.example.com:port"}, {}, "proxy"),
         ({"proxies": "socks5://127.0.0.1:1"}, {}, "proxy"),
-        ({}, {"ALL_PROXY": "socks5://127.0.0.1:1"}, "proxy"),
     ],
 )
 def test_invalid_tls_or_proxy_settings_raise_before_any_request(
@@ -248,8 +247,8 @@ BOTH = {"HTTP_PROXY": "first", "HTTPS_PROXY": "first"}
         ({"http_proxy": "first", "https_proxy": "first"}, {}, ["first"]),
         ({"ALL_PROXY": "first"}, {}, ["first"]),
         (BOTH, {"trust_env": False}, []),
-        (BOTH | {"NO_PROXY": "127.0.0.1"}, {}, []),
-        (BOTH | {"NO_PROXY": "127.0.0.0/8"}, {}, []),
+        (BOTH | {"NO_PROXY": "0.0.0.0"}, {}, []),
+        (BOTH | {"NO_PROXY": "0.0.0.0/8"}, {}, []),
         (BOTH | {"NO_PROXY": "example.org"}, {}, ["first"]),
         (BOTH, {"proxies": "second"}, ["second"]),
         ({"NO_PROXY": "*"}, {"proxies": "second"}, ["second"]),
@@ -260,7 +259,7 @@ def test_proxy_of_the_connection_comes_before_that_of_a_trusted_environment(
     environment: dict[str, str],
     extra: dict[str, Any],
     used: list[str],
-    target: str,
+    https: Relay,
     fetch: Fetch,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -268,7 +267,9 @@ def test_proxy_of_the_connection_comes_before_that_of_a_trusted_environment(
         urls = {"first": first.url, "second": second.url}
         for name, value in environment.items():
             monkeypatch.setenv(name, urls.get(value, value))
-        fetch(target, verify=False, **{key: urls.get(value, value) for key, value in extra.items()})
+        # This address reaches the relay, and is no loopback address, for which the environment's proxy is not used.
+        host = f"https://0.0.0.0:{https.port}"
+        fetch(host, verify=False, **{key: urls.get(value, value) for key, value in extra.items()})
         assert [name for name, proxy in (("first", first), ("second", second)) if proxy.connections] == used
 
 
@@ -390,11 +391,43 @@ def test_no_library_retries_by_itself(fault: str, make_sandbox: Sandbox, monkeyp
 
 
 @pytest.mark.parametrize("host", ["https://eu1..make.com", f"https://{'x' * 64}.make.com"])
-def test_host_with_an_invalid_label_cannot_be_reached(host: str, fetch: Fetch) -> None:
-    with pytest.raises(MakeConnectionError, match="could not be reached"):
+def test_host_with_an_invalid_label_is_an_input_error(host: str, fetch: Fetch) -> None:
+    with pytest.raises(MakeInputError, match="'make_default': host=.* is not valid"):
         fetch(host)
     succeeded, message = fetch.hook.test_connection()
-    assert (succeeded, "could not be reached" in message) == (False, True)
+    assert (succeeded, "host=" in message) == (False, True)
+
+
+@pytest.mark.parametrize("credentials", ["worker:pässword", "worker:p@ss/w?o#r[d%"])
+def test_credentials_of_a_proxy_need_no_encoding(credentials: str, fetch: Fetch, https: Relay) -> None:
+    with Proxy(credentials) as proxy:
+        fetch(https.url, proxies=f"http://{credentials}@{proxy.netloc}", verify=False)
+        assert proxy.connections == 1
+
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("first", [EARLY, EARLY * 3, EARLY.replace(b"103", b"102"), EARLY.replace(b"103", b"100")])
+def test_interim_responses_are_skipped(first: bytes, fetch: Fetch) -> None:
+    with responding(first + http_response()) as script:
+        pages = fetch(script.url, 2)
+        assert [page.analytics for page in pages] == [[ScenarioMetrics(scenario_id=1)]] * 2
+        assert (len(script.heads), script.connections) == (2, 1)
+
+
+def test_interim_response_alone_is_no_response(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    # After an interim response, aiohttp limits the time of the whole response only.
+    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
+    with Script(drip(EARLY, *[b""] * 99)) as script:
+        assert_times_out(fetch, script.url)
+
+
+def test_switching_protocols_is_an_error(fetch: Fetch) -> None:
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n"
+    with responding(head) as script, pytest.raises(MakeResponseError, match="HTTP 101: an empty body"):
+        fetch(script.url, tries=2)
+    assert len(script.heads) == 1
 
 
 def test_large_headers_of_a_proxy_are_accepted(fetch: Fetch) -> None:
@@ -494,7 +527,7 @@ def test_all_proxy_of_the_connection_overrides_the_environment(
 ) -> None:
     with Proxy() as environments, Proxy() as connections:
         monkeypatch.setenv("HTTPS_PROXY", environments.url)
-        fetch(https.url, verify=False, proxies={"all": connections.url})
+        fetch(f"https://0.0.0.0:{https.port}", verify=False, proxies={"all": connections.url})
         assert (environments.connections, connections.connections) == (0, 1)
 
 

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import requests
+import yarl
+from aiohttp.helpers import strip_auth_from_url
+from hypothesis import given
+from hypothesis import strategies as st
 
+from airflow_provider_make.api.network import Network
 from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.connection.settings import DEFAULT_TIMEOUT, ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
 
 TOKEN = "s3cr3t-t0ken"
+UUID = "c0ffee00-dead-4bad-8f00-d0123456789a"
 ZONE = "eu1.make.com"
 
 
@@ -206,6 +213,9 @@ def test_connection_from_json(airflow_connection: Any) -> None:
         ("requests_per_minute", "0.5", 0.5),
         ("timeout", 2.5, 2.5),
         ("timeout", "30", 30.0),
+        ("timeout", 86_400, 86_400.0),
+        ("requests_per_minute", 0.01, 0.01),
+        ("organization_id", 2**63 - 1, 2**63 - 1),
         ("verify", False, False),
         ("verify", "False", False),
         ("verify", "true", True),
@@ -227,10 +237,10 @@ def test_extras_may_be_text_or_json(name: str, raw: Any, parsed: Any) -> None:
 
 BAD_EXTRAS: dict[str, list[Any]] = {
     "zone": ["eu9.make.com", 5, ["eu1.make.com"], "EU1.MAKE.COM"],
-    "organization_id": [0, -1, True, 4.2, 42.0, "x", "-4", [42], "٤٢"],
+    "organization_id": [0, -1, True, 4.2, 42.0, "x", "-4", [42], "٤٢", 2**63, str(2**63)],
     "auth_scheme": ["token", "Basic", 5, ["Token"]],
-    "requests_per_minute": [0, -1, True, "x", "nan", "inf", [60]],
-    "timeout": [0, -1, False, "x", "nan", "1e999", 10**400, {"connect": 1}],
+    "requests_per_minute": [0, -1, True, "x", "nan", "inf", [60], 0.0099, 5e-324],
+    "timeout": [0, -1, False, "x", "nan", "1e999", 10**400, 1e9, 86_401, {"connect": 1}],
     "verify": [0, 1, [], {"a": 1}],
     "trust_env": ["yes", 1, []],
     "cert": ['["/a.crt", "/a.key"', 5, ["one"], ["a", "b", "c"], ["a", 1], {"a": "b"}],
@@ -251,6 +261,70 @@ def test_error_for_invalid_proxies_does_not_show_their_value(value: Any) -> None
     with pytest.raises(MakeInputError, match="proxies") as caught:
         with_extra(proxies=value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "Token {}", "https://{}", "/a/{}/b", ["{}"], {"https": "http://{}@h"}])
+@pytest.mark.parametrize("name", ["host", "schema", *CONNECTION_FIELDS])
+@pytest.mark.parametrize("known", [True, False])
+def test_token_in_another_field_is_not_shown(name: str, form: Any, known: bool) -> None:
+    pasted: Any = json.loads(json.dumps(form).replace("{}", UUID.upper()))
+    fields = {"host": pasted} if name == "host" else {"schema": pasted, "host": ZONE} if name == "schema" else {}
+    if name in ("host", "schema") and not isinstance(pasted, str):
+        pytest.skip("a field of text")
+    extra = json.dumps({"zone": ZONE} | ({} if fields else {name: pasted}))
+    try:
+        settings(**{"extra": extra, "password": UUID if known else TOKEN} | fields)
+    except MakeInputError as error:
+        assert name in str(error) or "host" in str(error) or "proxy" in str(error)
+        assert UUID[:8] not in repr((error, vars(error))).lower()
+    else:
+        # A path or a proxy may contain another UUID than the token.
+        assert not known
+        assert name in ("host", "verify", "cert", "proxies")
+
+
+@pytest.mark.parametrize("form", [UUID, f"Token {UUID}", UUID.upper(), UUID.replace("-", "%2d")])
+def test_token_in_the_name_of_an_extra_is_not_shown(form: str) -> None:
+    for password in (UUID, TOKEN):
+        connection = settings(extra=json.dumps({"zone": ZONE, form: "", "x": form, form + "x": 1}), password=password)
+        assert UUID[:8] not in repr(connection).lower()
+        assert connection.unknown_extras[0] == "x"
+
+
+FRAGMENTS = [
+    "http://",
+    "https://",
+    "u:hunter2@",
+    "eu1.make.com",
+    "..",
+    "[",
+    "]",
+    "::1",
+    ":",
+    "/",
+    "@",
+    "%",
+    "é",
+    "ß",
+    "℀",
+]
+TEXTS = st.lists(
+    st.sampled_from([*FRAGMENTS, "\0", " ", "#", "?", "\\", "xn--a", "a" * 64, ":99999", "%E4"]), max_size=6
+)
+
+
+@given(host=TEXTS.map("".join) | st.just("eu1.make.com"), proxy=TEXTS.map("".join) | st.just(""))
+def test_any_host_and_proxy_are_usable_or_an_input_error(host: str, proxy: str) -> None:
+    try:
+        network = Network.from_settings(settings(host=host, extra=json.dumps({"zone": ZONE, "proxies": proxy})))
+    except MakeInputError as error:
+        assert "hunter2" not in str(error)
+        return
+    for url in filter(None, (network.settings.base_url, network.proxy)):
+        address, authorization = strip_auth_from_url(yarl.URL(url))
+        assert (address.raw_host or "").encode("idna")
+        assert authorization is None or authorization.encode()
+        assert requests.Request("GET", url).prepare().url
 
 
 def test_unknown_extras_are_listed() -> None:

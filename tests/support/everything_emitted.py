@@ -56,6 +56,12 @@ def main(examples: str, token: str) -> None:
             {"host": "", "extra": {"zone": 1}},
             {"password": f"{token}\n"},
             {"password": f"{token}é"},
+            {"host": token},
+            {"host": "", "extra": {"zone": f"Token {token.upper()}"}},
+            {"extra": {"auth_scheme": token}},
+            {"extra": {"organization_id": token, token: token}},
+            {"extra": {token: 1}},
+            {"password": "another-token", "host": token},
         ):
             os.environ["AIRFLOW_CONN_MAKE_DEFAULT"] = json.dumps(valid | invalid)
             print(MakeHook().test_connection())

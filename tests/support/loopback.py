@@ -136,7 +136,7 @@ class Proxy(Server):
     def __init__(self, credentials: str | None = None, context: ssl.SSLContext | None = None) -> None:
         super().__init__(context)
         self.heads: list[str] = []
-        self._basic = credentials and f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        self._basic = credentials and f"Basic {base64.b64encode(credentials.encode('latin-1')).decode()}"
 
     @property
     def lines(self) -> list[str]:
