@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.api.retry import minimum_delay
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError, MakeRateLimitError
 
 if TYPE_CHECKING:
     from airflow.sdk import RetryDecision, RetryPolicy
@@ -20,8 +21,9 @@ class MakeRetryPolicy(RetryPolicy):
     """
     Delay the retry of a task that failed for Make's rate limit or downtime by Make's ``Retry-After``.
 
-    The worker is free for other tasks meanwhile; with ``api_retry_limit=1``, all waiting is done this way. Without a
-    ``Retry-After``, and for all other errors, the task's own ``retry_delay`` applies; its ``retries`` always do.
+    The worker is free for other tasks meanwhile; with ``api_retry_limit=1``, all waiting is done this way. A rate limit
+    without a ``Retry-After`` is over after a minute. For all other errors, the task's own ``retry_delay`` applies; its
+    ``retries`` always do.
 
     :raises MakeInputError: This Airflow has no retry policies.
     """
@@ -38,12 +40,13 @@ class MakeRetryPolicy(RetryPolicy):
         :param try_number: The number of the try, from 1.
         :param max_tries: The most tries.
         :param context: Airflow's context.
-        :return: A retry after as many seconds as the error says that Make asked for; or Airflow's default.
+        :return: A retry after as many seconds as Make asked for, or a minute after a rate limit; or Airflow's default.
         """
-        if not isinstance(exception, MakeApiError) or exception.retry_after is None:
+        is_rate_limit = isinstance(exception, MakeRateLimitError)
+        if not isinstance(exception, MakeApiError) or (exception.retry_after is None and not is_rate_limit):
             return RetryDecision.default()
-        asked = exception.retry_after
-        return RetryDecision.retry(timedelta(seconds=asked), f"Make asked to wait {asked:g} s.")
+        delay = minimum_delay(exception)
+        return RetryDecision.retry(timedelta(seconds=delay), f"Make accepts requests again after {delay:g} s.")
 
     def serialize(self) -> dict[str, Any]:
         """Return the arguments of the policy: none."""

@@ -43,7 +43,8 @@ def resolve_time_frame(
     """
     Choose the time frame: explicit times first, then the lookback, then the run's data interval.
 
-    A date means midnight UTC, and a time without a time zone is in UTC.
+    A date means midnight UTC, and a time without a time zone is in UTC. Fractions of a second are dropped: whether Make
+    accepts six digits is unknown.
 
     :param now: The present time, aware.
     :param date_from: Explicit start: a datetime, a date, or ISO 8601 text; None if not set.
@@ -57,6 +58,7 @@ def resolve_time_frame(
     :raises MakeInputError: A time can't be parsed, the frame does not begin before it ends, or it begins more
         than a year ago, and Make keeps analytics for one year (OpenAPI description).
     """
+    now = now.replace(microsecond=0)
     begin, end = parse_time("date_from", date_from), parse_time("date_to", date_to)
     data_interval_start, data_interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
@@ -133,7 +135,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
         return None
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     # Airflow passes subclasses of datetime.
-    return datetime.combine(aware.date(), aware.time(), UTC)
+    return datetime.combine(aware.date(), aware.time().replace(microsecond=0), UTC)
 
 
 def _is_longer_than_zero(start: datetime | None, end: datetime | None) -> bool:

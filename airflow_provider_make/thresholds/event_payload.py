@@ -16,7 +16,7 @@ VERSION = 1
 MAX_MESSAGE_LENGTH = 2000
 # Rate limits allow many tries of one request.
 MAX_TRIES = 20
-_DETAILS = ("status_code", "code", "detail")
+_DETAILS = ("status_code", "code", "detail", "advice")
 
 
 def success_payload(result: Mapping[str, Any]) -> dict[str, Any]:
