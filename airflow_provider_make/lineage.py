@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.output.object_path import object_uri
+from airflow_provider_make.output.object_path import split_location
 from airflow_provider_make.output.rows import COLUMN_TYPES
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) ->
     if summary and summary["path"]:
         fields = [SchemaDatasetFacetFields(name=name, type=kind) for name, kind in COLUMN_TYPES.items()]
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=summary["row_count"], size=summary["bytes"])
-        target = _dataset(object_uri(summary["path"]))
+        # Not by the asset URI, which is percent-encoded: OpenLineage names objects as their storage does.
+        target = _object_dataset(summary["path"])
         lineage.outputs.append(
             OutputDataset(
                 namespace=target.namespace,
@@ -86,7 +87,14 @@ def _dataset(uri: str) -> Dataset:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
     scheme, _, rest = uri.partition("://")
-    if scheme == "file":
-        return Dataset(namespace="file", name=rest)
     host, _, name = rest.partition("/")
     return Dataset(namespace=f"{scheme}://{host}", name=name)
+
+
+def _object_dataset(location: str) -> Dataset:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+    scheme, host, path = split_location(location)
+    if scheme == "file":
+        return Dataset(namespace="file", name=path)
+    return Dataset(namespace=f"{scheme}://{host}", name=path.removeprefix("/"))

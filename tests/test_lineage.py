@@ -97,7 +97,8 @@ def test_sensor_reports_the_organization(make_sandbox: Sandbox) -> None:
     [
         ("/data/a.parquet", "file", "/data/a.parquet"),
         ("file:///data/a.parquet", "file", "/data/a.parquet"),
-        ("/data/run#2/a.parquet", "file", "/data/run#2/a.parquet"),
+        ("/data/run#2/Ü a%20.parquet", "file", "/data/run#2/Ü a%20.parquet"),
+        ("s3://bucket/Ü a?#.parquet", "s3://bucket", "Ü a?#.parquet"),
         ("s3://bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
         ("s3://aws_default@bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
         ("gs://bucket/a.csv.gz", "gs://bucket", "a.csv.gz"),

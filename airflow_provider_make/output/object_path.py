@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow_provider_make.exceptions import MakeInputError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+# The schemes that Airflow's providers register, and the package that has each.
+_PACKAGES = {
+    **dict.fromkeys(("s3", "s3a"), "apache-airflow-providers-amazon[s3fs]"),
+    **dict.fromkeys(("gs", "gcs"), "apache-airflow-providers-google"),
+    **dict.fromkeys(("abfs", "abfss", "adl"), "apache-airflow-providers-microsoft-azure"),
+    **dict.fromkeys(("msgraph", "sharepoint", "onedrive", "msgd"), "apache-airflow-providers-microsoft-azure"),
+    **dict.fromkeys(("sftp", "ssh"), "apache-airflow-providers-sftp[sshfs]"),
+}
+# Other tools call these storages by schemes that Airflow does not know.
+_AIRFLOWS_SCHEME = {"s3n": "s3", "az": "abfs", "wasb": "abfs", "wasbs": "abfss"}
+_BUCKET_SCHEMES = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "adl", *_AIRFLOWS_SCHEME}
+_FILE_SCHEMES = {"file", "local"}
+_KNOWN_SCHEMES = {*_PACKAGES, *_AIRFLOWS_SCHEME, *_FILE_SCHEMES}
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)")
+# Two letters or more: C: is a drive.
+_ALMOST_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(:/|:|//)")
+# Any store's buckets and containers, Azure's $web, and the ARN of an access point.
+_BUCKET = re.compile(r"[A-Za-z0-9._$:-]+")
+# All that RFC 3986 allows in a path.
+_URI_PATH = "/:@!$&'()*+,;=~"
 
 
 def parse_object_path(name: str, value: Any, expectation: str) -> str:
@@ -18,27 +43,85 @@ def parse_object_path(name: str, value: Any, expectation: str) -> str:
     :param name: The argument, for the error.
     :param value: Its value.
     :param expectation: What would be right, for the error.
-    :return: The URL, or an absolute path.
-    :raises MakeInputError: The value is empty, or begins with ``~``, which only a shell expands.
+    :return: The URL, with its scheme in lower case, or an absolute path.
+    :raises MakeInputError: The value is empty, is a folder or a bucket, is a malformed URL, or would be changed by
+        ``ObjectStoragePath``.
     """
     location = "" if value is None else str(value)
+    problem = _problem(location)
+    if problem is not None:
+        raise MakeInputError.expected(name, value, problem or expectation)
+    if url := _URL.fullmatch(location):
+        return f"{url[1].lower()}://{url[2]}"
+    # Some versions of Airflow resolve a relative path against the root folder, and read //name as the name of a host.
+    return "/" + os.path.abspath(location).lstrip("/")
+
+
+def _problem(location: str) -> str | None:
+    """Return what would be right instead of a location; empty text for the caller's own words; None if it is valid."""
+    # Only a shell expands ~.
     if not location.strip() or location.startswith("~"):
-        raise MakeInputError.expected(name, value, expectation)
-    # Some versions of Airflow resolve a relative path against the root folder.
-    return location if "://" in location else os.path.abspath(location)
+        return ""
+    # ObjectStoragePath removes these, or can't encode them.
+    if location != location.strip() or any(unicodedata.category(letter) in ("Cc", "Cs") for letter in location):
+        return "no white space around it, and no control characters or lone surrogates in it"
+    if location.rpartition("/")[2] in ("", ".", ".."):
+        return "the name of an object after the last slash, not a folder"
+    # ObjectStoragePath drops the ? of an empty query, and the # of an empty fragment.
+    before, hash_sign, fragment = location.partition("#")
+    _, question_mark, query = before.partition("?")
+    if (hash_sign and not fragment) or (question_mark and not query):
+        return "no ? or # at the end, and no ?# in it"
+    if url := _URL.fullmatch(location):
+        return _url_problem(url[1].lower(), url[2])
+    almost = _ALMOST_URL.match(location)
+    if almost and (almost[2] == ":/" or almost[1].lower() in _KNOWN_SCHEMES):
+        return f"{almost[1]}:// for a URL, or ./{location} for a local path"
+    if "://" in location and not location.startswith(("/", ".")):
+        return "a URL that begins with a scheme such as s3://"
+    return None
+
+
+def _url_problem(scheme: str, rest: str) -> str | None:
+    authority, _, key = rest.partition("/")
+    host = authority.rpartition("@")[2]
+    if scheme in _FILE_SCHEMES:
+        return f"{scheme}:/// and an absolute path" if host else None
+    if scheme in _BUCKET_SCHEMES:
+        if not _BUCKET.fullmatch(host) or not key.strip("/"):
+            return f"{scheme}://, a bucket or container, a slash and a name"
+        if "?versionid=" in key.lower():
+            return "a name without ?versionId=, which is read as a version of another object"
+    return None
+
+
+def split_location(location: str) -> tuple[str, str, str]:
+    """
+    Split the location of an object.
+
+    :param location: A URL, which may contain its connection id (``s3://aws_default@bucket/key``), or an absolute path.
+    :return: Scheme, host or bucket, and the path with its slash; ``file``, empty, and the path for a local file.
+    """
+    # Without urllib: the name may contain # and ?.
+    url = _URL.fullmatch(location)
+    if not url:
+        return "file", "", location
+    host, slash, name = url[2].partition("/")
+    return url[1], host.rpartition("@")[2], f"{slash}{name}"
 
 
 def object_uri(location: str) -> str:
     """
     Return the asset URI of an object, which does not contain the connection.
 
+    Airflow cuts off what follows a ``#``, sorts what follows a ``?``, and rejects non-ASCII characters. Therefore all
+    characters that the path of a URI can't have are percent-encoded, and ``%`` itself.
+
     :param location: A URL, which may contain its connection id (``s3://aws_default@bucket/key``), or an absolute path.
     :return: The URL without the connection id; ``file://`` and the path for a local file.
     """
-    # Without urllib: the name may contain # and ?.
-    scheme, _, rest = (location if "://" in location else f"file://{location}").partition("://")
-    host, slash, name = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{name}"
+    scheme, host, path = split_location(location)
+    return f"{scheme}://{quote(host, safe=':')}{quote(path, safe=_URI_PATH)}"
 
 
 def resolve_object(name: str, location: str, storage_conn_id: str | None) -> ObjectStoragePath:
@@ -57,5 +140,15 @@ def resolve_object(name: str, location: str, storage_conn_id: str | None) -> Obj
         path = ObjectStoragePath(location, conn_id=storage_conn_id)
         _ = path.fs
     except (ValueError, ImportError) as error:
-        raise MakeInputError(f"{name}={location!r} can't be reached: {error}.") from error
+        advice = _storage_advice(split_location(location)[0])
+        raise MakeInputError(f"{name}={location!r} can't be reached: {error}. {advice}") from error
     return path
+
+
+def _storage_advice(scheme: str) -> str:
+    known = _AIRFLOWS_SCHEME.get(scheme, scheme)
+    package = _PACKAGES.get(known)
+    if package is None:
+        return "Expected a storage of an installed provider, such as s3://, gs:// or abfs://, or a local path."
+    renamed = f"Airflow's scheme for this storage is {known}://. " if known != scheme else ""
+    return f"{renamed}{known}:// needs a package: pip install '{package}'."
