@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -14,54 +17,145 @@ from fsspec.implementations.local import LocalFileSystem
 
 # Stores where an upload is not visible before it is complete.
 OBJECT_STORES = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs", "oss", "r2"))
+PART_PREFIX = ".make-analytics-"
 
 
 def write_atomically(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
     """
     Copy a local file to a storage. The object is replaced whole, or stays as it was.
 
+    A replaced local file keeps its mode and, where permitted, its owner; a symbolic link stays one, and its target is
+    replaced.
+
     :param source: The file; it need not have a name.
     :param filesystem: The storage.
     :param path: The path in the storage; missing local folders are created.
+    :raises OSError: The object could not be written; the error of a local file names it.
     """
     source.flush()
     source.seek(0)
     if isinstance(filesystem, LocalFileSystem):
-        _replace_local_file(source, Path(path))
-    elif OBJECT_STORES.intersection(_protocols(filesystem)):
+        with errors_naming(path):
+            _replace_local_file(source, follow_links(path))
+    elif OBJECT_STORES.intersection(protocols_of(filesystem)):
         _upload(source, filesystem, path)
     else:
         _upload_and_rename(source, filesystem, path)
 
 
-def _replace_local_file(source: IO[bytes], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder: a rename within one file system is atomic.
-    part = target.with_name(f".make-analytics-{uuid4().hex}.part")
+@contextmanager
+def errors_naming(path: str) -> Iterator[None]:
+    """
+    Name a file or folder in the errors of the block.
+
+    Errors of a write, for example on a full disk, name none.
+
+    :param path: The file or folder.
+    """
     try:
-        with _nameless_file(target.parent) or part.open("xb") as copy:
-            shutil.copyfileobj(source, copy, 1 << 20)
-            copy.flush()
-            os.fsync(copy.fileno())
-            if not part.exists():
-                # With src_dir_fd, Python calls linkat(), which can follow the symbolic link in /proc.
-                os.link(f"/proc/self/fd/{copy.fileno()}", part, src_dir_fd=copy.fileno())
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
 
 
-def _nameless_file(folder: Path) -> IO[bytes] | None:
-    # Not on every file system. It leaves nothing behind if the worker is killed during the copy.
-    try:
-        return os.fdopen(os.open(folder, os.O_TMPFILE | os.O_WRONLY, 0o666), "wb")
-    except (AttributeError, OSError):
-        return None
+def follow_links(path: str) -> Path:
+    """
+    Return the file that a path leads to, which need not exist.
+
+    :param path: A local path.
+    :return: The absolute path, without symbolic links.
+    :raises OSError: The links form a loop.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+    return target
 
 
-def _protocols(filesystem: AbstractFileSystem) -> tuple[str, ...]:
+def protocols_of(filesystem: AbstractFileSystem) -> tuple[str, ...]:
+    """Return the schemes of a storage."""
     protocol = filesystem.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _replace_local_file(source: IO[bytes], target: Path) -> None:
+    missing = [folder for folder in target.parents if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    replaced = os.stat(target) if target.exists() else None
+    # In the same folder: a rename within one file system is atomic.
+    part = target.with_name(f"{PART_PREFIX}{uuid4().hex}.part")
+    try:
+        if not _link_nameless_file(source, part, replaced):
+            source.seek(0)
+            with open(part, "xb", opener=lambda name, flags: os.open(name, flags, _first_mode(replaced))) as copy:
+                _copy(source, copy, replaced)
+        os.replace(part, target)
+    finally:
+        # What failed before is the better error.
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    for folder in (target.parent, *(folder.parent for folder in missing)):
+        _sync_folder(folder)
+
+
+def _link_nameless_file(source: IO[bytes], part: Path, replaced: os.stat_result | None) -> bool:
+    """Write a file without a name, of which nothing is left if the worker is killed, and name it; False if unable."""
+    try:
+        file = os.open(part.parent, os.O_TMPFILE | os.O_WRONLY, _first_mode(replaced))
+    except (AttributeError, OSError):
+        # Not on every platform and file system.
+        return False
+    with os.fdopen(file, "wb") as copy:
+        _copy(source, copy, replaced)
+        try:
+            # With src_dir_fd, Python calls linkat(), which can follow the symbolic link in /proc.
+            os.link(f"/proc/self/fd/{copy.fileno()}", part, src_dir_fd=copy.fileno())
+        except OSError:
+            # Without /proc, and in some containers and overlays.
+            return False
+    return True
+
+
+def _first_mode(replaced: os.stat_result | None) -> int:
+    # The umask applies to a new file. A replaced one may have been private, and the part is so until it has its mode.
+    return 0o666 if replaced is None else 0o600
+
+
+def _copy(source: IO[bytes], copy: IO[bytes], replaced: os.stat_result | None) -> None:
+    if replaced is not None:
+        _keep_mode_and_owner(copy.fileno(), replaced)
+    shutil.copyfileobj(source, copy, 1 << 20)
+    copy.flush()
+    os.fsync(copy.fileno())
+
+
+def _keep_mode_and_owner(file: int, replaced: os.stat_result) -> None:
+    mode = replaced.st_mode & 0o777
+    # Some file systems have neither modes nor owners.
+    with suppress(OSError):
+        os.fchmod(file, mode)
+    try:
+        os.fchown(file, replaced.st_uid, replaced.st_gid)
+    except OSError:
+        # Only root may give a file away, but a user may choose among their groups.
+        with suppress(OSError):
+            os.fchown(file, -1, replaced.st_gid)
+    if os.fstat(file).st_gid != replaced.st_gid:
+        # Another group gets no rights that others don't have.
+        with suppress(OSError):
+            os.fchmod(file, mode & ~0o070 | mode & (mode << 3) & 0o070)
+
+
+def _sync_folder(folder: Path) -> None:
+    # The content is on the disk already. Some file systems can't sync a folder, and some folders can't be read.
+    with suppress(OSError):
+        file = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
 
 
 def _upload(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
@@ -74,7 +168,7 @@ def _upload(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> Non
 
 def _upload_and_rename(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
     folder, _, _ = path.rpartition("/")
-    part = f"{folder}/.make-analytics-{uuid4().hex}.part"
+    part = f"{folder}/{PART_PREFIX}{uuid4().hex}.part"
     try:
         filesystem.makedirs(folder, exist_ok=True)
         _upload(source, filesystem, part)

@@ -7,6 +7,7 @@ import io
 import os
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_make.output.atomic_write import write_atomically
+from tests.support.file_systems import NOBODY, as_nobody, as_root, folder_for_all, mounted
 
 OLD, NEW = b"old\n", b"new\n" * 100_000
 
@@ -85,15 +87,164 @@ def test_path_may_be_relative(local: LocalFileSystem, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_mode_follows_the_umask(mask: int, mode: int, local: LocalFileSystem, tmp_path: Path) -> None:
-    (tmp_path / "old.csv").touch(0o777)
+@pytest.mark.parametrize("old", [0o600, 0o640, 0o666, 0o444, 0o777, 0o000])
+def test_new_file_has_the_mode_of_the_umask_and_a_replaced_one_keeps_its_own(
+    mask: int, mode: int, old: int, local: LocalFileSystem, tmp_path: Path
+) -> None:
+    (tmp_path / "old.csv").touch()
+    (tmp_path / "old.csv").chmod(old)
     before = os.umask(mask)
     try:
         for name in ("old.csv", "new.csv"):
             publish(NEW, local, tmp_path / name)
     finally:
         os.umask(before)
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {mode}
+    assert [(tmp_path / name).stat().st_mode & 0o7777 for name in ("old.csv", "new.csv")] == [old, mode]
+
+
+@as_root
+def test_root_keeps_the_owner_of_a_replaced_file(local: LocalFileSystem, tmp_path: Path) -> None:
+    (tmp_path / "old.csv").touch(0o640)
+    os.chown(tmp_path / "old.csv", 1234, 4321)
+    publish(NEW, local, tmp_path / "old.csv")
+    status = (tmp_path / "old.csv").stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (1234, 4321, 0o640)
+
+
+@as_root
+@pytest.mark.parametrize(("group", "old", "new"), [(0, 0o664, 0o644), (0, 0o640, 0o600), (NOBODY, 0o664, 0o664)])
+def test_user_keeps_what_they_may_of_another_users_file(group: int, old: int, new: int, local: LocalFileSystem) -> None:
+    with folder_for_all() as folder:
+        path = folder / "old.csv"
+        path.touch()
+        path.chmod(old)
+        os.chown(path, 0, group)
+        with spool(NEW) as file, as_nobody():
+            write_atomically(file, local, str(path))
+        status = path.stat()
+        # Rights of a group that could not be kept do not pass to another one.
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (NOBODY, NOBODY, new)
+
+
+@pytest.mark.parametrize("part", [b"", NEW])
+def test_private_file_is_private_while_it_is_written(part: bytes, local: LocalFileSystem, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").touch(0o600)
+    modes: set[int] = set()
+
+    class ListingModes(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            modes.update(path.stat().st_mode & 0o777 for path in tmp_path.iterdir())
+            return super().read(size)
+
+    write_atomically(ListingModes(part), local, str(tmp_path / "rows.csv"))
+    assert modes == {0o600}
+
+
+@pytest.mark.parametrize("old", [OLD, None])
+@pytest.mark.parametrize("target", ["real.csv", "../elsewhere/real.csv", "second", "to folder/real.csv"])
+def test_symbolic_link_stays_and_its_target_is_replaced(
+    target: str, old: bytes | None, local: LocalFileSystem, tmp_path: Path
+) -> None:
+    for name in ("folder", "elsewhere"):
+        (tmp_path / name).mkdir()
+    folder = tmp_path / "folder"
+    (folder / "second").symlink_to("real.csv")
+    (folder / "to folder").symlink_to(tmp_path / "elsewhere")
+    (folder / "rows.csv").symlink_to(target)
+    if old is not None:
+        (folder / "rows.csv").write_bytes(old)
+        (folder / "rows.csv").chmod(0o640)
+    publish(NEW, local, folder / "rows.csv")
+    assert os.readlink(folder / "rows.csv") == target
+    assert (folder / "rows.csv").read_bytes() == NEW
+    real = (folder / "rows.csv").resolve()
+    assert real.is_file()
+    assert old is None or real.stat().st_mode & 0o777 == 0o640
+    assert {name for name in files(tmp_path) if ".make" in name} == set()
+
+
+def test_loop_of_symbolic_links_raises(local: LocalFileSystem, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").symlink_to("second")
+    (tmp_path / "second").symlink_to("rows.csv")
+    with pytest.raises(OSError, match="Too many levels.*rows.csv"):
+        publish(NEW, local, tmp_path / "rows.csv")
+    assert files(tmp_path) == ["rows.csv", "second"]
+
+
+LINK_ERRORS = [errno.ENOENT, errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.EACCES]
+
+
+@pytest.mark.parametrize("number", LINK_ERRORS)
+@pytest.mark.parametrize("old", [None, OLD])
+def test_nameless_file_that_can_not_be_named_falls_back_to_a_part(
+    number: int, old: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "rows.csv"
+    if old is not None:
+        path.write_bytes(old)
+        path.chmod(0o640)
+    publish(NEW, LocalFileSystem(), path)
+    assert path.read_bytes() == NEW
+    assert files(tmp_path) == ["rows.csv"]
+    assert old is None or path.stat().st_mode & 0o777 == 0o640
+
+
+WRITING = """
+import io, sys
+from fsspec.implementations.local import LocalFileSystem
+from airflow_provider_make.output.atomic_write import write_atomically
+
+write_atomically(io.BytesIO(b"new"), LocalFileSystem(), sys.argv[1])
+"""
+
+
+@as_root
+def test_file_is_written_without_proc(tmp_path: Path) -> None:
+    script = 'mount -t tmpfs tmpfs /proc && exec "$0" -c "$1" "$2"'
+    command = ["unshare", "--mount", "sh", "-c", script, sys.executable, WRITING, str(tmp_path / "rows.csv")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if "unshare:" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"this machine does not allow mounting: {done.stderr}")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "rows.csv").read_bytes() == b"new"
+    assert files(tmp_path) == ["rows.csv"]
+
+
+def test_file_is_synced_before_the_rename_and_its_folders_after_it(
+    local: LocalFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a" / "b" / "rows.csv"
+    events: list[tuple[int, bool]] = []
+    real = os.fsync
+
+    def record(file: int) -> None:
+        events.append((os.fstat(file).st_ino, path.exists()))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", record)
+    publish(NEW, local, path)
+    assert events[0] == (path.stat().st_ino, False)
+    # The entry of a new folder is in the folder above it.
+    assert set(events[1:]) == {(folder.stat().st_ino, True) for folder in (path.parent, tmp_path / "a", tmp_path)}
+
+
+def test_folder_that_can_not_be_synced_is_no_error(
+    local: LocalFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.fsync
+
+    def refuse_folders(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    publish(NEW, local, tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_bytes() == NEW
 
 
 def test_reader_always_sees_a_complete_file(local: LocalFileSystem, tmp_path: Path) -> None:
@@ -153,12 +304,44 @@ def test_full_disk_leaves_the_existing_file_unchanged_and_no_part(
         file.flush()
         resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, limits[1]))
         try:
-            with pytest.raises(OSError, match="File too large"):
+            with pytest.raises(OSError, match="File too large.*rows.csv"):
                 write_atomically(file, local, str(path))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(tmp_path) == ([] if old is None else ["rows.csv"])
     assert old is None or path.read_bytes() == old
+
+
+@as_root
+@pytest.mark.parametrize("old", [None, OLD])
+def test_error_on_a_full_file_system_names_the_file(old: bytes | None, local: LocalFileSystem) -> None:
+    with mounted("size=64k") as folder:
+        path = folder / "rows.csv"
+        if old is not None:
+            path.write_bytes(old)
+        with pytest.raises(OSError) as caught:
+            publish(NEW, local, path)
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))
+        assert files(folder) == ([] if old is None else ["rows.csv"])
+        assert old is None or path.read_bytes() == old
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_error_names_the_file_that_could_not_be_written(
+    number: int, failing: str, local: LocalFileSystem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "rows.csv"
+    path.write_bytes(OLD)
+    monkeypatch.setattr(os, failing, fail)
+    with pytest.raises(OSError) as caught:
+        publish(NEW, local, path)
+    assert (caught.value.errno, caught.value.filename) == (number, str(path))
+    assert path.read_bytes() == OLD
+    assert files(tmp_path) == ["rows.csv"]
 
 
 def test_folder_at_the_target_path_is_not_replaced(local: LocalFileSystem, tmp_path: Path) -> None:
