@@ -47,11 +47,28 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
     return key
 
 
-def check_outlets(outlets: Sequence[Any], context: Context, time_frame: TimeFrame) -> None:
-    """Validate the partition keys of a task's outlets before any request is sent."""
+def check_outlets(
+    outlets: Sequence[Any], context: Context, time_frame: TimeFrame, output_path: str | None = None
+) -> None:
+    """
+    Validate the partition keys of a task's outlets, and the asset of the object, before any request is sent.
+
+    :param outlets: The task's outlets.
+    :param context: Airflow's context.
+    :param time_frame: The time frame of the pull.
+    :param output_path: Path or URL of the object; None for XCom.
+    :raises MakeInputError: A partition key is not valid, or Airflow rejects the asset URI of the object.
+    """
     for outlet, event in _events(outlets, context):
         if partition_of(outlet, time_frame) is not None and not hasattr(event, "add_partitions"):
             raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")
+    if output_path is not None and any(isinstance(outlet, AssetAlias) for outlet in outlets):
+        try:
+            Asset(uri=object_uri(output_path))
+        except ValueError as error:
+            raise MakeInputError(
+                f"output_path={output_path!r} can't be the asset of an AssetAlias in outlets: {error}."
+            ) from error
 
 
 def fill_outlet_events(

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.outlets import check_outlets, fill_outlet_events, partition_of
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
@@ -99,6 +100,26 @@ def test_alias_gets_an_event_for_the_object() -> None:
     assert len(event.added) == 1
 
 
+def test_alias_gets_a_percent_encoded_uri_and_the_plain_path() -> None:
+    alias, event = AssetAlias("of the day"), Event()
+    summary = {**SUMMARY, "path": "/data/Übersicht #1/a.parquet"}
+    context: Any = {"outlet_events": ByOutlet({id(alias): event})}
+    check_outlets([alias], context, DAY, summary["path"])
+    fill_outlet_events([alias], context, DAY, summary)
+    ((asset, extra),) = event.added
+    assert asset.uri == "file:///data/%C3%9Cbersicht%20%231/a.parquet"
+    assert extra["path"] == summary["path"]
+
+
+def test_error_names_a_path_whose_asset_airflow_rejects() -> None:
+    # Airflow 2.11 allows 3000 characters, later versions 1500; percent-encoded, a character can have twelve.
+    path = f"/data/{'🐎' * 300}/a.csv"
+    with pytest.raises(MakeInputError, match=r"output_path='/data/.*AssetAlias.*(1500|3000)"):
+        check_outlets([AssetAlias("a")], {}, DAY, path)
+    check_outlets([PLAIN], {}, DAY, path)
+    check_outlets([AssetAlias("a")], {}, DAY, None)
+
+
 def test_partitions_need_airflow_3_3() -> None:
     outlet, event = partitioned_by("%Y-%m-%d"), PartitionedEvent()
     context: Any = {"outlet_events": ByOutlet({id(outlet): event})}
@@ -141,3 +162,19 @@ def test_invalid_outlet_fails_before_any_request(make_sandbox: Sandbox, monkeypa
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     assert str(run_dag(load_dag(NATIVE, "wrong_outlet"), MIDNIGHT).state) == "failed"
     assert make_sandbox.requests == []
+
+
+def test_rejected_asset_fails_before_any_request(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    path = "/".join([str(tmp_path), *["🐎" * 60] * 5, "a.csv"])
+    for outlet in (AssetAlias("a"), PLAIN):
+        task = MakeAnalyticsOperator(task_id="pull", output_path=path, outlets=[outlet])
+        if outlet is PLAIN:
+            task.execute({})
+        else:
+            with pytest.raises(MakeInputError, match="output_path="):
+                task.execute({})
+            assert make_sandbox.requests == []
+    assert len(make_sandbox.requests) == 1

@@ -50,7 +50,7 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     :param max_concurrency: Maximum number of requests, connections and pages in memory at the same time; one
         or more.
     :param output_path: Path or URL of the object to write, for ``ObjectStoragePath``. It is written whole
-        or not at all, and replaces an existing object. None for rows in XCom.
+        or not at all, and replaces an existing object, whose mode it keeps. None for rows in XCom.
     :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to use the suffix
         of ``output_path``: ``.parquet``, ``.jsonl``, ``.csv``, ``.jsonl.gz`` or ``.csv.gz``.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
@@ -178,7 +178,7 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
             max_xcom_bytes=self.max_xcom_bytes,
             csv_safe=self.csv_safe,
         )
-        check_outlets(self.outlets, context, time_frame)
+        check_outlets(self.outlets, context, time_frame, destination.path)
         with self.hook as hook:
             query = AnalyticsQuery.from_arguments(
                 organization_id=hook.settings.resolve_organization_id(self.organization_id),

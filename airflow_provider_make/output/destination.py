@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol, Self
 
 import msgspec
@@ -14,14 +14,21 @@ import msgspec
 from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.atomic_write import write_atomically
+from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
 from airflow_provider_make.output.rows import RowBuilder
+from airflow_provider_make.output.write_check import check_writable
 
 
 class Destination(Protocol):
-    """A destination that receives entries, and publishes their rows only when the pull is complete."""
+    """
+    A destination that receives entries, and publishes their rows only when the pull is complete.
+
+    ``path`` is the path or URL of the object, or None for XCom.
+    """
+
+    path: str | None
 
     def __enter__(self) -> Self:
         """Prepare for entries."""
@@ -45,7 +52,7 @@ def open_destination(
     output_format: Any,
     storage_conn_id: str | None,
     max_xcom_bytes: Any,
-    csv_safe: bool = False,
+    csv_safe: Any = False,
 ) -> Destination:
     """
     Choose the destination, and validate its arguments before any request is sent.
@@ -58,8 +65,11 @@ def open_destination(
     :return: The destination, to use in ``with``.
     :raises MakeInputError: An argument is not valid.
     """
+    if not isinstance(csv_safe, bool):
+        raise MakeInputError.expected("csv_safe", csv_safe, "True or False")
     if output_path is None:
-        for name, value in (("output_format", output_format), ("storage_conn_id", storage_conn_id)):
+        options = {"output_format": output_format, "storage_conn_id": storage_conn_id, "csv_safe": csv_safe or None}
+        for name, value in options.items():
             if value is not None:
                 raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
         return XComDestination(parse_positive_integer("max_xcom_bytes", max_xcom_bytes))
@@ -73,6 +83,8 @@ class XComDestination:
 
     :param max_bytes: The most bytes that the summary may have as JSON, rows included.
     """
+
+    path: str | None = None
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -139,7 +151,8 @@ class ObjectDestination:
     def __init__(
         self, path: str, format_name: str, compressed: bool, storage_conn_id: str | None, csv_safe: bool
     ) -> None:
-        self._path = path
+        self.path: str | None = path
+        self._location = path
         self._format = format_name
         self._compressed = compressed
         self._storage_conn_id = storage_conn_id
@@ -147,9 +160,9 @@ class ObjectDestination:
         self._writer: Writer | None = None
 
     def __enter__(self) -> Self:
-        # An unknown storage, or an unknown connection, fails here, before the first request.
-        self._target = resolve_object("output_path", self._path, self._storage_conn_id)
-        self._filesystem = self._target.fs
+        # What can't be written fails here, before the first request.
+        self._target = resolve_object("output_path", self._location, self._storage_conn_id)
+        check_writable("output_path", self._location, self._target)
         # A file without a name: nothing is left of it if the worker is killed.
         self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
@@ -161,17 +174,19 @@ class ObjectDestination:
     def begin(self, builder: RowBuilder) -> None:
         """Start, or start again: discard the entries added so far."""
         self._discard()
-        self._spool.seek(0)
-        self._spool.truncate()
-        self._writer = open_writer(
-            self._format, self._spool, builder, compressed=self._compressed, csv_safe=self._csv_safe
-        )
+        with self._spool_errors():
+            self._spool.seek(0)
+            self._spool.truncate()
+            self._writer = open_writer(
+                self._format, self._spool, builder, compressed=self._compressed, csv_safe=self._csv_safe
+            )
 
     def add(self, entries: Sequence[ScenarioMetrics]) -> None:
         """Add the entries of a page."""
         if self._writer is None:
             raise RuntimeError("begin() comes before add()")
-        self._writer.write(entries)
+        with self._spool_errors():
+            self._writer.write(entries)
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """
@@ -183,10 +198,16 @@ class ObjectDestination:
         writer, self._writer = self._writer, None
         if writer is None:
             raise RuntimeError("begin() comes before publish()")
-        writer.close(summary)
-        size = self._spool.seek(0, os.SEEK_END)
-        write_atomically(self._spool, self._filesystem, self._target.path)
+        with self._spool_errors():
+            writer.close(summary)
+            size = self._spool.seek(0, os.SEEK_END)
+            self._spool.flush()
+        write_atomically(self._spool, self._target.fs, self._target.path)
         return {**summary, "path": str(self._target), "format": self._format, "bytes": size}
+
+    def _spool_errors(self) -> AbstractContextManager[None]:
+        # The spool has no name.
+        return errors_naming(tempfile.gettempdir())
 
     def _discard(self) -> None:
         if self._writer is not None:

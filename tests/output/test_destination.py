@@ -232,7 +232,8 @@ def test_full_spool_leaves_the_existing_file_unchanged_and_no_part(
     monkeypatch.setattr(formats, "ROW_GROUP", 1500)
     path = tmp_path / f"rows.{suffix}"
     path.write_bytes(b"old\n")
-    with pytest.raises(OSError, match="File too large"), to_file(path) as destination:
+    # The spool has no name of its own.
+    with pytest.raises(OSError, match=r"File too large: .*spools"), to_file(path) as destination:
         destination.begin(BUILDER)
         with small_disk(8192):
             for _ in range(20):
@@ -241,12 +242,30 @@ def test_full_spool_leaves_the_existing_file_unchanged_and_no_part(
     assert files(tmp_path) == [f"rows.{suffix}"]
 
 
-def test_folder_at_the_output_path_is_not_replaced(tmp_path: Path) -> None:
+def test_folder_at_the_output_path_raises_before_any_row(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").mkdir()
     (tmp_path / "rows.jsonl" / "mine").write_text("mine")
-    with pytest.raises(OSError, match="rows.jsonl"):
-        write(to_file(tmp_path / "rows.jsonl"), [ENTRIES])
+    with pytest.raises(MakeInputError, match="output_path=.*rows.jsonl"), to_file(tmp_path / "rows.jsonl"):
+        pytest.fail("the block must not begin")
     assert files(tmp_path) == ["rows.jsonl/mine"]
+
+
+def test_folder_created_during_the_pull_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with to_file(path) as destination:
+        destination.begin(BUILDER)
+        path.mkdir()
+        with pytest.raises(OSError, match="rows.jsonl"):
+            destination.publish(SUMMARY)
+    assert path.is_dir()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "known"), [(None, None), ("/tmp/rows.jsonl", "/tmp/rows.jsonl"), ("/tmp/../a.csv", "/a.csv")]
+)
+def test_path_is_known_before_the_rows_are(path: str | None, known: str | None) -> None:
+    assert to_file(path).path == known
 
 
 @pytest.mark.parametrize(
@@ -262,6 +281,12 @@ def test_folder_at_the_output_path_is_not_replaced(tmp_path: Path) -> None:
         ({"output_path": "/tmp/rows.jsonl", "output_format": "JSONL"}, "output_format='JSONL'"),
         ({"output_format": "jsonl"}, "output_format='jsonl'"),
         ({"storage_conn_id": "aws_default"}, "storage_conn_id='aws_default'"),
+        ({"csv_safe": True}, "csv_safe=True has no effect without output_path"),
+        ({"csv_safe": "False", "output_path": "/tmp/rows.csv"}, "csv_safe='False'"),
+        ({"csv_safe": None, "output_path": "/tmp/rows.csv"}, "csv_safe=None"),
+        ({"output_path": "/tmp/folder/", "output_format": "csv"}, "output_path='/tmp/folder/'"),
+        ({"output_path": "s3:/bucket/rows.csv"}, "output_path='s3:/bucket/rows.csv'"),
+        ({"output_path": "s3://bucket.csv"}, "output_path='s3://bucket.csv'"),
     ],
 )
 def test_error_names_the_invalid_format_or_path(arguments: dict[str, Any], named: str) -> None:

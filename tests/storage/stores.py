@@ -19,6 +19,7 @@ from fsspec import AbstractFileSystem
 
 HOST = "127.0.0.1"
 ACCOUNT = "tests"
+WRITER = "writer"
 _numbers = itertools.count(1)
 
 
@@ -122,12 +123,15 @@ class S3Store:
         self.port = port
         endpoint = f"http://{HOST}:{port}"
         iam = boto3.client("iam", "us-east-1", aws_access_key_id="x", aws_secret_access_key="x", endpoint_url=endpoint)
-        iam.create_user(UserName=ACCOUNT)
-        statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        iam.put_user_policy(UserName=ACCOUNT, PolicyName="all", PolicyDocument=policy)
-        key = iam.create_access_key(UserName=ACCOUNT)["AccessKey"]
-        self._id, self._secret = key["AccessKeyId"], key["SecretAccessKey"]
+        keys = []
+        for user, action in ((ACCOUNT, "s3:*"), (WRITER, "s3:PutObject")):
+            iam.create_user(UserName=user)
+            statement = {"Effect": "Allow", "Action": action, "Resource": "*"}
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+            iam.put_user_policy(UserName=user, PolicyName="all", PolicyDocument=policy)
+            key = iam.create_access_key(UserName=user)["AccessKey"]
+            keys.append((key["AccessKeyId"], key["SecretAccessKey"]))
+        (self._id, self._secret), self._writer = keys
         # From now on, it requires these credentials.
         requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10).raise_for_status()
         self.filesystem = S3FileSystem(
@@ -139,7 +143,7 @@ class S3Store:
         self.filesystem.mkdir(bucket)
         return f"s3://{bucket}"
 
-    def connection(self, *, port: int | None = None, secret: str | None = None) -> str | None:
+    def connection(self, *, port: int | None = None, secret: str | None = None) -> str:
         extra = {
             "endpoint_url": f"http://{HOST}:{port or self.port}",
             "region_name": "us-east-1",
@@ -148,6 +152,12 @@ class S3Store:
         }
         login = {"login": self._id, "password": secret or self._secret}
         return json.dumps({"conn_type": "aws", **login, "extra": extra})
+
+    def connection_of_a_writer(self) -> str:
+        """Return the connection of a user who may put objects, and do nothing else."""
+        connection = json.loads(self.connection())
+        connection["login"], connection["password"] = self._writer
+        return json.dumps(connection)
 
     def arrow(self) -> Any:
         from pyarrow.fs import S3FileSystem

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-from airflow_provider_make.exceptions import MakeServerError
+from airflow_provider_make.exceptions import MakeInputError, MakeServerError
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage.conftest import Connect, Pull
 from tests.storage.gate import Gate
@@ -171,8 +171,25 @@ def test_error_for_invalid_credentials_does_not_show_the_secret(
 
 
 @remote
-def test_missing_bucket_raises_file_not_found(target: Target, sandbox: Sandbox, failing_pull: FailingPull) -> None:
+def test_missing_bucket_raises_before_any_request_to_make(
+    target: Target, sandbox: Sandbox, failing_pull: FailingPull
+) -> None:
     error = failing_pull(url=f"{target.url}-missing")
-    assert isinstance(error, FileNotFoundError)
-    assert "bucket does not exist" in str(error) or "No such container: '" in str(error)
-    assert len(sandbox.requests) == PAGES
+    assert isinstance(error, MakeInputError)
+    missing = f"{target.url.partition('://')[2]}-missing"
+    assert str(error).startswith(f"output_path='{target.url}-missing/rows.jsonl' can't be written: ")
+    assert f"The bucket or container does not exist: '{missing}'" in str(error)
+    assert sandbox.requests == []
+
+
+@s3
+def test_user_who_may_only_write_can_write(target: Target, connect: Connect, pull: Pull, old_object: None) -> None:
+    assert isinstance(target.store, S3Store)
+    writer = Target(target.store, target.url, connect(target.store.connection_of_a_writer()))
+    storage = ObjectStoragePath(target.url, conn_id=writer.conn_id).fs
+    with pytest.raises(PermissionError):
+        storage.call_s3("head_bucket", Bucket=target.url.removeprefix("s3://"))
+    pull(writer, "new.jsonl")
+    # The fixture expects the old object alone.
+    assert target.objects().keys() == {"new.jsonl", *OLD}
+    target.store.filesystem.rm_file(f"{target.url}/new.jsonl")

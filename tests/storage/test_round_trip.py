@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, Asset, ObjectStoragePath
 
+from airflow_provider_make.output.object_path import object_uri
 from airflow_provider_make.report import write_report
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage.conftest import Connect, Pull
@@ -46,6 +48,25 @@ def test_path_in_the_summary_opens_the_object(target: Target, pull: Pull) -> Non
     assert json.loads(json.dumps(summary)) == summary
     # The object can only be read with the connection.
     assert ObjectStoragePath(summary["path"], conn_id=target.conn_id).read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["a#b?c.csv", "Übersicht/a b%20c.csv", "a+b&c=d'e;f@g:h.csv", "👩‍👩‍👧[1].csv"])
+def test_object_has_the_name_of_the_path(name: str, target: Target, pull: Pull) -> None:
+    path = pull(target, name, **FRAME)["path"]
+    assert set(target.objects()) == {name}
+    uri = Asset(uri=object_uri(path)).uri
+    assert (uri.isascii(), unquote(uri)) == (True, f"{target.url}/{name}")
+
+
+@pytest.mark.parametrize("store", ["s3"], indirect=True)
+def test_bucket_that_can_not_be_requested_does_not_fail_the_pull(
+    store: Store, target: Target, connect: Connect, pull: Pull
+) -> None:
+    with Gate(store.port, b"HEAD /") as gate:
+        connection = store.connection(port=gate.port)
+        pull(Target(store, target.url, connect(str(connection))), "rows.jsonl", **FRAME)
+        assert gate.reached.is_set()
+    assert set(target.objects()) == {"rows.jsonl"}
 
 
 def test_report_is_written_next_to_its_source(target: Target, sandbox: Sandbox, pull: Pull) -> None:

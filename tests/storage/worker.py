@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -37,8 +38,9 @@ def fork(environment: Mapping[str, str], **options: Any) -> tuple[BaseProcess, C
     Start a worker.
 
     :param environment: Further environment variables: its connections, and its folder for temporary files.
-    :param options: The operator's arguments; ``raise_at_sigterm``, as Airflow 2 does; ``stop_at``, an audit event and
-        the start of a path in it, at which to report and wait; ``part_size``, the bytes of a part in uploads to S3.
+    :param options: The operator's arguments; ``raise_at_sigterm``, as Airflow 2 does; ``stop_at``, an audit event,
+        the start of a path in it, and its number among these events, at which to report and wait;
+        ``part_size``, the bytes of a part in uploads to S3.
     :return: The process, and a connection that receives the summary, or before it the event at which it stopped.
     """
     receiver, sender = _CONTEXT.Pipe(duplex=False)
@@ -77,10 +79,12 @@ def _work(sender: Connection, environment: Mapping[str, str], options: dict[str,
 
         s3fs.core.calculate_chunksize = lambda *_, **__: part_size
     if stop_at := options.pop("stop_at", None):
-        event, path = stop_at
+        event, path, count = stop_at
+        numbers = itertools.count(1)
 
         def hook(name: str, arguments: tuple[Any, ...]) -> None:
-            if name == event and any(str(argument).startswith(path) for argument in arguments):
+            found = name == event and any(str(argument).startswith(path) for argument in arguments)
+            if found and next(numbers) == count:
                 sender.send({"at": event})
                 time.sleep(60)
 
