@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from itertools import starmap
@@ -24,6 +25,9 @@ ROW_GROUP = 65_536
 MAX_BATCHES = 500
 # The precision of a decimal128.
 _MAX_DIGITS = 38
+# A spreadsheet may run text that begins like this: with what OWASP lists (https://owasp.org/www-community/attacks/
+# CSV_Injection, and NUL by ASVS 1.2.10), also after white space, which some spreadsheets remove.
+_FORMULA = re.compile("[\t\r\n\0]|[\\s\0\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]")
 # msgspec encodes structs in half the time of dicts.
 _Row = msgspec.defstruct("_Row", COLUMNS, gc=False)
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -88,7 +92,7 @@ class CsvWriter:
         text = str(value)
         if column not in TEXT_COLUMNS:
             return text
-        if self._safe and text.startswith(("=", "+", "-", "@", "\t", "\r")):
+        if self._safe and _FORMULA.match(text):
             text = f"'{text}"
         return '"' + text.replace('"', '""') + '"'
 

@@ -183,7 +183,15 @@ def cells(entry: ScenarioMetrics, *, csv_safe: bool) -> list[str]:
 
 
 @pytest.mark.parametrize("field", ["imtId", "name", "status", "teamName"])
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "=", '="a","b"'])
+@pytest.mark.parametrize(
+    "formula",
+    [
+        *("=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "\0x", "=", '="a","b"', "\n=1", "\0=1", "\r\n=1"),
+        *("\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"),
+        # White space that a spreadsheet may remove.
+        *(" =1", "  -1", "\u00a0@x", "\u3000\uff1d1", "\ufeff=1", "\v+1", " \0=1"),
+    ],
+)
 def test_formulas_are_escaped_with_csv_safe(field: str, formula: str) -> None:
     named: dict[str, Any] = {field: formula}
     plain = cells(entry(**named), csv_safe=False)
@@ -195,7 +203,8 @@ def test_formulas_are_escaped_with_csv_safe(field: str, formula: str) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"name": "a=1", "status": " =1", "teamName": "'=1", "imtId": ""},
+        {"name": "a=1", "status": " 1=1", "teamName": "'=1", "imtId": ""},
+        {"name": "a\n=1", "status": "\u2212 1", "teamName": " ", "imtId": "|%"},
         {"errorRateChange": -12.5, "executionsChange": 1e300, "number": -5},
         {"new": "=1"},
         {},
