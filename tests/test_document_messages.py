@@ -110,7 +110,10 @@ class Runs:
             self.pull(date_from=now - timedelta(days=500))
             self.pull(lookback="P1M")
             self.pull(max_xcom_bytes=10_000)
-            self.pull(output_path=f"{self.folder}/analytics.xml")
+            (self.folder / "analytics.csv").mkdir()
+            for path in (f"{self.folder}/analytics.xml", "s3:/bucket/analytics.csv", f"{self.folder}/analytics.csv"):
+                self.pull(output_path=path)
+            self.pull(output_path="s3://bucket/analytics.csv")
             self.record(lambda: MakeHook().test_connection()[1])
 
     def connections(self) -> None:
