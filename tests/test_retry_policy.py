@@ -28,17 +28,18 @@ def test_error_before_airflow_3_3_names_the_required_version() -> None:
     [
         (MakeRateLimitError("limit", status_code=429, retry_after=17.5), 17.5),
         (MakeServerError("down", status_code=503, retry_after=0.0), 0.0),
+        (MakeRateLimitError("limit", status_code=429), 60.0),
         (error_from_response(503, {"retry-after": "9" * 400}, b"", secret="token", now=MIDNIGHT), 600.0),
     ],
 )
 def test_delay_is_makes_retry_after(error: MakeApiError, delay: float) -> None:
     decision = MakeRetryPolicy().evaluate(error, 1, 3)
     assert (decision.action.value, decision.retry_delay) == ("retry", timedelta(seconds=delay))
-    assert decision.reason == f"Make asked to wait {delay:g} s."
+    assert decision.reason == f"Make accepts requests again after {delay:g} s."
 
 
 @needs_policies
-@pytest.mark.parametrize("error", [MakeRateLimitError("limit", status_code=429), ValueError("x"), KeyboardInterrupt()])
+@pytest.mark.parametrize("error", [MakeServerError("down", status_code=503), ValueError("x"), KeyboardInterrupt()])
 def test_other_errors_get_airflows_default(error: BaseException) -> None:
     assert MakeRetryPolicy().evaluate(error, 1, 3).action.value == "default"
 

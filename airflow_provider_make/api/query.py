@@ -47,7 +47,7 @@ def _sort_key(value: Any) -> Any:
 
 def _is_text(value: Any) -> bool:
     # Keys such as 1632371803593_scenario.1229 occur.
-    return isinstance(value, str) and 0 < len(value.strip()) <= 1000 and value.isprintable()
+    return isinstance(value, str) and 0 < len(value.strip()) <= 300 and value.isprintable()
 
 
 def _filter(name: str, values: tuple[Any, ...] | None) -> Iterator[tuple[str, Any]]:
@@ -166,11 +166,16 @@ class PageRequest:
         """
         if offset is not None and last is not None:
             raise MakeInputError.expected("last", last, f"either last or offset, not both (offset={offset!r})")
+        is_key = _is_text(last) or (isinstance(last, int) and to_integer(last) is not None and last >= 0)
+        if last is not None and not is_key:
+            raise MakeInputError.expected(
+                "last", last, "a whole number, zero or more, or the text in pg.last of a page"
+            )
         if not isinstance(return_total_count, bool):
             raise MakeInputError.expected("return_total_count", return_total_count, "True or False")
         return cls(
             offset=None if offset is None else parse_non_negative_integer("offset", offset),
-            last=last if last is None or _is_text(last) else parse_non_negative_integer("last", last),
+            last=last,
             limit=None if limit is None else parse_positive_integer("limit", limit),
             return_total_count=return_total_count,
         )

@@ -156,7 +156,7 @@ def test_page_request_is_parsed(values: dict[str, Any], parsed: PageRequest) -> 
     [
         *(("offset", value) for value in BAD_NUMBERS if value != 0 or value is False),
         *(("limit", value) for value in BAD_NUMBERS),
-        *(("last", value) for value in (-1, 1.5, True, [1], "", " ", "a\0", "a\n", "9" * 1001)),
+        *(("last", value) for value in (-1, 1.5, True, [1], "", " ", "a\0", "a\n", "9" * 301)),
         *((name, "9" * 400) for name in ("offset", "limit")),
         ("return_total_count", "false"),
     ],

@@ -63,7 +63,7 @@ def test_precedence_of_arguments_and_data_interval(
         ("2026-05-01 00:00", MAY),
         ("2026-05-01T00:00:00Z", MAY),
         ("2026-05-01T02:00:00+02:00", MAY),
-        (" 2026-05-01T00:00:00.000250+00:00\n", MAY + timedelta(microseconds=250)),
+        (" 2026-05-01T00:00:00.000250+00:00\n", MAY),
         # Summer time ends: the first and the second 02:30 of that night.
         (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE), datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
         (datetime(2025, 10, 26, 2, 30, tzinfo=PRAGUE, fold=1), datetime(2025, 10, 26, 1, 30, tzinfo=UTC)),
@@ -219,4 +219,4 @@ def test_any_aware_time_survives_iso_format(moment: datetime) -> None:
     text = iso(parsed)
     assert text is not None
     assert text.endswith("Z")
-    assert parse_time("date_from", text) == parsed == moment.astimezone(UTC)
+    assert parse_time("date_from", text) == parsed == moment.astimezone(UTC).replace(microsecond=0)
