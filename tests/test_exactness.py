@@ -100,7 +100,7 @@ def test_rows_are_exact_or_nothing_is_written(
             summary = operator.execute({})
         except MakeApiError as error:
             assert isinstance(error, MakeIncompleteResultError) or any(faults)
-            assert len([text for text in error.tries if "429" not in text]) == 5
+            assert len([text for text in error.tries if "HTTP 429" not in text]) == 5
             assert list(Path(folder).iterdir()) == []
             return
         rows = [json.loads(line) for line in path.read_text().splitlines()]

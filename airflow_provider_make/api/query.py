@@ -168,9 +168,7 @@ class PageRequest:
             raise MakeInputError.expected("last", last, f"either last or offset, not both (offset={offset!r})")
         is_key = _is_text(last) or (isinstance(last, int) and to_integer(last) is not None and last >= 0)
         if last is not None and not is_key:
-            raise MakeInputError.expected(
-                "last", last, "a whole number, zero or more, or the text in pg.last of a page"
-            )
+            raise MakeInputError.expected("last", last, "a whole number, zero or more, or the text of a page's pg.last")
         if not isinstance(return_total_count, bool):
             raise MakeInputError.expected("return_total_count", return_total_count, "True or False")
         return cls(

@@ -124,10 +124,7 @@ def test_rows_are_written_to_an_object(suffix: str, tmp_path: Path) -> None:
 def test_json_lines_equal_the_rows_for_xcom(tmp_path: Path) -> None:
     lines = write_file(tmp_path / "rows.jsonl", [ENTRIES]).decode().removesuffix("\n").split("\n")
     replaced = [
-        {
-            column: value and replace_unprintable(value) if column in TEXT_COLUMNS else value
-            for column, value in row.items()
-        }
+        {**row, **{column: row[column] and replace_unprintable(row[column]) for column in TEXT_COLUMNS}}
         for row in map(json.loads, lines)
     ]
     assert replaced == ROWS
