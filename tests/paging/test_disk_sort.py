@@ -127,7 +127,7 @@ def test_temporary_file_is_removed(fails: bool, tmp_path: Path, monkeypatch: pyt
 
 
 def test_memory_per_entry() -> None:
-    count = 100_000
+    count = 40_000
 
     def entries() -> Iterator[ScenarioMetrics]:
         for number in range(count):

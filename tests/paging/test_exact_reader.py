@@ -27,7 +27,7 @@ def read(
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
 def test_constant_data_are_read_exactly_in_as_few_requests_as_the_overlap_allows(
     drawn: tuple[Server, int], max_concurrency: int, sort_dir: str
@@ -43,7 +43,7 @@ def test_constant_data_are_read_exactly_in_as_few_requests_as_the_overlap_allows
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=True), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
 def test_drifting_data_are_read_exactly_or_raise(
     drawn: tuple[Server, int], max_concurrency: int, sort_dir: str
@@ -67,7 +67,7 @@ def _first_request_of_the_last_pass(server: Server) -> PageRequest:
     return [page for page in server.requests if page.offset == 0][-1]
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.sampled_from(["errors", "error_rate"]), st.sampled_from(["asc", "desc"]))
 def test_every_sort_key_keeps_its_order_despite_shuffled_ties(
     drawn: tuple[Server, int], sort_by: str, sort_dir: str
