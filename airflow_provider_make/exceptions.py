@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
@@ -96,12 +97,16 @@ class MakeApiError(AirflowException):
         if self.advice:
             text += f" — {self.advice}"
         if len(self.tries) > 1:
-            history = (
-                f"{number}. {'the same' if number > 1 and headline == self.tries[number - 2] else headline}"
-                for number, headline in enumerate(self.tries, start=1)
-            )
-            text += f" [{len(self.tries)} tries: {'; '.join(history)}]"
+            text += f" [{len(self.tries)} tries: {'; '.join(self._history())}]"
         return text
+
+    def _history(self) -> Iterator[str]:
+        number = 0
+        for headline, group in groupby(self.tries):
+            first, number = number + 1, number + len(list(group))
+            yield f"{first}. {headline}"
+            if number > first:
+                yield f"{first + 1}.{f' to {number}.' if number > first + 1 else ''} the same"
 
 
 class MakeConnectionError(MakeApiError):

@@ -156,3 +156,9 @@ def test_input_error_survives_pickling() -> None:
     error = MakeInputError.expected("status", ["paused"], "one of active, invalid, inactive")
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (MakeInputError, str(error))
+
+
+def test_equal_errors_of_many_tries_are_listed_once() -> None:
+    error = MakeRateLimitError("limit", status_code=429)
+    error.tries = ("reset", *["HTTP 429: limit"] * 9, "reset", "reset")
+    assert str(error).endswith(" [12 tries: 1. reset; 2. HTTP 429: limit; 3. to 10. the same; 11. reset; 12. the same]")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_make import exceptions
-from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.exceptions import MakeAccessDeniedError, MakeApiError, MakeInputError, MakeServerError
+from airflow_provider_make.text import replace_unprintable
 from airflow_provider_make.thresholds.event_payload import (
     VERSION,
     error_payload,
@@ -79,3 +81,19 @@ def test_any_other_error_fails_the_task_without_retries() -> None:
 def test_unknown_event_fails_the_task_without_retries(event: Any) -> None:
     with pytest.raises(AirflowFailException, match="does not know"):
         parse_event(event)
+
+
+def test_advice_survives_the_event() -> None:
+    error = MakeAccessDeniedError("text instead of Make's JSON", status_code=403, advice="Ask your network team.")
+    with pytest.raises(MakeAccessDeniedError, match=r"HTTP 403: text .* — Ask your network team\."):
+        parse_event(json.loads(json.dumps(error_payload(error))))
+
+
+@pytest.mark.parametrize("error", [MakeServerError("\x00\x1b\u202e" * 9), ValueError("\x00\x1b" * 5000)])
+def test_event_of_an_error_is_bounded_and_has_no_control_characters(error: Exception) -> None:
+    if isinstance(error, MakeServerError):
+        error.tries = tuple(f"{number}. {error.headline()}" for number in range(600))
+    text = json.dumps(error_payload(error), ensure_ascii=False)
+    assert len(text) < 5000
+    assert text == replace_unprintable(text)
+    assert not re.search(r"\\u00|\\u202e", text)
