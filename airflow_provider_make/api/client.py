@@ -16,6 +16,8 @@ from airflow_provider_make.api.transport import Transport
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
+# A page of 1000 scenarios has about 0.5 MB. To parse much more would stop the event loop, with all triggers on it.
+LARGE_BODY_BYTES = 4_000_000
 # What fetches a page: the client's ``ask``, or a stand-in for it.
 Ask = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, AnalyticsPage]]
 
@@ -100,6 +102,9 @@ class MakeClient:
             raise error_from_response(
                 response.status, response.headers, response.body, secret=self.settings.token, now=now
             )
-        parsed = self._parser.parse(response.body, page)
+        if len(response.body) > LARGE_BODY_BYTES:
+            parsed = await asyncio.to_thread(self._parser.parse, response.body, page)
+        else:
+            parsed = self._parser.parse(response.body, page)
         check_filters(query, parsed)
         return parsed

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.client import MakeClient
+from airflow_provider_make.api.client import LARGE_BODY_BYTES, MakeClient
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
@@ -198,3 +198,21 @@ def test_any_outcomes_lead_to_a_page_or_a_make_api_error(script: list[Outcome], 
         assert good
         assert page.pg.total_count == 1
         assert len(times) == decisive
+
+
+def test_a_large_response_is_parsed_without_stopping_the_event_loop() -> None:
+    entry = b'{"id": 1, "name": "\\ud83d", "executions": "5"},' * 200_000
+    body = b'{"total": {}, "analytics": [%s {"id": 2}], "pg": {"totalCount": 1}}' % entry
+    assert len(body) > LARGE_BODY_BYTES
+    large = client(ScriptedTransport(HttpResponse(200, {}, body)))
+
+    async def run() -> int:
+        fetching, turns = asyncio.create_task(large.ask(QUERY, PageRequest())), 0
+        while not fetching.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+        assert len((await fetching).analytics) == 200_001
+        return turns
+
+    # In the loop's own thread, it would have one or two.
+    assert asyncio.run(run()) > 5
