@@ -17,7 +17,8 @@ from tests.storage.conftest import Connect, Pull
 from tests.storage.gate import Gate
 from tests.storage.stores import S3Store, Store, Target, new_secret
 
-PAGES = 10
+# 1,000 scenarios in pages of 100 that overlap.
+PAGES = 11
 OLD = {"rows.jsonl": b"old\n"}
 remote = pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
 s3 = pytest.mark.parametrize("store", ["s3"], indirect=True)

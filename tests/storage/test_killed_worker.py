@@ -17,7 +17,8 @@ from tests.storage.gate import Gate
 from tests.storage.stores import Target
 
 OLD = {"rows.jsonl": b"old\n"}
-PAGES = 10
+# 1,000 scenarios in pages of 100 that overlap.
+PAGES = 11
 s3 = pytest.mark.parametrize("store", ["s3"], indirect=True)
 local = pytest.mark.parametrize("store", ["local"], indirect=True)
 local_and_s3 = pytest.mark.parametrize("store", ["local", "s3"], indirect=True)
