@@ -130,12 +130,24 @@ class MakeResponseError(MakeApiError):
     """A response does not have the documented shape: it is HTML, empty, cut off, or other JSON."""
 
 
+class MakeFilterError(MakeResponseError, AirflowFailException):
+    """A response has scenarios that do not fit the filters: the server misread them; Airflow does not retry."""
+
+    advice = "Use one task for each value, for example .expand(team_id=[4201, 4202])."
+
+
 class MakeIncompleteResultError(MakeApiError):
     """The pages did not add up to every scenario exactly once."""
 
 
 class MakeRequestError(MakeApiError, AirflowFailException):
     """Make rejects the request (any other 4xx); Airflow does not retry."""
+
+
+class MakePageLimitError(MakeRequestError):
+    """Make refuses the number of entries that a page requests (400); Airflow does not retry."""
+
+    advice = "If this is about the entries of a page (pg[limit]), lower page_size."
 
 
 class MakeAuthenticationError(MakeApiError, AirflowFailException):

@@ -11,7 +11,7 @@ from airflow_provider_make.api.plausibility import describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery
 from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
-from airflow_provider_make.exceptions import MakeIncompleteResultError
+from airflow_provider_make.exceptions import MakeApiError
 from airflow_provider_make.output.destination import Destination
 from airflow_provider_make.output.rows import RowBuilder, to_total
 from airflow_provider_make.paging.exact_reader import read_exactly
@@ -114,7 +114,7 @@ class _Progress:
             )
         return True
 
-    def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
+    def restart(self, error: MakeApiError, delay: float) -> None:
         self._log.warning("The pull starts again in %.1f s: %s.", delay, error.headline())
         self._destination.begin(self._builder)
         self.row_count = self._page_count = 0

@@ -12,6 +12,16 @@ from pathlib import Path
 
 import pytest
 
+try:
+    from hypothesis import settings
+except ImportError:
+    # The environment of make test-release has no hypothesis.
+    pass
+else:
+    # A busy machine makes no test fail.
+    settings.register_profile("no deadline", deadline=None)
+    settings.load_profile("no deadline")
+
 _ONLY_BY_NAME = [Path(__file__).parent / name for name in ("e2e", "release")]
 # Before the first import of airflow, which reads the configuration.
 _HOME = tempfile.mkdtemp(prefix="airflow-home-")

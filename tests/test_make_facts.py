@@ -13,13 +13,15 @@ from airflow_provider_make.api import retry
 from airflow_provider_make.exceptions import (
     MakeAccessDeniedError,
     MakeAuthenticationError,
+    MakeFilterError,
+    MakePageLimitError,
     MakeRateLimitError,
     MakeRequestError,
-    MakeResponseError,
 )
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
+from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from tests.support.loopback import http_response, responding
 
 Start = Callable[..., Sandbox]
@@ -75,8 +77,10 @@ def test_several_values_are_an_array_because_a_server_may_read_only_the_last_of_
 def test_rows_that_do_not_fit_the_filter_are_an_error(name: str, start: Start) -> None:
     sandbox = start(misread_filters="ignore")
     values = {"team_id": sandbox.organization().scenarios[0].team_id, "status": "invalid"}
-    with pytest.raises(MakeResponseError, match=f"does not fit the filter {name}="):
+    with pytest.raises(MakeFilterError, match=f"does not fit the filter {name}=.* — Use one task for each value"):
         pull(**{name: [values[name]] * 2})
+    # No retry can help.
+    assert len(sandbox.requests) == 1
 
 
 @pytest.mark.parametrize("scenarios", [1000, 1999, 2000, 3000])
@@ -87,10 +91,25 @@ def test_no_page_is_larger_than_page_size_because_a_server_may_refuse_it(scenari
     assert summary["requests"] <= -(-scenarios // 1000) + 1
 
 
-def test_a_refused_page_size_is_named(start: Start) -> None:
-    start(max_limit=100)
-    with pytest.raises(MakeRequestError, match=r"pg\[limit\].*lower page_size"):
+@pytest.mark.parametrize("max_limit", [10, 99, 100, 999])
+def test_a_smaller_page_is_requested_where_the_server_refuses_one(max_limit: int, start: Start) -> None:
+    sandbox = start(max_limit=max_limit)
+    summary = pull()
+    assert figures(summary["rows"]) == truth(sandbox, summary)
+
+
+def test_a_page_size_that_is_still_refused_is_named(start: Start) -> None:
+    sandbox = start(max_limit=9)
+    with pytest.raises(MakePageLimitError, match=r"pg\[limit\].*lower page_size"):
         pull()
+    assert [dict(request.query)["pg[limit]"] for request in sandbox.requests] == ["1000", "100", "10"]
+
+
+def test_a_sensor_survives_a_server_that_refuses_its_pages(start: Start) -> None:
+    sandbox = start(max_limit=100)
+    sandbox.organization().set_counts(100, 50)
+    result: Any = MakeErrorRateSensor(task_id="wait", threshold=20, scope="scenario").poke({}).xcom_value
+    assert result["scenario_count"] == 250
 
 
 @pytest.mark.parametrize("scenarios", [1, 100, 101, 199, 1000])

@@ -72,19 +72,22 @@ class MakeClient:
                 delay = attempts.record(error)
                 if delay is None:
                     raise
-                self._log_delay(attempts, error, delay)
-                holds_back_all = isinstance(error, MakeRateLimitError) or error.retry_after is not None
-            if holds_back_all:
-                self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
+                failure = error
+            if isinstance(failure, MakeRateLimitError) or failure.retry_after is not None:
+                is_new = self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
+                # Concurrent requests reach the limit together, and wait together.
+                if is_new:
+                    self._log_delay(attempts, failure, delay)
             else:
+                self._log_delay(attempts, failure, delay)
                 await asyncio.sleep(delay)
 
     def _log_delay(self, attempts: Attempts, error: MakeApiError, delay: float) -> None:
         if isinstance(error, MakeRateLimitError):
             self.log.warning(
-                "Waiting %.1f s for the rate limit (%.0f of %.0f s at most): %s",
+                "Rate limit reached: all requests wait %.1f s. A request waits at most %.0f s in all. "
+                "Set requests_per_minute in the connection to avoid this. %s",
                 delay,
-                attempts.waited_for_rate_limits,
                 MAX_RATE_LIMIT_WAIT,
                 error.headline(),
             )
@@ -99,9 +102,14 @@ class MakeClient:
         response = await self._transport.get(query.path, query.parameters(page))
         if response.status != 200:
             now = datetime.now(UTC)
-            raise error_from_response(
+            error = error_from_response(
                 response.status, response.headers, response.body, secret=self.settings.token, now=now
             )
+            if error.advice and response.status in (401, 403, 404):
+                # Mapped tasks may use several connections.
+                where = f"connection {self.settings.conn_id!r} at {self.settings.zone}"
+                error.advice += f" This was {where}, organization {query.organization_id}."
+            raise error
         if len(response.body) > LARGE_BODY_BYTES:
             parsed = await asyncio.to_thread(self._parser.parse, response.body, page)
         else:

@@ -13,7 +13,9 @@ from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeAuthenticationError,
     MakeConnectionError,
+    MakeFilterError,
     MakeIncompleteResultError,
+    MakePageLimitError,
     MakeRateLimitError,
     MakeRequestError,
     MakeResponseError,
@@ -36,7 +38,6 @@ _NOT_FOUND_ADVICE = (
     "Check the organization id, the filters, and the connection's host. Make may also hide a 403 behind a 404: "
     "check that plan, role, scope and zone allow the token to read this."
 )
-_PAGE_LIMIT_ADVICE = "If this is about the entries of a page (pg[limit]), lower page_size."
 
 
 def error_from_response(
@@ -60,7 +61,9 @@ def error_from_response(
     retry_after = parse_retry_after(headers.get("retry-after"), now)
     if retry_after is None and status == 429:
         retry_after = parse_rate_limit_reset(headers.get("x-ratelimit-reset"), now)
-    return _error_class(status)(
+    is_about_page_limit = status in (400, 422) and error.names_the_page_limit
+    kind = MakePageLimitError if is_about_page_limit else _error_class(status)
+    return kind(
         error.message,
         status_code=status,
         code=error.code,
@@ -85,7 +88,7 @@ def _advice(status: int, error: ErrorBody) -> str | None:
         return _FIREWALL_ADVICE
     if status == 404:
         return _NOT_FOUND_ADVICE
-    return _PAGE_LIMIT_ADVICE if status in (400, 422) and error.names_the_page_limit else None
+    return None
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
@@ -136,5 +139,5 @@ def is_retryable(error: MakeApiError) -> bool:
         HTML or of another shape, and results that are not exact; False for all other errors.
     """
     if isinstance(error, MakeResponseError):
-        return error.status_code in (None, 200)
+        return error.status_code in (None, 200) and not isinstance(error, MakeFilterError)
     return isinstance(error, (MakeConnectionError, MakeIncompleteResultError, MakeRateLimitError, MakeServerError))

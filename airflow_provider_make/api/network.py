@@ -66,9 +66,19 @@ class Network:
         uses_tls = any(url.startswith("https:") for url in (settings.base_url, proxy or ""))
         return cls(settings, proxy, _tls_context(verify, settings.cert) if uses_tls else True)
 
-    def timeout_error(self) -> MakeApiError:
-        """Create the error for a response that did not arrive in time."""
-        return MakeConnectionError(f"no response from {self.settings.zone} within {self.settings.timeout:g} s")
+    def timeout_error(self, whole_response: float | None = None) -> MakeApiError:
+        """
+        Create the error for a response that did not arrive in time.
+
+        :param whole_response: The seconds for the whole response, if it came in pieces until then; None if a connection
+            or a piece did not come.
+        :return: The error.
+        """
+        if whole_response is None:
+            text = f"no response from {self.settings.zone} within {self.settings.timeout:g} s"
+        else:
+            text = f"the response of {self.settings.zone} was not complete within {whole_response:g} s"
+        return MakeConnectionError(text)
 
     def truncation_error(self, error: Exception) -> MakeApiError:
         """Create the error for a response that ended early."""
@@ -76,7 +86,12 @@ class Network:
 
     def connection_error(self, error: Exception) -> MakeApiError:
         """Create the error for a connection that failed, or dropped before the response."""
-        return MakeConnectionError(f"{self.settings.zone} could not be reached: {self._reason(error)}")
+        # Without the proxy's credentials.
+        through = f" through the proxy {self.proxy.rpartition('@')[2].rpartition('://')[2]}" if self.proxy else ""
+        return MakeConnectionError(
+            f"{self.settings.zone} could not be reached{through}: {self._reason(error)}",
+            advice=_connection_advice(error),
+        )
 
     def _reason(self, error: Exception) -> str:
         # The innermost cause: aiohttp wraps it in messages that repeat host and port.
@@ -86,6 +101,14 @@ class Network:
         message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
         text = f"{type(cause).__name__}{message}"
         return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
+
+
+def _connection_advice(error: BaseException | None) -> str | None:
+    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
+        return "Set the connection's verify to the CA bundle of your company."
+    if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407:
+        return "Put user and password into the URL of the proxy."
+    return None
 
 
 class TokenAuth(AuthBase):

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_make.api.query import AnalyticsQuery
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
-from airflow_provider_make.exceptions import MakeResponseError
+from airflow_provider_make.exceptions import MakeFilterError
 
 
 def check_filters(query: AnalyticsQuery, page: AnalyticsPage) -> None:
@@ -19,7 +19,7 @@ def check_filters(query: AnalyticsQuery, page: AnalyticsPage) -> None:
 
     :param query: The query.
     :param page: Its page.
-    :raises MakeResponseError: An entry does not fit.
+    :raises MakeFilterError: An entry does not fit.
     """
     _check_filter("team_id", query.team_id, lambda entry: entry.team_id, page)
     statuses = tuple(status.casefold() for status in query.status or ())
@@ -34,10 +34,9 @@ def _check_filter(
     accepted = {None, *allowed}
     wrong = next((entry for entry in page.analytics if value_of(entry) not in accepted), None)
     if wrong is not None:
-        raise MakeResponseError(
-            f"scenario {wrong.scenario_id} does not fit the filter {name}={list(allowed)}, "
-            "so the server misread it: more rows may be wrong, or missing",
-            status_code=200,
+        raise MakeFilterError(
+            f"scenario {wrong.scenario_id} does not fit the filter {name}={list(allowed)}: "
+            "the server misread it, so rows may be wrong or missing"
         )
 
 

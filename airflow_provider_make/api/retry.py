@@ -109,7 +109,7 @@ class RateLimiter:
 
     def __init__(self, requests_per_minute: float | None) -> None:
         self._spacing = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self._next = float("-inf")
+        self._next = self._paused_until = float("-inf")
 
     def claim(self, now: float) -> float:
         """
@@ -123,11 +123,14 @@ class RateLimiter:
         self._next = now + self._spacing
         return 0.0
 
-    def pause(self, now: float, seconds: float) -> None:
+    def pause(self, now: float, seconds: float) -> bool:
         """
         Hold back all requests for a while. A longer pause that is under way stays.
 
         :param now: The present time on a monotonic clock, in seconds.
         :param seconds: The length of the pause.
+        :return: Whether no other pause was under way.
         """
+        is_new, self._paused_until = now >= self._paused_until, max(self._paused_until, now + seconds)
         self._next = max(self._next, now + seconds)
+        return is_new

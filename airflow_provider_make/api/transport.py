@@ -91,8 +91,10 @@ class Transport:
                 proxy=self._network.proxy,
             ) as response:
                 return HttpResponse(response.status, response.headers, await _read_body(response))
-        except TimeoutError:
-            error = self._network.timeout_error()
+        except TimeoutError as cause:
+            # Those of one piece have a class of their own.
+            is_whole = not isinstance(cause, aiohttp.ServerTimeoutError)
+            error = self._network.timeout_error(WHOLE_RESPONSE * self._settings.timeout if is_whole else None)
         except aiohttp.ClientPayloadError as cause:
             error = self._network.truncation_error(cause)
         # UnicodeError: the host has a label that is empty or too long.

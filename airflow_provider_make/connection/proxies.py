@@ -13,6 +13,8 @@ from airflow_provider_make.exceptions import MakeInputError
 PROXY_EXAMPLE = "http://proxy.example.com:3128"
 # A key that requests reads: hosts that are reached without the proxies of the environment.
 NO_PROXY = "no_proxy"
+# As requests reads them; it ignores others.
+_KEY = re.compile("(http|https|all)(://.+)?")
 _SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*")
 _NOT_PERCENT_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})")
 
@@ -31,6 +33,11 @@ def parse_proxies(value: Any) -> Mapping[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(url, str | None) for url in value.values()):
         raise MakeInputError(f'proxies is not valid: expected a JSON object such as {{"https": "{PROXY_EXAMPLE}"}}.')
     urls = {str(key): url for key, url in value.items() if url}
+    unknown = next((key for key in urls if key != NO_PROXY and not _KEY.fullmatch(key)), None)
+    if unknown is not None:
+        raise MakeInputError.expected(
+            "proxies", [unknown], "the keys http, https, all, or one with a host: https://host"
+        )
     return {key: url if key == NO_PROXY else encode_proxy_url(url) for key, url in urls.items()}
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.api.retry import Attempts, RetryRules
-from airflow_provider_make.exceptions import MakeIncompleteResultError
+from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError, MakePageLimitError
 from airflow_provider_make.paging.concurrency import in_order
 from airflow_provider_make.paging.disk_sort import DiskSort
 from airflow_provider_make.paging.page_plan import PagePlan
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.client import Ask
 
 MAX_PASSES = 5
+# How often a page size that the server refuses is divided by ten.
+MAX_REDUCTIONS = 2
 
 
 class EntrySink(Protocol):
@@ -28,8 +30,8 @@ class EntrySink(Protocol):
     def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         """Receive the next entries of a result with this many entries in all; return whether to read on."""
 
-    def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
-        """Discard all entries: the pass was not exact, and another one begins after this many seconds."""
+    def restart(self, error: MakeApiError, delay: float) -> None:
+        """Discard all entries: the pass was not exact, or asked for too much; another one begins after this delay."""
 
 
 def query_for_pass(query: AnalyticsQuery, number: int) -> AnalyticsQuery:
@@ -80,6 +82,7 @@ async def read_exactly(
     absent_first = False
     requested_size = page_size
     number = 0
+    reductions = 0
     while True:
         number += 1
         plan = PagePlan(page_size_for_pass(requested_size, number))
@@ -108,6 +111,13 @@ async def read_exactly(
             pause = attempts.record(error)
             if pause is None:
                 raise
+            sink.restart(error, pause)
+        except MakePageLimitError as error:
+            reductions += 1
+            if reductions > MAX_REDUCTIONS or requested_size < 20:
+                raise
+            # The largest page is not documented, and pages of 100 are Make's default elsewhere.
+            number, pause, requested_size = number - 1, 0.0, requested_size // 10
             sink.restart(error, pause)
         await asyncio.sleep(pause)
 

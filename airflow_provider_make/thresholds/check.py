@@ -11,7 +11,7 @@ from airflow_provider_make.api.plausibility import describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.rule import Snapshot, ThresholdRule
@@ -119,5 +119,5 @@ class _Extremes:
                 return False
         return True
 
-    def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
+    def restart(self, error: MakeApiError, delay: float) -> None:
         self.entries = []

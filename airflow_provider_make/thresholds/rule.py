@@ -210,13 +210,23 @@ class Verdict:
         }
 
     def __str__(self) -> str:
-        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
-        of_scenario = "" if rule.scope == "organization" else ", at its most extreme scenario,"
-        value = "can't be calculated" if self.value is None else f"is {self.value:g}"
-        by_scenarios = f" by {len(self.scenarios)} scenarios" if self.scenarios else ""
+        snapshot, frame = self.snapshot, self.snapshot.time_frame
         return (
             f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
-            f"{iso(frame.date_to)}: {rule.metric}{of_scenario} {value}; {rule.comparison} {rule.threshold:g} is "
+            f"{iso(frame.date_to)}: {self._describe()}"
+        )
+
+    def _describe(self) -> str:
+        rule = self.rule
+        if rule.scope == "scenario" and self.value is None and self.snapshot.entries:
+            # Reading stopped at the first scenario that rules out all others.
+            return f"no scenario with at least {rule.min_executions} executions crosses {rule}"
+        of_scenario = "" if rule.scope == "organization" else ", at its most extreme scenario,"
+        value = "can't be calculated" if self.value is None else f"is {self.value:g}"
+        count = len(self.scenarios)
+        by_scenarios = f" by {count} scenario{'' if count == 1 else 's'}" if count else ""
+        return (
+            f"{rule.metric}{of_scenario} {value}; {rule.comparison} {rule.threshold:g} is "
             f"{'' if self.crossed else 'not '}crossed{by_scenarios}"
         )
 

@@ -174,7 +174,18 @@ def test_connection_error_shows_the_innermost_reason_without_secrets() -> None:
     error = network().connection_error(aiohttp.ClientOSError(inner))
     assert isinstance(error, MakeConnectionError)
     reason = "ConnectionRefusedError: [Errno 111] refused by the proxy for ***"
-    assert str(error) == f"eu1.make.com could not be reached: {reason}"
+    through = PROXY.rpartition("@")[2]
+    assert str(error) == f"eu1.make.com could not be reached through the proxy {through}: {reason}"
+
+
+def test_a_response_that_takes_too_long_as_a_whole_names_that_time() -> None:
+    assert str(network().timeout_error(25.0)) == "the response of eu1.make.com was not complete within 25 s"
+
+
+def test_certificates_and_proxies_that_fail_have_advice() -> None:
+    certificate = network().connection_error(ssl.SSLCertVerificationError("self-signed certificate"))
+    assert str(certificate).endswith(" — Set the connection's verify to the CA bundle of your company.")
+    assert network().connection_error(OSError(111, "refused")).advice == ""
 
 
 def test_reason_has_no_control_characters() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
-from airflow_provider_make.exceptions import MakeIncompleteResultError
+from airflow_provider_make.exceptions import MakeApiError
 
 
 @dataclass
@@ -86,7 +86,7 @@ class CollectingSink:
         self.entries += entries
         return True
 
-    def restart(self, error: MakeIncompleteResultError, delay: float) -> None:
+    def restart(self, error: MakeApiError, delay: float) -> None:
         self.entries = []
         self.restarts += 1
 
