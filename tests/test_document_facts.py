@@ -84,6 +84,14 @@ def test_documented_untemplated_arguments_are_those_of_the_operator() -> None:
     assert set(codes(documented)) == arguments - set(MakeAnalyticsOperator.template_fields)
 
 
+def test_every_argument_of_the_operator_is_documented_with_its_default() -> None:
+    parameters = inspect.signature(MakeAnalyticsOperator.__init__).parameters
+    documented = {codes(row[0])[0]: codes(row[1]) for row in table(DOCS / "analytics.md", "argument")}
+    assert list(documented) == [name for name in parameters if name not in ("self", "kwargs")]
+    for name, default in documented.items():
+        assert default == [str(parameters[name].default)] or (default, parameters[name].default) == ([], None)
+
+
 def test_documented_sensor_arguments_exist() -> None:
     documented = [code for row in table(DOCS / "error-rates.md", "argument") for code in codes(row[0])]
     assert set(documented) <= set(inspect.signature(MakeErrorRateSensor.__init__).parameters)

@@ -142,6 +142,8 @@ class Runs:
                 self.record(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
             organization.set_counts(100, 30, [scenario.id for scenario in organization.scenarios[:3]])
             self.record(lambda: MakeErrorRateSensor(threshold=20.0, scope="scenario", **sensor).poke({}))
+            few: dict[str, Any] = {**sensor, "scope": "scenario", "min_executions": 500}
+            self.record(lambda: MakeErrorRateSensor(threshold=20.0, **few).poke({}))
             sandbox.fail("503")
             self.record(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
             expired = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))

@@ -36,7 +36,8 @@ def _check_filter(
     if wrong is not None:
         raise MakeFilterError(
             f"scenario {wrong.scenario_id} does not fit the filter {name}={list(allowed)}: "
-            "the server misread it, so rows may be wrong or missing"
+            "the server misread it, so rows may be wrong or missing",
+            advice=None if len(allowed) > 1 else "",
         )
 
 

@@ -34,8 +34,10 @@ def refused(path: object) -> str:
     return str(caught.value)
 
 
-def everything(folder: Path) -> dict[str, os.stat_result]:
-    return {str(path): path.lstat() for path in [folder, *folder.rglob("*")]}
+def everything(folder: Path) -> dict[str, tuple[int, ...]]:
+    # Without the time of the last access, which reading a link changes.
+    found = {str(path): path.lstat() for path in [folder, *folder.rglob("*")]}
+    return {path: (status.st_mode, status.st_ino, status.st_size, status.st_mtime_ns) for path, status in found.items()}
 
 
 def socket_at(path: Path) -> None:
