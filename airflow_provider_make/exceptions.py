@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_provider_make.masking import mask_uuids
+from airflow_provider_make.masking import mask_secrets
 from airflow_provider_make.text import replace_unprintable
 
 _MAX_VALUE_LENGTH = 500
@@ -16,7 +16,7 @@ _MAX_VALUE_LENGTH = 500
 
 def _show(value: Any) -> str:
     try:
-        text = replace_unprintable(mask_uuids(repr(value)))
+        text = replace_unprintable(mask_secrets(repr(value)))
     except Exception:
         # Python refuses to print an integer of more than 4300 digits, and other objects may fail in any way.
         return f"({type(value).__name__})"

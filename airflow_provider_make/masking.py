@@ -8,18 +8,19 @@ import re
 HIDDEN = "***"
 # Make's API tokens are UUIDs. Their hyphens may be percent-encoded.
 _UUID = re.compile(r"[0-9a-f]{8}(?:(?:-|%2d)[0-9a-f]{4}){3}(?:-|%2d)[0-9a-f]{12}", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"://[^/?#\s]*@")
 # A shorter token is contained in other text by chance: the password "1" in an organization id.
 _SHORTEST_TOKEN = 8
 
 
-def mask_uuids(text: str) -> str:
+def mask_secrets(text: str) -> str:
     """
-    Hide what looks like a token of Make.
+    Hide what looks like a token of Make, and the credentials in a URL.
 
     :param text: Any text.
-    :return: The text, with ``***`` in the place of each UUID.
+    :return: The text, with ``***`` in the place of each.
     """
-    return _UUID.sub(HIDDEN, text)
+    return _CREDENTIALS.sub(f"://{HIDDEN}@", _UUID.sub(HIDDEN, text))
 
 
 def mask_token(text: str, token: str) -> str:
@@ -30,7 +31,15 @@ def mask_token(text: str, token: str) -> str:
     :param token: The token, of printable ASCII characters.
     :return: The text, with ``***`` in the place of each token.
     """
-    return _pattern(token).sub(HIDDEN, text) if token else text
+    if not token:
+        return text
+    text = _pattern(token).sub(HIDDEN, text)
+    # The text may end inside the token.
+    end = text.rstrip("\N{REPLACEMENT CHARACTER}").casefold()
+    for length in range(len(token) - 1, _SHORTEST_TOKEN - 1, -1):
+        if end.endswith(token[:length].casefold()):
+            return text[: len(end) - length] + HIDDEN
+    return text
 
 
 def contains_token(text: str, token: str) -> bool:

@@ -8,7 +8,7 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 # PostgreSQL stores no NUL, and UTF-8 has no encoding for a surrogate.
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Control characters but tab and newline, and what else changes the order or the lines of the text around it.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufff9-\ufffb\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]")
 
 
 def replace_unstorable(text: str) -> str:

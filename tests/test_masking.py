@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.masking import contains_token, mask_token, mask_uuids
+from airflow_provider_make.masking import contains_token, mask_secrets, mask_token
 
 UUID = "c0ffee00-dead-4bad-8f00-d0123456789a"
 TOKEN = "A\"b/c&d\\e'f<g%h=s"
@@ -49,9 +49,9 @@ def test_any_token_is_hidden(token: str, before: str, after: str) -> None:
         assert "***" in mask_token(before + form + after, token)
 
 
-@pytest.mark.parametrize("text", ["", "A", TOKEN[:-1], TOKEN[1:], "c0ffee00-dead-4bad-8f00"])
+@pytest.mark.parametrize("text", ["", "A", TOKEN[1:], f"{TOKEN[:-1]} and more", "c0ffee00-dead-4bad-8f00"])
 def test_other_text_is_kept(text: str) -> None:
-    assert mask_token(text, TOKEN) == mask_uuids(text) == text
+    assert mask_token(text, TOKEN) == mask_secrets(text) == text
     assert not contains_token(text, TOKEN)
     assert mask_token(text, "") == text
 
@@ -63,7 +63,7 @@ def test_short_token_is_not_searched_in_other_fields() -> None:
 
 @pytest.mark.parametrize("uuid", [UUID, UUID.upper(), UUID.replace("-", "%2D"), UUID.replace("-", "%2d")])
 def test_uuids_are_hidden(uuid: str) -> None:
-    assert mask_uuids(f"Token {uuid}.") == "Token ***."
+    assert mask_secrets(f"Token {uuid}.") == "Token ***."
 
 
 @pytest.mark.parametrize("text", ["\\" * 300_000, "s" * 300_000, "%25" * 100_000, "A\0" * 150_000, "&#0" * 100_000])
@@ -73,3 +73,13 @@ def test_hostile_text_is_searched_in_little_time(text: str) -> None:
     mask_token(text, "\\" * 36)
     mask_token(text, TOKEN)
     assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("end", ["", "\ufffd"])
+def test_a_token_that_is_cut_off_at_the_end_is_hidden(end: str) -> None:
+    for length in range(8, len(TOKEN)):
+        assert mask_token(f"Bad token {TOKEN[:length]}{end}", TOKEN) == "Bad token ***"
+
+
+def test_credentials_in_a_url_are_hidden() -> None:
+    assert mask_secrets("http://user:p@ss@proxy:1/x and https://a/b@c") == "http://***@proxy:1/x and https://a/b@c"

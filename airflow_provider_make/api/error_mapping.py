@@ -109,7 +109,9 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), MAX_RETRY_AFTER)
+    # A date that has passed is no hint: this machine's clock may be fast.
+    seconds = (moment - now).total_seconds()
+    return min(seconds, MAX_RETRY_AFTER) if seconds > 0 else None
 
 
 def parse_rate_limit_reset(value: str | None, now: datetime) -> float | None:

@@ -6,17 +6,20 @@ import codecs
 import json
 import math
 import re
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
 from airflow_provider_make.text import replace_unstorable
 
-_WHOLE_NUMBER = re.compile("-?[0-9]{1,1000}")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,1000}(\.0{1,20})?")
 _NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 # Above this, a float no longer represents every whole number.
-_LARGEST_EXACT_FLOAT = 2.0**53
-_decode = msgspec.json.Decoder().decode
+_LARGEST_EXACT_FLOAT = 2**53
+# Decimals keep all digits, which a float would round without an error.
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def needs_repair(body: bytes) -> bool:
@@ -32,14 +35,14 @@ def decode(body: bytes) -> Any:
     :param body: JSON in UTF-8. It may begin with a byte order mark, have invalid bytes, control characters and
         unpaired surrogates; Node.js writes those for a text that is cut inside an emoji.
     :return: The value.
-    :raises ValueError: The body is not JSON; or a number is not finite.
+    :raises ValueError: The body is not JSON.
     :raises RecursionError: The JSON is nested too deeply.
     """
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-        value = json.loads(text, strict=False, parse_float=_finite_float, parse_constant=_finite_float)
+        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=_refuse)
     else:
         if not needs_repair(body):
             return value
@@ -47,27 +50,40 @@ def decode(body: bytes) -> Any:
 
 
 def to_whole_number(value: Any) -> Any:
-    """Convert an integral float or text of digits to an integer; leave what is not exactly a whole number."""
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_EXACT_FLOAT:
-        return int(value)
-    return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
+    """Convert an integral decimal such as 5.0, or text of either, to an integer; leave what is not exactly whole."""
+    if isinstance(value, Decimal):
+        is_exact = abs(value) <= _LARGEST_EXACT_FLOAT and value == value.to_integral_value()
+        return int(value) if is_exact else value
+    return int(value.partition(".")[0]) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
 
 
 def to_digits(value: Any) -> Any:
     """Convert a whole number to text of digits; leave any other value."""
-    number = value if isinstance(value, str) else to_whole_number(value)
+    number = value if isinstance(value, str) and "." not in value else to_whole_number(value)
     return str(number) if isinstance(number, int) and not isinstance(number, bool) else number
 
 
 def to_rate(value: Any) -> Any:
-    """Convert text of a number to a float; leave any other value."""
-    number = float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
-    return number if not isinstance(number, float) or math.isfinite(number) else value
+    """Convert a decimal, or text of a number, to a float; leave any other value."""
+    is_number = isinstance(value, Decimal) or (isinstance(value, str) and _NUMBER.fullmatch(value))
+    number = float(value) if is_number else value
+    # Text is an error of the schema, as a float beyond its range has to be.
+    return number if not isinstance(number, float) or math.isfinite(number) else str(value)
 
 
 def to_text(value: Any) -> Any:
-    """Convert an integer to text; leave any other value."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """Convert any value but null to text: an odd name must not block all other scenarios."""
+    return value if value is None or isinstance(value, str) else encode(value)
+
+
+def encode(value: Any) -> str:
+    """
+    Encode a decoded value as JSON, with all digits of its numbers.
+
+    :param value: The value.
+    :return: JSON.
+    """
+    return _encode(value).decode()
 
 
 def describe(value: Any) -> str:
@@ -81,15 +97,12 @@ def describe(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "an array"
-    shown = json.dumps(value)[:50]
+    shown = encode(value)[:50]
     return shown if not isinstance(value, str) or re.fullmatch(r"[-+0-9.,_eE%\s]{0,40}", value) else "text"
 
 
-def _finite_float(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("a number is out of range")
-    return number
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is not a number")
 
 
 def _repair(value: Any) -> Any:

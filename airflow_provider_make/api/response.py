@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from airflow_provider_make.api.lenient_json import (
     decode,
     describe,
+    encode,
     needs_repair,
     to_digits,
     to_rate,
@@ -113,11 +114,15 @@ _LENIENT_ENTRY = {
     **_LENIENT_TOTAL,
 }
 _LENIENT_PAGINATION: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("limit", "offset", "totalCount"), to_whole_number),
-    # Nothing depends on these, so no value of them is an error.
+    "totalCount": to_whole_number,
+    # No value of these is an error. A valid offset is compared with the request; nothing else depends on them.
+    **dict.fromkeys(("limit", "offset"), lambda value: number if _is_count(number := to_whole_number(value)) else None),
     **dict.fromkeys(("sortBy", "sortDir"), lambda value: value if isinstance(value, str) else None),
     "showLast": lambda value: value if isinstance(value, bool) else None,
+    "last": lambda value: value if isinstance(value, (int, str)) and not isinstance(value, bool) else None,
 }
+# An entry has 16 documented values in some 350 bytes, and a request without a limit gets fewer than this many entries.
+_BYTES_PER_ENTRY, _VALUES_PER_ENTRY, _MARGIN, _DEFAULT_LIMIT = 1024, 100, 100, 10_000
 _decode_page = msgspec.json.Decoder(AnalyticsPage).decode
 
 
@@ -142,6 +147,7 @@ class PageParser:
         :raises MakeResponseError: The body does not have the documented shape, a value is not exactly what it should
             be, or it is not the requested page.
         """
+        _check_size(body, request.limit or _DEFAULT_LIMIT)
         page = self._decode(body)
         problem = None
         if request.return_total_count and page.pg.total_count is None:
@@ -166,6 +172,15 @@ class PageParser:
         page = _decode_leniently(body)
         self._is_lenient = True
         return page
+
+
+def _check_size(body: bytes, limit: int) -> None:
+    # A few kilobytes of gzip may contain millions of tiny values, which take gigabytes as objects.
+    if len(body) > _BYTES_PER_ENTRY * (limit + _MARGIN):
+        values = sum(map(body.count, (b",", b"[", b"{")))
+        if values > _VALUES_PER_ENTRY * (limit + _MARGIN):
+            text = f"the response has at least {values} values, far more than {limit} entries have"
+            raise MakeResponseError(text, status_code=200)
 
 
 def _decode_leniently(body: bytes) -> AnalyticsPage:
@@ -230,6 +245,10 @@ def _convert_fields(body: Any) -> Any:
     return converted
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def _unchanged(value: Any) -> Any:
     return value
 
@@ -237,5 +256,5 @@ def _unchanged(value: Any) -> Any:
 def _convert(figures: dict[str, Any], fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
     converted = {name: fields[name](value) for name, value in figures.items() if name in fields}
     if unknown := figures.keys() - fields.keys():
-        converted[_UNKNOWN] = msgspec.json.encode({name: figures[name] for name in sorted(unknown)}).decode()
+        converted[_UNKNOWN] = encode({name: figures[name] for name in sorted(unknown)})
     return converted

@@ -58,7 +58,7 @@ class RetryRules:
         if error.retry_after is None and isinstance(error, MakeRateLimitError):
             # With jitter, so that several tasks of an organization do not return in the same instant.
             return minimum_delay(error) + random.uniform(0.0, RATE_LIMIT_WINDOW / 10)
-        if error.retry_after is not None:
+        if error.retry_after or isinstance(error, MakeRateLimitError):
             return minimum_delay(error)
         return random.uniform(0.0, min(MAX_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
 
@@ -73,7 +73,7 @@ class Attempts:
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
         self._headlines: list[str] = []
-        self._failures = 0
+        self._failures = self._rate_limited = 0
         self.waited_for_rate_limits = 0.0
 
     def record(self, error: MakeApiError) -> float | None:
@@ -86,7 +86,10 @@ class Attempts:
         self._headlines.append(error.headline())
         error.tries = tuple(self._headlines)
         if self._rules.limit > 1 and isinstance(error, MakeRateLimitError):
-            delay = self._rules.delay_after(error, self._failures)
+            self._rate_limited += 1
+            # The hint may be too short, again and again: refused requests may count, too.
+            shortest = min(MAX_BACKOFF, SHORTEST_RATE_LIMIT_WAIT * 2.0 ** min(self._rate_limited - 1, 32))
+            delay = max(self._rules.delay_after(error, self._failures), shortest)
             if self.waited_for_rate_limits + delay > MAX_RATE_LIMIT_WAIT:
                 return None
             self.waited_for_rate_limits += delay

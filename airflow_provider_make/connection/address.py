@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_make.connection.fields import ZONES
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.masking import HIDDEN, mask_uuids
+from airflow_provider_make.masking import HIDDEN, mask_secrets
 
 API_PATH = "/api/v2"
 MAX_PORT = 65_535
@@ -65,7 +65,7 @@ def _parse_host(host: str, scheme: str, port: int | None) -> str:
     except ValueError:
         is_valid = False
     # A token that was pasted into the host would be sent to a name server.
-    if not is_valid or mask_uuids(hostname) == HIDDEN:
+    if not is_valid or mask_secrets(hostname) == HIDDEN:
         raise MakeInputError.expected("host", host, expectation)
     if port and own_port and port != own_port:
         raise MakeInputError.expected("port", port, f"the host's own port {own_port}, or nothing")

@@ -13,7 +13,7 @@ from airflow_provider_make.connection.address import build_base_url
 from airflow_provider_make.connection.fields import AUTH_SCHEMES, CONNECTION_FIELDS, MAX_TIMEOUT
 from airflow_provider_make.connection.proxies import parse_proxies
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.masking import HIDDEN, contains_token, mask_uuids
+from airflow_provider_make.masking import HIDDEN, contains_token, mask_secrets
 
 DEFAULT_TIMEOUT = 60.0
 # One request in a hundred minutes: a client that waits longer seems to hang.
@@ -140,7 +140,7 @@ def _refuse_token_elsewhere(fields: Mapping[str, Any], token: str) -> None:
 
 
 def _name(extra: str, token: str) -> str:
-    return HIDDEN if contains_token(extra, token) else mask_uuids(extra)
+    return HIDDEN if contains_token(extra, token) else mask_secrets(extra)
 
 
 def _token(password: str | None) -> str:

@@ -26,8 +26,10 @@ MAX_BATCHES = 500
 # The precision of a decimal128.
 _MAX_DIGITS = 38
 # A spreadsheet may run text that begins like this: with what OWASP lists (https://owasp.org/www-community/attacks/
-# CSV_Injection, and NUL by ASVS 1.2.10), also after white space, which some spreadsheets remove.
-_FORMULA = re.compile("[\t\r\n\0]|[\\s\0\ufeff]*[=+@\uff1d\uff0b\uff0d\uff20-]")
+# CSV_Injection, and NUL by ASVS 1.2.10), also after white space and invisible characters, which some
+# spreadsheets remove.
+_IGNORED = r"\s\0-\x1f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_FORMULA = re.compile(rf"[\t\r\n\0]|[{_IGNORED}]*[=+@\uff1d\uff0b\uff0d\uff20-]")
 # msgspec encodes structs in half the time of dicts.
 _Row = msgspec.defstruct("_Row", COLUMNS, gc=False)
 _encode_lines = msgspec.json.Encoder().encode_lines

@@ -83,10 +83,14 @@ def _problem(location: str) -> str | None:
 
 
 def _url_problem(scheme: str, rest: str) -> str | None:
+    if "::" in rest:
+        # What follows would be dropped.
+        return "a URL without ::, which is read as a chain of storages"
     authority, _, key = rest.partition("/")
     host = authority.rpartition("@")[2]
     if scheme in _FILE_SCHEMES:
-        return f"{scheme}:/// and an absolute path" if host else None
+        # With four slashes, it would be read as relative to the working folder.
+        return f"{scheme}:/// and an absolute path" if host or rest.startswith("//") else None
     if scheme in _BUCKET_SCHEMES:
         if not _BUCKET.fullmatch(host) or not key.strip("/"):
             return f"{scheme}://, a bucket or container, a slash and a name"

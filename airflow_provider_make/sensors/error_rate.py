@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, BaseSensorOperator, PokeReturnValue, conf
@@ -113,6 +114,11 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         self.deferrable = deferrable
 
     @cached_property
+    def _began(self) -> float:
+        """When this process began to wait, on a monotonic clock."""
+        return time.monotonic()
+
+    @cached_property
     def hook(self) -> MakeHook:
         """The hook. It is imported at first use, because importing it slows down the parsing of a Dag file."""
         from airflow_provider_make.hooks.make import MakeHook
@@ -218,7 +224,11 @@ class MakeErrorRateSensor(LinksToMake, BaseSensorOperator):
         return to_openlineage(self._organization_uri)
 
     def _check_once(self) -> Verdict:
-        return self.check.rule.evaluate(self.hook.event_loop.run(self.check.fetch))
+        from airflow_provider_make.thresholds.poll_loop import fetch_in_time
+
+        left = self.timeout - (time.monotonic() - self._began)
+        snapshot = self.hook.event_loop.run(partial(fetch_in_time, check=self.check, seconds_left=left))
+        return self.check.rule.evaluate(snapshot)
 
     def _link_organization(self, context: Context, zone: str, organization_id: int) -> None:
         from airflow_provider_make.lineage import organization_uri

@@ -62,6 +62,25 @@ class PollSchedule:
         self.pause = max(pause, minimum_delay(error) if error else 0.0)
 
 
+async def fetch_in_time(client: MakeClient, check: ThresholdCheck, seconds_left: float | None) -> Snapshot:
+    """
+    Fetch the figures of a check once, before a sensor times out.
+
+    :param client: The client of the organization's zone, open.
+    :param check: The check.
+    :param seconds_left: Seconds until the timeout, of which ``LAST_POLL`` are granted at least; None for no timeout.
+    :return: The snapshot.
+    :raises MakeInputError: A filter is not valid, or there is no organization.
+    :raises MakeApiError: The figures could not be fetched, or the time is over: a rate limit may take ten minutes.
+    """
+    try:
+        async with asyncio.timeout(None if seconds_left is None else max(seconds_left, LAST_POLL)):
+            return await check.fetch(client)
+    except TimeoutError:
+        pass
+    raise MakeConnectionError("the sensor's timeout passed before a response")
+
+
 async def poll(
     client: MakeClient, check: ThresholdCheck, schedule: PollSchedule
 ) -> AsyncIterator[Snapshot | MakeApiError]:
@@ -79,12 +98,9 @@ async def poll(
         left = schedule.seconds_left(datetime.now(UTC))
         outcome: Snapshot | MakeApiError
         try:
-            async with asyncio.timeout(None if left is None else max(left, LAST_POLL)):
-                outcome = await check.fetch(client)
+            outcome = await fetch_in_time(client, check, left)
         except MakeApiError as error:
             outcome = error
-        except TimeoutError:
-            outcome = MakeConnectionError("the sensor's timeout passed before a response")
         schedule.record(outcome if isinstance(outcome, MakeApiError) else None)
         yield outcome
         left = schedule.seconds_left(datetime.now(UTC))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_make.api.lenient_json import (
     decode,
     describe,
+    encode,
     needs_repair,
     to_digits,
     to_rate,
@@ -40,12 +41,16 @@ def repaired(value: Any) -> Any:
 def test_any_json_is_decoded_with_replaced_characters_only(value: Any, escaped: bool, mark: bytes) -> None:
     body = mark + json.dumps(value, ensure_ascii=escaped).encode(errors="backslashreplace")
     # Two surrogates in a row, as escapes, are one character.
-    assert decode(body) == repaired(json.loads(json.dumps(value)))
+    assert decode(body) == repaired(json.loads(json.dumps(value), parse_float=Decimal))
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"NaN", b'{"a": Infinity}', b'["\\ud83d", 1e999]', b"1" * 5000, b"'a'", b'"a']
-)
+@pytest.mark.parametrize("number", ["1.23456789012345678901234567890", "1E+400", "-1E-29"])
+def test_no_digit_of_a_number_is_lost(number: str) -> None:
+    for other in ('"x"', '"\\ud83d"'):
+        assert encode(decode(f"[{number},{other}]".encode())).startswith(f"[{number},")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"NaN", b'{"a": Infinity}', b"1" * 5000, b"'a'", b'"a'])
 def test_what_is_not_json_raises(body: bytes) -> None:
     with pytest.raises(ValueError, match="."):
         decode(body)
@@ -59,9 +64,35 @@ def test_a_nul_needs_repair(body: bytes, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        *[(5, 5), (5.0, 5), ("5", 5), ("-5", -5), ("007", 7), (-0.0, 0), (2.0**53, 2**53), ("9" * 30, int("9" * 30))],
+        *[
+            (5, 5),
+            (Decimal("5.0"), 5),
+            ("5", 5),
+            ("-5", -5),
+            ("007", 7),
+            (Decimal("-0.0"), 0),
+            ("5.0", 5),
+            (Decimal("5e2"), 500),
+            ("9" * 30, int("9" * 30)),
+        ],
         # These stay as they are, and are errors of the schema.
-        *[(each, each) for each in (5.5, 2.0**54, "5.0", "", " 5", "+5", "٥", "1e3", None, True, [5], math.inf)],
+        *[
+            (each, each)
+            for each in (
+                Decimal("5.5"),
+                Decimal(2**53 + 1),
+                Decimal("5.0000000000000001"),
+                "5.01",
+                "",
+                " 5",
+                "+5",
+                "٥",
+                "1e3",
+                None,
+                True,
+                [5],
+            )
+        ],
     ],
 )
 def test_whole_numbers(value: Any, expected: Any) -> None:
@@ -71,7 +102,17 @@ def test_whole_numbers(value: Any, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(300, "300"), (300.0, "300"), ("300", "300"), ("x", "x"), (1.5, 1.5), (True, True), (None, None), (-1, "-1")],
+    [
+        (300, "300"),
+        (Decimal("300.0"), "300"),
+        ("300", "300"),
+        ("300.0", "300"),
+        ("x", "x"),
+        (Decimal("1.5"), Decimal("1.5")),
+        (True, True),
+        (None, None),
+        (-1, "-1"),
+    ],
 )
 def test_digits(value: Any, expected: Any) -> None:
     assert to_digits(value) == expected
@@ -80,7 +121,8 @@ def test_digits(value: Any, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        *[("5.5", 5.5), ("-12", -12.0), ("1e2", 100.0), ("0.1E-2", 0.001), (7, 7), (5.5, 5.5)],
+        *[("5.5", 5.5), ("-12", -12.0), ("1e2", 100.0), ("0.1E-2", 0.001), (7, 7), (Decimal("5.5"), 5.5)],
+        (Decimal("1e999"), "1E+999"),
         *[(each, each) for each in ("5,5", "", "nan", "inf", "1e999", "5 %", " 5", None, False)],
     ],
 )
@@ -89,7 +131,7 @@ def test_rates(value: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [(5, "5"), ("a", "a"), (None, None), (True, True), (1.5, 1.5), ([], [])]
+    ("value", "expected"), [(5, "5"), ("a", "a"), (None, None), (True, "true"), (Decimal("1.50"), "1.50"), ([1], "[1]")]
 )
 def test_text(value: Any, expected: Any) -> None:
     assert to_text(value) == expected
@@ -98,7 +140,7 @@ def test_text(value: Any, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (1.5, "1.5"),
+        (Decimal("1.5"), "1.5"),
         (None, "null"),
         (True, "true"),
         ("5,5 %", '"5,5 %"'),

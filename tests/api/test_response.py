@@ -116,20 +116,18 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"id": True}), "$.analytics[0].id"),
         (body({"id": 2**63}), "$.analytics[0].id"),
         (body({"teamId": 1.5}), "$.analytics[0].teamId"),
-        (body({"name": [SECRET]}), "$.analytics[0].name"),
         (body({"executions": -1}), "$.analytics[0].executions"),
         (body({"operations": 2**63}), "$.analytics[0].operations"),
         (body({"errors": True}), "$.analytics[0].errors"),
         (body({"errorRate": SECRET}), "$.analytics[0].errorRate"),
         (body({"errorRate": float("nan")}), "JSON"),
         (body({"errorsChange": float("-inf")}), "JSON"),
-        (b'{"total": {}, "analytics": [{"id": 1, "errorRate": 1e999}], "pg": {}}', "out of range"),
+        (b'{"total": {}, "analytics": [{"id": 1, "errorRate": 1e999}], "pg": {}}', "errorRate` (received 1E+999)"),
         (body({"centicredits": SECRET}), "$.analytics[0].centicredits"),
         (body({"centicredits": "-1"}), "$.analytics[0].centicredits"),
         (body({"centicredits": "1.5"}), "$.analytics[0].centicredits"),
         (body({"centicredits": [SECRET]}), "$.analytics[0].centicredits"),
         (body({"centicredits": "1_000"}), "$.analytics[0].centicredits"),
-        (body({"centicredits": "12.0"}), "$.analytics[0].centicredits"),
         (body({"centicredits": True}), "$.analytics[0].centicredits"),
         (body({"centicredits": 1e30}), "$.analytics[0].centicredits"),
         (body({"centicredits": ""}), "$.analytics[0].centicredits"),
@@ -139,7 +137,6 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"centicredits": "٣"}), "$.analytics[0].centicredits"),
         (body({"centicredits": "9" * 1001}), "$.analytics[0].centicredits"),
         (body(pg={"totalCount": SECRET}), "pg.totalCount` (received text)"),
-        (body(pg={"limit": 2.5}), "pg.limit` (received 2.5)"),
         (body({"executions": "1.5"}), '$.analytics[0].executions` (received "1.5")'),
         (body({"executions": float(2**53 + 2)}), "$.analytics[0].executions` (received 9007199254740994.0)"),
         (body({"executions": "9" * 19}), "$.analytics[0].executions"),
@@ -148,10 +145,8 @@ def test_unknown_fields_outside_the_entries_are_ignored() -> None:
         (body({"errorRate": "nan"}), "$.analytics[0].errorRate` (received text)"),
         (body({"centicredits": 1.5}), "$.analytics[0].centicredits` (received 1.5)"),
         (body({"centicredits": -3}), "$.analytics[0].centicredits"),
-        (body({"name": {"a": SECRET}}), "$.analytics[0].name` (received an object)"),
         (body({"id": ""}), '$.analytics[0].id` (received "")'),
-        (b'{"total": {}, "analytics": [{"id": 1, "extra": 1e999, "name": "\\ud83d"}], "pg": {}}', "out of range"),
-        (b'{"total": {}, "analytics": [{"id": 1, "extra": NaN, "name": "\\ud83d"}], "pg": {}}', "out of range"),
+        (b'{"total": {}, "analytics": [{"id": 1, "extra": NaN, "name": "\\ud83d"}], "pg": {}}', "NaN is not a number"),
         (body(total=None, analytics=[None]), "$.analytics[0]` (received null)"),
         (b'{"total": null, "analytics": [], "pg": {}}', "total"),
         (body(pg={"totalCount": -1}), "pg.totalCount"),
@@ -292,5 +287,29 @@ def test_any_value_in_any_field_is_exact_or_a_response_error(value: Any) -> None
         except MakeResponseError as error:
             assert name in str(error) or "JSON" in str(error)
             continue
-        kept = {column_name: getattr(entry, column) for column, column_name in make_names(type(entry)).items()}[name]
-        assert kept == value or str(kept) == str(value) or float(kept) == float(value) or "\0" in value
+        kept = {made: getattr(entry, column) for column, made in make_names(type(entry)).items()}[name]
+        if name in ("imtId", "name", "status", "teamName") and not isinstance(value, str | None):
+            assert json.loads(kept) == json.loads(json.dumps(value).replace("\\u0000", "\ufffd"))
+        else:
+            assert kept in (value, str(value).replace("\0", "\ufffd")) or float(kept) == float(value)
+
+
+@pytest.mark.parametrize("value", [-1, "", "all", 1000.5, False, {}, [1]])
+def test_pagination_that_is_not_used_is_never_an_error(value: Any) -> None:
+    paging = {"limit": value, "last": value, "showLast": value, "sortBy": value, "offset": value, "totalCount": 1}
+    page = parse_page(body(pg=paging), PageRequest(offset=0, limit=1000, return_total_count=True))
+    assert (page.pg.total_count, page.pg.limit, page.pg.offset) == (1, None, None)
+
+
+@pytest.mark.parametrize("tiny", [b"{}", b"[]", b"0", b'{"id":1}'])
+@pytest.mark.parametrize("limit", [1, 1000])
+def test_millions_of_tiny_values_are_refused_before_they_become_objects(tiny: bytes, limit: int) -> None:
+    many = b",".join([tiny] * 2_000_000)
+    for response in (b'{"total": {}, "analytics": [%s], "pg": {}}' % many, b'{"total": {"new": [%s]}}' % many):
+        with pytest.raises(MakeResponseError, match=f"values, far more than {limit} entries have"):
+            parse_page(response, PageRequest(limit=limit))
+
+
+def test_a_large_page_with_long_texts_is_no_bomb() -> None:
+    entries = [{**SCENARIO, **FIGURES, "id": id_, "name": "x" * 3000} for id_ in range(1000)]
+    assert len(parse_page(body(analytics=entries), PageRequest(limit=1000)).analytics) == 1000

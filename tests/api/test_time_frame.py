@@ -166,7 +166,8 @@ def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[st
     ("lookback", "length"),
     [
         (timedelta(hours=1), timedelta(hours=1)),
-        (timedelta(microseconds=1), timedelta(microseconds=1)),
+        (timedelta(microseconds=1), timedelta(seconds=1)),
+        (pendulum.datetime(2026, 3, 1) - pendulum.datetime(2026, 2, 1), timedelta(days=28)),
         (timedelta(days=365), timedelta(days=365)),
         (pendulum.duration(days=2), timedelta(days=2)),
         ("P1D", DAY),

@@ -74,6 +74,10 @@ def test_valid_locations(value: str, location: str) -> None:
         ("s3:/a.csv", "./s3:/a.csv for a local path"),
         ("S3:/bucket/a.csv", "S3:// for a URL"),
         ("file:/data/a.csv", "file:// for a URL"),
+        ("s3://bucket/a::b.csv", "a URL without ::"),
+        ("file:///data/a::b.csv", "a URL without ::"),
+        ("file:////data/a.csv", "file:/// and an absolute path"),
+        ("local:////data/a.csv", "local:/// and an absolute path"),
         ("anything:/a.csv", "anything:// for a URL"),
         *(
             (value, "a scheme such as s3://")
