@@ -68,7 +68,7 @@ def model() -> Iterator[None]:
 
 
 @pytest.mark.timeout(600)
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     servers(drifts=True),
     st.lists(st.none() | st.sampled_from(FAULTS), max_size=40),

@@ -101,10 +101,8 @@ def test_rate_limit_pauses_the_whole_pull_for_retry_after(start: Start) -> None:
     assert ids(pull(page_size=50, max_concurrency=4)["rows"]) == truth(sandbox)
     arrived = [request.arrived_at for request in sandbox.requests]
     gaps = [later - earlier for earlier, later in zip(arrived, arrived[1:], strict=False)]
-    longest = max(gaps)
-    assert longest >= 0.9
     # Running requests still arrived; no new ones were sent.
-    assert 11 <= gaps.index(longest) + 1 <= 11 + 4
+    assert max(gaps[10:15]) >= 0.9
 
 
 def test_requests_per_minute_applies_to_concurrent_requests(start: Start) -> None:

@@ -361,7 +361,7 @@ def test_parquet_without_pyarrow_names_the_extra(
     assert choose_format("rows.csv", None) == ("csv", False)
 
 
-# Print how much the peak of memory grows from 30,000 entries to 150,000, which need 125 MB as dicts.
+# Print how much the peak of memory grows from 30,000 entries to 100,000, which need 80 MB as dicts.
 PEAK = """
 import re, sys, tempfile
 from pathlib import Path
@@ -375,7 +375,7 @@ def page(begin):
     ]
 
 peaks = []
-for pages in (30, 150):
+for pages in (30, 100):
     with tempfile.TemporaryFile() as file:
         writer = open_writer(sys.argv[1], file, BUILDER, compressed=False, csv_safe=False)
         for number in range(pages):
