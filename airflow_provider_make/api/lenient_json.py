@@ -6,7 +6,7 @@ import codecs
 import json
 import math
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -17,9 +17,18 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,1000}(\.0{1,20})?")
 _NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 # Above this, a float no longer represents every whole number.
 _LARGEST_EXACT_FLOAT = 2**53
-# Decimals keep all digits, which a float would round without an error.
-_decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def _to_decimal(text: str) -> Decimal:
+    try:
+        # It keeps all digits, which a float would round without an error.
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("a number is out of range") from None
+
+
+_decode = msgspec.json.Decoder(float_hook=_to_decimal).decode
 
 
 def needs_repair(body: bytes) -> bool:
@@ -42,7 +51,7 @@ def decode(body: bytes) -> Any:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
-        value = json.loads(text, strict=False, parse_float=Decimal, parse_constant=_refuse)
+        value = json.loads(text, strict=False, parse_float=_to_decimal, parse_constant=_refuse)
     else:
         if not needs_repair(body):
             return value

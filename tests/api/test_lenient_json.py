@@ -50,6 +50,13 @@ def test_no_digit_of_a_number_is_lost(number: str) -> None:
         assert encode(decode(f"[{number},{other}]".encode())).startswith(f"[{number},")
 
 
+@pytest.mark.parametrize("number", ["1e99999999999999999999", "-1E-999999999999999999999"])
+@pytest.mark.parametrize("other", ['"x"', '"\\ud83d"'])
+def test_a_number_beyond_any_decimal_raises(number: str, other: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        decode(f"[{number},{other}]".encode())
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"NaN", b'{"a": Infinity}', b"1" * 5000, b"'a'", b'"a'])
 def test_what_is_not_json_raises(body: bytes) -> None:
     with pytest.raises(ValueError, match="."):

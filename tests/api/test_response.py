@@ -294,6 +294,19 @@ def test_any_value_in_any_field_is_exact_or_a_response_error(value: Any) -> None
             assert kept in (value, str(value).replace("\0", "\ufffd")) or float(kept) == float(value)
 
 
+@given(
+    st.from_regex(r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,25})?", fullmatch=True),
+    st.sampled_from([*SCENARIO, *FIGURES, "new"]),
+    st.sampled_from(["x", "\\ud83d"]),
+)
+def test_any_number_in_any_field_is_parsed_or_a_response_error(number: str, name: str, other: str) -> None:
+    entry = f'{{"id": 7, "{name}": {number}, "other": "{other}"}}'
+    try:
+        parse_page(f'{{"total": {{}}, "analytics": [{entry}], "pg": {{}}}}'.encode(), PageRequest())
+    except MakeResponseError as error:
+        assert "HTTP 200" in str(error)
+
+
 @pytest.mark.parametrize("value", [-1, "", "all", 1000.5, False, {}, [1]])
 def test_pagination_that_is_not_used_is_never_an_error(value: Any) -> None:
     paging = {"limit": value, "last": value, "showLast": value, "sortBy": value, "offset": value, "totalCount": 1}
