@@ -54,6 +54,17 @@ def parse_non_negative_integer(name: str, value: Any) -> int:
     return _parse_integer(name, value, 0, "a whole number, zero or more")
 
 
+def parse_page_size(value: Any) -> int:
+    """
+    Convert the page size of a pull to an integer of two or more: pages of one entry can't overlap.
+
+    :param value: An integer, or text of digits.
+    :return: The integer.
+    :raises MakeInputError: The value is not an integer, or is below two.
+    """
+    return _parse_integer("page_size", value, 2, "a whole number, two or more")
+
+
 def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int:
     number = to_integer(value)
     if not isinstance(number, int) or number < minimum:

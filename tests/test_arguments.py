@@ -13,6 +13,7 @@ from airflow_provider_make.arguments import (
     MAX_INTEGER,
     parse_non_negative_integer,
     parse_number,
+    parse_page_size,
     parse_positive_integer,
     to_integer,
 )
@@ -78,3 +79,14 @@ def test_number_out_of_range_raises() -> None:
     assert parse_number("hysteresis", 0, "zero or more", lambda number: number >= 0) == 0.0
     with pytest.raises(MakeInputError, match="^hysteresis=-1 is not valid: expected zero or more"):
         parse_number("hysteresis", -1, "zero or more", lambda number: number >= 0)
+
+
+@pytest.mark.parametrize("value", [2, "1000", 10**6])
+def test_valid_page_sizes(value: object) -> None:
+    assert parse_page_size(value) == int(str(value))
+
+
+@pytest.mark.parametrize("value", [1, 0, -5, "1", None, 2.0, True, "many"])
+def test_other_page_sizes_are_errors(value: object) -> None:
+    with pytest.raises(MakeInputError, match=r"page_size=.* is not valid: expected a whole number, two or more"):
+        parse_page_size(value)

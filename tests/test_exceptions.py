@@ -14,15 +14,17 @@ from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeAuthenticationError,
     MakeConnectionError,
+    MakeFilterError,
     MakeIncompleteResultError,
     MakeInputError,
+    MakePageLimitError,
     MakeRateLimitError,
     MakeRequestError,
     MakeResponseError,
     MakeServerError,
 )
 
-FATAL = (MakeAuthenticationError, MakeAccessDeniedError, MakeRequestError)
+FATAL = (MakeAuthenticationError, MakeAccessDeniedError, MakeFilterError, MakePageLimitError, MakeRequestError)
 TRANSIENT = (
     MakeApiError,
     MakeConnectionError,

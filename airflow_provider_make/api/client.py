@@ -16,7 +16,7 @@ from airflow_provider_make.api.transport import Transport
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
-# A page of 1000 scenarios has about 0.5 MB. To parse much more would stop the event loop, with all triggers on it.
+# A page of 1000 scenarios has 0.3 to 0.5 MB. To parse much more would stop the event loop, with all triggers on it.
 LARGE_BODY_BYTES = 4_000_000
 # What fetches a page: the client's ``ask``, or a stand-in for it.
 Ask = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, AnalyticsPage]]
@@ -73,13 +73,13 @@ class MakeClient:
                 if delay is None:
                     raise
                 failure = error
-            if isinstance(failure, MakeRateLimitError) or failure.retry_after is not None:
-                is_new = self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
-                # Concurrent requests reach the limit together, and wait together.
-                if is_new:
-                    self._log_delay(attempts, failure, delay)
-            else:
+            is_rate_limit = isinstance(failure, MakeRateLimitError)
+            holds_back_all = is_rate_limit or failure.retry_after is not None
+            is_new = not holds_back_all or self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
+            # Concurrent requests reach a limit together, and wait together: one line is enough.
+            if is_new or not is_rate_limit:
                 self._log_delay(attempts, failure, delay)
+            if not holds_back_all:
                 await asyncio.sleep(delay)
 
     def _log_delay(self, attempts: Attempts, error: MakeApiError, delay: float) -> None:

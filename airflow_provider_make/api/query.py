@@ -45,9 +45,14 @@ def _sort_key(value: Any) -> Any:
     return SORT_KEYS.get(value, value) if isinstance(value, str) else value
 
 
-def _is_text(value: Any) -> bool:
-    # Keys such as 1632371803593_scenario.1229 occur.
-    return isinstance(value, str) and 0 < len(value.strip()) <= 300 and value.isprintable()
+def _parse_key(value: Any) -> int | str:
+    # Keys such as 1632371803593_scenario.1229 occur, and are sent as they were received.
+    if isinstance(value, str) and 0 < len(value.strip()) <= 300 and value.isprintable():
+        return value
+    number = None if isinstance(value, str) else to_integer(value)
+    if not isinstance(number, int) or number < 0:
+        raise MakeInputError.expected("last", value, "a whole number, zero or more, or the text of a page's pg.last")
+    return number
 
 
 def _filter(name: str, values: tuple[Any, ...] | None) -> Iterator[tuple[str, Any]]:
@@ -166,14 +171,11 @@ class PageRequest:
         """
         if offset is not None and last is not None:
             raise MakeInputError.expected("last", last, f"either last or offset, not both (offset={offset!r})")
-        is_key = _is_text(last) or (isinstance(last, int) and to_integer(last) is not None and last >= 0)
-        if last is not None and not is_key:
-            raise MakeInputError.expected("last", last, "a whole number, zero or more, or the text of a page's pg.last")
         if not isinstance(return_total_count, bool):
             raise MakeInputError.expected("return_total_count", return_total_count, "True or False")
         return cls(
             offset=None if offset is None else parse_non_negative_integer("offset", offset),
-            last=last,
+            last=None if last is None else _parse_key(last),
             limit=None if limit is None else parse_positive_integer("limit", limit),
             return_total_count=return_total_count,
         )

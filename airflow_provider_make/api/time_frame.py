@@ -144,10 +144,10 @@ def _is_longer_than_zero(start: datetime | None, end: datetime | None) -> bool:
 
 def _before(end: datetime, lookback: Any) -> datetime:
     expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
-    # Pydantic and timedelta would count a month as 30 days, and a year as 365.
-    # An interval between two times has a length, however many months it has.
+    # Pendulum's interval between two times has a length, however many months it has.
     if isinstance(lookback, timedelta) and hasattr(lookback, "start"):
         lookback = timedelta(seconds=lookback.total_seconds())
+    # Pydantic and timedelta would count a month as 30 days, and a year as 365.
     is_pendulums = any(getattr(lookback, part, 0) for part in ("years", "months"))
     if is_pendulums or (isinstance(lookback, str) and _CALENDAR_DURATION.match(lookback.strip())):
         expectation = "days or weeks, such as P30D or P4W: months and years have no fixed length"

@@ -22,11 +22,12 @@ from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
+from airflow_provider_make.arguments import parse_page_size
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import organization_uri, report_input
-from airflow_provider_make.paging.page_plan import PagePlan, parse_page_size
+from airflow_provider_make.paging.page_plan import PagePlan
 
 __all__ = ["AnalyticsPage", "MakeHook"]
 

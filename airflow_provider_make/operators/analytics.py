@@ -154,11 +154,10 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         """
         from airflow_provider_make.api.query import AnalyticsQuery
         from airflow_provider_make.api.time_frame import resolve_time_frame
-        from airflow_provider_make.arguments import parse_positive_integer
+        from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
         from airflow_provider_make.lineage import organization_uri
         from airflow_provider_make.outlets import check_outlets, fill_outlet_events
         from airflow_provider_make.output.destination import open_destination
-        from airflow_provider_make.paging.page_plan import parse_page_size
         from airflow_provider_make.pull import pull
 
         max_concurrency = parse_positive_integer("max_concurrency", self.max_concurrency)

@@ -81,10 +81,9 @@ async def read_exactly(
     attempts = Attempts(RetryRules(MAX_PASSES, delay))
     absent_first = False
     requested_size = page_size
-    number = 0
+    number = 1
     reductions = 0
     while True:
-        number += 1
         plan = PagePlan(page_size_for_pass(requested_size, number))
         pass_query = query_for_pass(query, number)
         try:
@@ -111,13 +110,14 @@ async def read_exactly(
             pause = attempts.record(error)
             if pause is None:
                 raise
+            number += 1
             sink.restart(error, pause)
         except MakePageLimitError as error:
             reductions += 1
             if reductions > MAX_REDUCTIONS or requested_size < 20:
                 raise
             # The largest page is not documented, and pages of 100 are Make's default elsewhere.
-            number, pause, requested_size = number - 1, 0.0, requested_size // 10
+            pause, requested_size = 0.0, requested_size // 10
             sink.restart(error, pause)
         await asyncio.sleep(pause)
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any
 
 from airflow_provider_make.api.query import PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
-from airflow_provider_make.arguments import to_integer
-from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
+from airflow_provider_make.exceptions import MakeIncompleteResultError
 
 _scenario_id = attrgetter("scenario_id")
 
@@ -113,20 +111,6 @@ class PagePlan:
 
     def _inexact(self, problem: str) -> MakeIncompleteResultError:
         return MakeIncompleteResultError(f"{problem} (after {self.row_count} of {self.total_count} scenarios)")
-
-
-def parse_page_size(value: Any) -> int:
-    """
-    Validate the page size of a pull.
-
-    :param value: An integer of two or more, or text of digits.
-    :return: The integer.
-    :raises MakeInputError: The value is not such an integer. Pages of one entry can't overlap.
-    """
-    size = to_integer(value)
-    if not isinstance(size, int) or size < 2:
-        raise MakeInputError.expected("page_size", value, "a whole number, two or more")
-    return size
 
 
 def _page(offset: int, limit: int) -> PageRequest:

@@ -216,3 +216,38 @@ def test_a_large_response_is_parsed_without_stopping_the_event_loop() -> None:
 
     # In the loop's own thread, it would have one or two.
     assert asyncio.run(run()) > 5
+
+
+class SlowTransport(ScriptedTransport):
+    """Needs a tenth of a second for a response, so that concurrent requests are sent before the first one's arrives."""
+
+    async def get(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
+        await asyncio.sleep(0.1)
+        return await super().get(path, parameters)
+
+
+def test_a_rate_limit_of_concurrent_requests_is_one_log_line(caplog: pytest.LogCaptureFixture) -> None:
+    shared = client(SlowTransport(*[RATE_LIMITED] * 8, *[GOOD] * 8))
+
+    async def run() -> None:
+        await asyncio.gather(*(shared.ask(QUERY, PAGE) for _ in range(8)))
+
+    run_in_virtual_time(run())
+    assert caplog.text.count("Rate limit reached: all requests wait 7.0 s.") == 1
+
+
+def test_every_failure_of_the_server_is_logged_also_during_a_pause(caplog: pytest.LogCaptureFixture) -> None:
+    down = HttpResponse(503, {"retry-after": "7"}, b"")
+    shared = client(SlowTransport(down, down, GOOD, GOOD))
+
+    async def run() -> None:
+        await asyncio.gather(*(shared.ask(QUERY, PAGE) for _ in range(2)))
+
+    run_in_virtual_time(run())
+    assert caplog.text.count("Try 1 of 5 failed, retrying in 7.0 s: HTTP 503") == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_errors_of_access_name_connection_zone_and_organization(status: int) -> None:
+    with pytest.raises(MakeApiError, match=r"This was connection 'make_default' at eu1\.make\.com, organization 42\."):
+        fetch(HttpResponse(status, {}, b'{"message": "No"}'))

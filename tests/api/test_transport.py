@@ -26,6 +26,7 @@ from airflow_provider_make.exceptions import (
     MakeInputError,
     MakeRequestError,
     MakeResponseError,
+    MakeServerError,
 )
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.sandbox import Sandbox
@@ -588,3 +589,11 @@ def test_a_body_of_exactly_the_limit_is_read(fetch: Fetch, monkeypatch: pytest.M
     monkeypatch.setattr("airflow_provider_make.api.transport.MAX_BODY_BYTES", len(PAGE))
     with responding(http_response()) as server:
         fetch(server.url)
+
+
+def test_a_large_body_of_an_error_does_not_hide_its_status(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airflow_provider_make.api.transport.MAX_BODY_BYTES", 1000)
+    large = http_response(body=b"<html>" + b" " * 10_000, status="503 Service Unavailable")
+    with responding(large) as script, pytest.raises(MakeServerError, match="HTTP 503"):
+        fetch(script.url, tries=2)
+    assert len(script.heads) == 2

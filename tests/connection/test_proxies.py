@@ -92,3 +92,9 @@ def test_error_for_other_values_does_not_show_them(value: Any) -> None:
     with pytest.raises(MakeInputError, match="^proxies is not valid") as caught:
         parse_proxies(value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["HTTP", "foo", "socks", "http:/eu1.make.com", ""])
+def test_error_names_a_key_that_would_be_ignored(key: str) -> None:
+    with pytest.raises(MakeInputError, match=r"proxies=.* is not valid: expected the keys http, https, all, or one"):
+        parse_proxies({"https": "http://proxy:1", key: "http://user:hunter2@proxy:1"})

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
-from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeInputError
-from airflow_provider_make.paging.page_plan import PagePlan, parse_page_size
+from airflow_provider_make.exceptions import MakeIncompleteResultError
+from airflow_provider_make.paging.page_plan import PagePlan
 
 
 def page(ids: Iterable[int], total_count: int | None, limit: int | None = None) -> AnalyticsPage:
@@ -134,17 +134,6 @@ def test_a_cap_is_known_when_two_pages_have_shown_it(
         offset = request.offset or 0
         plan.accept(request, page(range(offset, offset + 10), 30))
     assert plan.page_cap == expected
-
-
-@pytest.mark.parametrize("value", [2, "1000", 10**6])
-def test_valid_page_sizes(value: object) -> None:
-    assert parse_page_size(value) == int(str(value))
-
-
-@pytest.mark.parametrize("value", [1, 0, -5, "1", None, 2.0, True, "many"])
-def test_other_page_sizes_are_errors(value: object) -> None:
-    with pytest.raises(MakeInputError, match=r"page_size=.* is not valid: expected a whole number, two or more"):
-        parse_page_size(value)
 
 
 @pytest.mark.parametrize(("rates", "first"), [([None, 1.0], True), ([1.0, None], False), ([], False)])

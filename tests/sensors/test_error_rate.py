@@ -280,3 +280,15 @@ def test_parsing_a_dag_imports_no_heavy_library() -> None:
         "assert heavy & set(sys.modules) == before, heavy & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+@MODES
+def test_a_rate_limit_does_not_hold_a_sensor_beyond_its_timeout(
+    wait: Wait, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.LAST_POLL", 0.2)
+    connected.fail(*["429:60"] * 9)
+    with pytest.raises(AirflowSensorTimeout):
+        wait(sensor(timeout=0.5, api_retry_limit=5))
+    # The pause of a minute is not waited out.
+    assert len(connected.requests) < 9
