@@ -17,6 +17,8 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,1000}(\.0{1,20})?")
 _NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 # Above this, a float no longer represents every whole number.
 _LARGEST_EXACT_FLOAT = 2**53
+# The "in" of bytes takes twice as long.
+_find_nul = re.compile(rb"\\u0000").search
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -34,7 +36,7 @@ _decode = msgspec.json.Decoder(float_hook=_to_decimal).decode
 def needs_repair(body: bytes) -> bool:
     """Decide whether a body that is valid JSON has text that can't be stored. It may report a NUL that is none."""
     # Most responses have no escapes, and the search for one byte is many times faster.
-    return b"\\" in body and rb"\u0000" in body
+    return b"\\" in body and _find_nul(body) is not None
 
 
 def decode(body: bytes) -> Any:
@@ -61,7 +63,8 @@ def decode(body: bytes) -> Any:
 def to_whole_number(value: Any) -> Any:
     """Convert an integral decimal such as 5.0, or text of either, to an integer; leave what is not exactly whole."""
     if isinstance(value, Decimal):
-        is_exact = abs(value) <= _LARGEST_EXACT_FLOAT and value == value.to_integral_value()
+        # Comparisons are exact, where arithmetic such as abs() overflows for 1E1000000.
+        is_exact = -_LARGEST_EXACT_FLOAT <= value <= _LARGEST_EXACT_FLOAT and value == value.to_integral_value()
         return int(value) if is_exact else value
     return int(value.partition(".")[0]) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.query import PageRequest
@@ -299,6 +299,10 @@ def test_any_value_in_any_field_is_exact_or_a_response_error(value: Any) -> None
     st.sampled_from([*SCENARIO, *FIGURES, "new"]),
     st.sampled_from(["x", "\\ud83d"]),
 )
+@example("1E1000000", "id", "x")
+@example("-1E-1000000", "id", "x")
+@example("1E999999999999999999", "executions", "x")
+@example("1E-1000000", "errorRate", "\\ud83d")
 def test_any_number_in_any_field_is_parsed_or_a_response_error(number: str, name: str, other: str) -> None:
     entry = f'{{"id": 7, "{name}": {number}, "other": "{other}"}}'
     try:
