@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import starmap
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
@@ -118,7 +119,11 @@ class GzipWriter:
 
 
 class ParquetWriter:
-    """Write Parquet, with the pull's summary as JSON in the file's metadata under ``make_analytics``."""
+    """
+    Write Parquet, with the pull's summary as JSON in the file's metadata under ``make_analytics``.
+
+    Row groups are written in a thread: compression would hold up the next responses. Only one group waits for it.
+    """
 
     def __init__(self, file: IO[bytes], builder: RowBuilder) -> None:
         import pyarrow
@@ -135,6 +140,8 @@ class ParquetWriter:
         # Only for values that repeat: the dictionaries of names and ids would grow too large.
         repeating = ["status", "team_id", "team_name", *self._constants]
         self._writer = Writer(file, self._schema, compression="zstd", use_dictionary=repeating)
+        self._thread = ThreadPoolExecutor(1, "make-parquet")
+        self._group: Future[None] | None = None
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
         """
@@ -163,19 +170,29 @@ class ParquetWriter:
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
         """Write what is buffered, and the summary."""
-        if summary is not None:
-            self._write_group()
-            metadata = {**summary, "provider_version": __version__}
-            self._writer.add_key_value_metadata({"make_analytics": msgspec.json.encode(metadata).decode()})
-        self._writer.close()
+        try:
+            if summary is not None:
+                self._write_group()
+                self._wait_for_group()
+                metadata = {**summary, "provider_version": __version__}
+                self._writer.add_key_value_metadata({"make_analytics": msgspec.json.encode(metadata).decode()})
+        finally:
+            self._thread.shutdown()
+            self._writer.close()
 
     def _write_group(self) -> None:
         import pyarrow
 
+        self._wait_for_group()
         if self._buffered_rows:
             table = pyarrow.Table.from_batches(self._batches)
-            self._writer.write_table(table, row_group_size=len(table))
+            self._group = self._thread.submit(self._writer.write_table, table, row_group_size=len(table))
         self._batches, self._buffered_rows = [], 0
+
+    def _wait_for_group(self) -> None:
+        group, self._group = self._group, None
+        if group is not None:
+            group.result()
 
 
 def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Array:
