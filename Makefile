@@ -66,8 +66,9 @@ clean:
 	$(UV) $(PINS) --editable .[parquet]
 	@touch $@
 
+# Compiled at once: the tests start many processes, and some machines don't keep what a process compiles.
 .venv/test.ready: .venv/demo.ready
-	$(UV) $(PINS) --group dev
+	$(UV) --compile-bytecode $(PINS) --group dev
 	@touch $@
 
 .venv/e2e.ready: .venv/test.ready
@@ -79,7 +80,7 @@ clean:
 		airflow_provider_make/__init__.py
 	$(PYTHON) -m venv .venv-airflow-$*
 	.venv-airflow-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
-	.venv-airflow-$*/bin/uv pip install --quiet --python .venv-airflow-$*/bin/python \
+	.venv-airflow-$*/bin/uv pip install --quiet --compile-bytecode --python .venv-airflow-$*/bin/python \
 		--constraint constraints/airflow-$*.txt --constraint constraints/development.txt --editable .[parquet] --group dev
 	@touch $@
 

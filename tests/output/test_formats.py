@@ -245,7 +245,7 @@ def test_parquet_is_compressed_and_has_dictionaries_for_repeated_values() -> Non
 
 @pytest.mark.parametrize(("page", "groups"), [(1000, 4), (ROW_GROUP, 4), (100_000, 2)])
 def test_row_groups_contain_many_pages(page: int, groups: int) -> None:
-    some = [[entry(n) for n in range(begin, begin + page)] for begin in range(0, 200_000, page)]
+    some = [[entry()] * page for _ in range(0, 200_000, page)]
     metadata = pyarrow.parquet.read_metadata(io.BytesIO(content_of("parquet", *some)))
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     assert sum(sizes) == metadata.num_rows == sum(map(len, some))
@@ -368,18 +368,16 @@ from pathlib import Path
 from airflow_provider_make.output.formats import open_writer
 from tests.support.entries import BUILDER, entry
 
-def page(begin):
-    return [
-        entry(n, name=f"Scenario {n}", status="active", executions=n, centicredits=10**20 + n, errorRate=n / 7)
-        for n in range(begin, begin + 1000)
-    ]
-
+page = [
+    entry(n, name=f"Scenario {n}", status="active", executions=n, centicredits=10**20 + n, errorRate=n / 7)
+    for n in range(1000)
+]
 peaks = []
 for pages in (30, 100):
     with tempfile.TemporaryFile() as file:
         writer = open_writer(sys.argv[1], file, BUILDER, compressed=False, csv_safe=False)
         for number in range(pages):
-            writer.write(page(number * 1000))
+            writer.write(page)
         writer.close({})
     peaks.append(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]))
 print(peaks[1] - peaks[0])
