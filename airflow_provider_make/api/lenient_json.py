@@ -17,6 +17,8 @@ _WHOLE_NUMBER = re.compile(r"-?[0-9]{1,1000}(\.0{1,20})?")
 _NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 # Above this, a float no longer represents every whole number.
 _LARGEST_EXACT_FLOAT = 2**53
+# The "in" of bytes takes twice as long.
+_find_nul = re.compile(rb"\\u0000").search
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -33,8 +35,8 @@ _decode = msgspec.json.Decoder(float_hook=_to_decimal).decode
 
 def needs_repair(body: bytes) -> bool:
     """Decide whether a body that is valid JSON has text that can't be stored. It may report a NUL that is none."""
-    # Responses have few escapes, and the search for one byte is many times faster than that for six.
-    return any(part.startswith(b"u0000") for part in body.split(b"\\")[1:])
+    # Most responses have no escapes, and the search for one byte is many times faster.
+    return b"\\" in body and _find_nul(body) is not None
 
 
 def decode(body: bytes) -> Any:
