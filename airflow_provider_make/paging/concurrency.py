@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from itertools import islice
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -17,8 +18,9 @@ async def in_order(
     Run calls concurrently, and yield their results in the order of the calls.
 
     :param calls: Functions that create a coroutine; each is called only when there is room for its result.
-    :param max_concurrency: Maximum number of coroutines that run, or results that wait, at the same time; the result
-        that is being yielded counts.
+    :param max_concurrency: Maximum number of coroutines that run, or results that wait, at the same time. While the
+        caller processes a result, the next call runs already, unless this is one: then, a caller that stops has caused
+        no call in vain.
     :return: The results. The first failure, of whichever call, is raised at once. After it, or when the caller stops
         iterating, the other coroutines are cancelled.
     """
@@ -35,14 +37,20 @@ async def in_order(
             failure.result()
         return window.popleft().result()
 
-    try:
-        for call in calls:
+    def start_calls() -> None:
+        for call in islice(remaining, max_concurrency - len(window)):
             window.append(asyncio.create_task(call()))
             window[-1].add_done_callback(set_failure)
-            if len(window) == max_concurrency:
-                yield await first_result()
+
+    remaining = iter(calls)
+    try:
+        start_calls()
         while window:
-            yield await first_result()
+            result = await first_result()
+            if max_concurrency > 1:
+                start_calls()
+            yield result
+            start_calls()
     finally:
         for task in window:
             task.cancel()

@@ -14,7 +14,8 @@ from airflow_provider_make.paging.concurrency import in_order
 Call = Callable[[], Coroutine[None, None, int]]
 
 
-def test_calls_start_only_when_there_is_room_for_their_results() -> None:
+@pytest.mark.parametrize(("max_concurrency", "ahead"), [(1, 1), (2, 3), (3, 4)])
+def test_calls_start_only_when_there_is_room_for_their_results(max_concurrency: int, ahead: int) -> None:
     started: list[int] = []
 
     async def call(number: int) -> int:
@@ -24,11 +25,11 @@ def test_calls_start_only_when_there_is_room_for_their_results() -> None:
 
     async def run() -> list[tuple[int, int]]:
         calls: list[Call] = [partial(call, number) for number in range(10)]
-        return [(number, len(started)) async for number in in_order(calls, 3)]
+        return [(number, len(started)) async for number in in_order(calls, max_concurrency)]
 
     results = asyncio.run(run())
     assert [number for number, _ in results] == list(range(10))
-    assert all(started_by_then <= number + 3 for number, started_by_then in results)
+    assert all(started_by_then <= number + ahead for number, started_by_then in results)
 
 
 def test_results_are_in_order_of_the_calls() -> None:
