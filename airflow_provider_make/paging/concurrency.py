@@ -46,10 +46,11 @@ async def in_order(
     try:
         start_calls()
         while window:
-            result = await first_result()
+            # A list, so that no variable keeps a result that the caller has processed.
+            result = [await first_result()]
             if max_concurrency > 1:
                 start_calls()
-            yield result
+            yield result.pop()
             start_calls()
     finally:
         for task in window:
