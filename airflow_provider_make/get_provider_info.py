@@ -47,13 +47,19 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_provider_make.sensors.error_rate"],
+                "python-modules": [
+                    "airflow_provider_make.sensors.analytics",
+                    "airflow_provider_make.sensors.error_rate",
+                ],
             }
         ],
         "triggers": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_provider_make.triggers.error_rate"],
+                "python-modules": [
+                    "airflow_provider_make.triggers.analytics",
+                    "airflow_provider_make.triggers.error_rate",
+                ],
             }
         ],
         "asset-uris": _ASSET_URIS,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
+from airflow_provider_make.web_pages import organization_url, scenario_url
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
@@ -55,12 +57,11 @@ class LinksToMake:
 
     def link_organization(self, context: Context, zone: str, organization_id: int) -> None:
         """Store the link to an organization."""
-        self._store_link(context, MakeOrganizationLink, f"https://{zone}/organization/{organization_id}/dashboard")
+        self._store_link(context, MakeOrganizationLink, organization_url(zone, organization_id))
 
     def link_scenario(self, context: Context, zone: str, row: Mapping[str, Any]) -> None:
         """Store the link to the scenario of a row."""
-        if row["team_id"] is not None:
-            url = f"https://{zone}/{row['team_id']}/scenarios/{row['scenario_id']}/edit"
+        if url := scenario_url(zone, row["team_id"], row["scenario_id"]):
             self._store_link(context, MakeScenarioLink, url)
 
     def _store_link(self, context: Context, link: type[_MakeLink], url: str) -> None:

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "airflow_provider_make"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Parts are folders, and modules at the top of the package. A part imports parts of lower layers only.
 LAYERS = (
-    {"text", "masking"},
+    {"text", "masking", "web_pages"},
     {"exceptions"},
     {"arguments"},
     {"connection"},

@@ -1,23 +1,26 @@
-"""The arguments that the sensor and its triggers have in common."""
+"""The arguments that the sensor and its triggers have in common, and which of them are checked before a run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
+DEFAULT_LOOKBACK = timedelta(hours=1)
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ThresholdArguments:
-    """The arguments as the user wrote them or templates rendered them; ``MakeErrorRateSensor`` describes each."""
+    """The arguments as the user wrote them or templates rendered them; ``MakeAnalyticsSensor`` describes each."""
 
     threshold: float | str
-    metric: str = "error_rate"
+    metric: str
     comparison: str = ">="
     scope: str = "organization"
-    min_executions: int | str = 1
-    lookback: timedelta | str = timedelta(hours=1)
+    min_executions: int | str | None = None
+    lookback: timedelta | str | None = DEFAULT_LOOKBACK
+    since: str | None = None
     organization_id: int | str | None = None
     team_id: int | str | Sequence[int | str] | None = None
     folder_id: int | str | Sequence[int | str] | None = None
@@ -43,3 +46,44 @@ class ThresholdArguments:
     def from_task(cls, task: Any) -> Self:
         """Collect the arguments from the attributes of a task."""
         return cls(**{name: getattr(task, name) for name in cls.names()})
+
+
+# Valid values in the place of those that only a run renders.
+_STAND_INS: dict[str, Any] = {
+    "threshold": 1.0,
+    "metric": "error_rate",
+    "comparison": ">=",
+    "scope": "organization",
+    "min_executions": None,
+    "lookback": DEFAULT_LOOKBACK,
+    "since": None,
+    "organization_id": None,
+    "team_id": None,
+    "folder_id": None,
+    "status": None,
+}
+TEMPLATED = (*_STAND_INS, "make_conn_id")
+
+
+def without_templates(values: Mapping[str, Any]) -> ThresholdArguments:
+    """
+    Replace the arguments that a run has yet to render or to pull from XCom, so that the others can be validated.
+
+    :param values: The arguments of a sensor, when the Dag is parsed.
+    :return: The arguments, with valid values in the place of templates.
+    """
+    return ThresholdArguments(
+        **{
+            name: stand_in if _is_rendered_later(values[name]) else values[name]
+            for name, stand_in in _STAND_INS.items()
+        }
+    )
+
+
+def _is_rendered_later(value: Any) -> bool:
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_is_rendered_later, value))
+    # Such as the output of another task.
+    return not isinstance(value, (int, float, timedelta, type(None)))

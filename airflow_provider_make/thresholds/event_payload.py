@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
 from airflow_provider_make import exceptions
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
@@ -47,14 +47,14 @@ def parse_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
     :param event: The payload.
     :return: The sensor's result.
     :raises AirflowSensorTimeout: The deadline passed.
-    :raises AirflowFailException: This version does not know the event, or the trigger failed with an error that is
-        not of this provider.
+    :raises RuntimeError: This version does not know the event, or the trigger failed with an error that is not of this
+        provider. ``soft_fail`` skips no task for it, and a retry may mend it.
     :raises MakeApiError: The trigger failed with it.
     :raises MakeInputError: The trigger failed with it.
     """
     status = event.get("status") if isinstance(event, Mapping) else None
     if event is None or status not in ("success", "timeout", "error") or event.get("version") != VERSION:
-        raise AirflowFailException(
+        raise RuntimeError(
             f"The trigger sent an event that this version of the provider does not know (status {status!r}): "
             "expected a triggerer and workers with the same version. Clear the task to try again."
         )
@@ -75,4 +75,4 @@ def _to_error(event: Mapping[str, Any]) -> Exception:
         error: MakeApiError = kind(message, **details)
         error.tries = tuple(event.get("tries", ()))
         return error
-    return AirflowFailException(f"The trigger failed: {event.get('error')}: {message}")
+    return RuntimeError(f"The trigger failed: {event.get('error')}: {message}")

@@ -3,71 +3,95 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_make.api.error_mapping import is_retryable
 from airflow_provider_make.api.retry import minimum_delay
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError
-from airflow_provider_make.thresholds.check import ThresholdCheck
-from airflow_provider_make.thresholds.rule import Snapshot
+from airflow_provider_make.thresholds.verdict import Snapshot
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
 
+Fetch = Callable[["MakeClient"], Coroutine[Any, Any, Snapshot]]
 # Seconds up to which failures in a row increase the pause, unless the interval itself is longer.
 MAX_PAUSE = 600.0
-MAX_FAILURES = 100
 # Seconds for the last poll, if the deadline has passed already.
 LAST_POLL = 10.0
+# Seconds between polls that fail, where the interval is zero.
+_PAUSE_WITHOUT_INTERVAL = 1.0
 
 
 class PollSchedule:
     """
     Decides when the next poll is due. It does no I/O: report to it how each poll ended.
 
-    :param interval: Seconds from the start of one poll to the start of the next; above zero.
+    :param interval: Seconds from the start of one poll to the start of the next; zero or more.
+    :param first_poll: When the first poll is due, aware; None for now.
     :param deadline: When the last poll is due, aware; None for no end.
     :param growing: Whether the pause doubles with each failure in a row.
-    :raises MakeInputError: The interval is not above zero.
+    :raises MakeInputError: The interval is not valid.
     """
 
-    def __init__(self, interval: Any, deadline: datetime | None = None, *, growing: bool = True) -> None:
+    def __init__(
+        self,
+        interval: Any,
+        *,
+        first_poll: datetime | None = None,
+        deadline: datetime | None = None,
+        growing: bool = True,
+    ) -> None:
         self._interval = self.pause = parse_number(
-            "poke_interval", interval, "a number of seconds above zero", lambda seconds: seconds > 0
+            "poke_interval", interval, "a number of seconds, zero or more", lambda seconds: seconds >= 0
         )
+        self.first_poll = first_poll
         self._deadline = deadline
         self._growing = growing
         self._failures = 0
 
-    @property
-    def has_failed_too_often(self) -> bool:
-        """Whether the last ``MAX_FAILURES`` polls all failed."""
-        return self._failures >= MAX_FAILURES
+    def seconds_to_first_poll(self, now: datetime) -> float:
+        """Return the seconds until the first poll, at the latest at the deadline."""
+        first = self.first_poll or now
+        if self._deadline is not None:
+            first = min(first, self._deadline)
+        return max(0.0, (first - now).total_seconds())
 
     def seconds_left(self, now: datetime) -> float | None:
         """Return the seconds until the deadline, zero or less after it; None without a deadline."""
         return None if self._deadline is None else (self._deadline - now).total_seconds()
 
-    def record(self, error: MakeApiError | None) -> None:
+    def record(self, error: Exception | None) -> None:
         """
         Record how a poll ended, and set ``pause``, the seconds from its start to the start of the next.
 
         :param error: The error, which may ask for a longer pause; None for success.
         """
-        self._failures = self._failures + 1 if error else 0
-        factor = 2 ** min(self._failures - 1, 30) if self._failures and self._growing else 1
-        pause = min(self._interval * factor, max(self._interval, MAX_PAUSE))
-        self.pause = max(pause, minimum_delay(error) if error else 0.0)
+        if error is None:
+            self._failures, self.pause = 0, self._interval
+            return
+        self._failures += 1
+        factor = 2 ** min(self._failures - 1, 30) if self._growing else 1
+        pause = min((self._interval or _PAUSE_WITHOUT_INTERVAL) * factor, max(self._interval, MAX_PAUSE))
+        self.pause = max(pause, minimum_delay(error) if isinstance(error, MakeApiError) else 0.0)
+
+    def seconds_to_next_poll(self, now: datetime) -> float | None:
+        """Return the pause, at the most until the deadline; None after the last poll."""
+        left = self.seconds_left(now)
+        if left is None:
+            return self.pause
+        return min(self.pause, left) if left > 0 else None
 
 
-async def fetch_in_time(client: MakeClient, check: ThresholdCheck, seconds_left: float | None) -> Snapshot:
+async def fetch_in_time(client: MakeClient, fetch: Fetch, seconds_left: float | None) -> Snapshot:
     """
     Fetch the figures of a check once, before a sensor times out.
 
     :param client: The client of the organization's zone, open.
-    :param check: The check.
+    :param fetch: Fetches the figures.
     :param seconds_left: Seconds until the timeout, of which ``LAST_POLL`` are granted at least; None for no timeout.
     :return: The snapshot.
     :raises MakeInputError: A filter is not valid, or there is no organization.
@@ -75,36 +99,46 @@ async def fetch_in_time(client: MakeClient, check: ThresholdCheck, seconds_left:
     """
     try:
         async with asyncio.timeout(None if seconds_left is None else max(seconds_left, LAST_POLL)):
-            return await check.fetch(client)
+            return await fetch(client)
     except TimeoutError:
         pass
     raise MakeConnectionError("the sensor's timeout passed before a response")
 
 
 async def poll(
-    client: MakeClient, check: ThresholdCheck, schedule: PollSchedule
-) -> AsyncIterator[Snapshot | MakeApiError]:
+    open_client: Callable[[], AbstractAsyncContextManager[MakeClient]], fetch: Fetch, schedule: PollSchedule
+) -> AsyncGenerator[Snapshot | Exception]:
     """
     Fetch the figures of a check again and again.
 
-    :param client: The client of the organization's zone, open.
-    :param check: The check.
+    After an error that no retry can mend, the connection is read again before the next poll: its token may have been
+    replaced.
+
+    :param open_client: Reads the connection, and opens a client of the organization's zone.
+    :param fetch: Fetches the figures.
     :param schedule: When to poll; its ``pause`` is set before an outcome is yielded.
     :return: The snapshot or the error of each poll; it ends after the deadline.
-    :raises MakeInputError: A filter is not valid, or there is no organization.
     """
-    while True:
-        began = asyncio.get_running_loop().time()
-        left = schedule.seconds_left(datetime.now(UTC))
-        outcome: Snapshot | MakeApiError
-        try:
-            outcome = await fetch_in_time(client, check, left)
-        except MakeApiError as error:
-            outcome = error
-        schedule.record(outcome if isinstance(outcome, MakeApiError) else None)
-        yield outcome
-        left = schedule.seconds_left(datetime.now(UTC))
-        if left is not None and left <= 0:
-            return
-        wait = max(0.0, began + schedule.pause - asyncio.get_running_loop().time())
-        await asyncio.sleep(wait if left is None else min(wait, left))
+    async with AsyncExitStack() as stack:
+        client: MakeClient | None = None
+        await asyncio.sleep(schedule.seconds_to_first_poll(datetime.now(UTC)))
+        while True:
+            began = asyncio.get_running_loop().time()
+            outcome: Snapshot | Exception
+            try:
+                if client is None:
+                    client = await stack.enter_async_context(open_client())
+                outcome = await fetch_in_time(client, fetch, schedule.seconds_left(datetime.now(UTC)))
+            # Of any class: connections come from backends that raise errors of their own.
+            except Exception as error:
+                outcome = error
+                if not (isinstance(error, MakeApiError) and is_retryable(error)):
+                    client = None
+                    await stack.aclose()
+            schedule.record(outcome if isinstance(outcome, Exception) else None)
+            yield outcome
+            left = schedule.seconds_left(datetime.now(UTC))
+            if left is not None and left <= 0:
+                return
+            wait = max(0.0, began + schedule.pause - asyncio.get_running_loop().time())
+            await asyncio.sleep(wait if left is None else min(wait, left))

@@ -1,20 +1,17 @@
-"""The threshold rule: which figures cross it, which are back, and whether a crossing is new."""
+"""The threshold rule: which figures count, which are beyond the threshold, and which are back."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics
-from airflow_provider_make.api.time_frame import TimeFrame, iso
+from airflow_provider_make.api.response import Metrics
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.rows import MAX_EXTRA_LENGTH, TEXT_COLUMNS, RowBuilder, to_total
+from airflow_provider_make.thresholds.metrics import METRICS, Metric
 
-METRICS = ("error_rate", "errors", "error_rate_change", "errors_change")
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
     ">": operator.gt,
@@ -22,30 +19,6 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
 }
 SCOPES = ("organization", "scenario")
-# What a result, and so an event, may contain: Airflow keeps both in its database.
-MAX_SCENARIOS = 100
-MAX_TEXT_LENGTH = 250
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """
-    The figures that one check fetched.
-
-    :param organization_id: The organization.
-    :param zone: The host of the API.
-    :param time_frame: The time frame that the figures are counted in.
-    :param checked_at: The time of the check.
-    :param total: The organization's figures.
-    :param entries: The scenarios fetched, the most extreme first; none where the rule is about the organization.
-    """
-
-    organization_id: int
-    zone: str
-    time_frame: TimeFrame
-    checked_at: datetime
-    total: Metrics
-    entries: Sequence[ScenarioMetrics] = ()
 
 
 @dataclass(frozen=True)
@@ -53,16 +26,16 @@ class ThresholdRule:
     """
     A threshold, and which figures are compared with it.
 
-    :param threshold: Percent, or a number of errors, depending on the metric.
-    :param metric: One of ``METRICS``.
+    :param threshold: Percent, or an amount, depending on the metric.
+    :param metric: The metric.
     :param comparison: One of ``COMPARISONS``: how a value that crosses compares to the threshold.
     :param scope: One of ``SCOPES``: whose figures are compared.
-    :param min_executions: Figures based on fewer executions than this are ignored; zero or more.
+    :param min_executions: Figures based on fewer executions than this don't count; zero or more.
     :param hysteresis: The distance from the threshold beyond which a value is back to normal, zero or more.
     """
 
     threshold: float
-    metric: str = "error_rate"
+    metric: Metric = Metric("error_rate")
     comparison: str = ">="
     scope: str = "organization"
     min_executions: int = 1
@@ -72,7 +45,12 @@ class ThresholdRule:
     def from_arguments(
         cls, *, threshold: Any, metric: Any, comparison: Any, scope: Any, min_executions: Any, hysteresis: Any = 0.0
     ) -> ThresholdRule:
-        """Validate the arguments of a sensor or trigger; numbers may be text, as templates render them."""
+        """
+        Validate the arguments of a sensor or trigger; numbers may be text, as templates render them.
+
+        :return: The rule. By default, ``min_executions`` is 1 for percentages and 0 for amounts.
+        :raises MakeInputError: An argument is not valid; the error names the first such argument.
+        """
         for name, value, choices in (
             ("metric", metric, METRICS),
             ("comparison", comparison, COMPARISONS),
@@ -80,6 +58,9 @@ class ThresholdRule:
         ):
             if not isinstance(value, str) or value not in choices:
                 raise MakeInputError.expected(name, value, f"one of {', '.join(choices)}")
+        of_metric = Metric(metric)
+        if min_executions is None:
+            min_executions = 1 if of_metric.is_percentage else 0
         return cls(
             min_executions=int(
                 parse_number(
@@ -90,28 +71,45 @@ class ThresholdRule:
                 )
             ),
             hysteresis=parse_number("hysteresis", hysteresis, "a number, zero or more", lambda number: number >= 0),
-            threshold=parse_number("threshold", threshold, "a number"),
-            metric=metric,
+            threshold=parse_number("threshold", threshold, _expected_threshold(threshold)),
+            metric=of_metric,
             comparison=comparison,
             scope=scope,
         )
 
     @property
-    def sort_dir(self) -> str:
-        """The sort order that puts scenarios that cross first."""
-        return "desc" if self.comparison in (">", ">=") else "asc"
+    def is_about_high_values(self) -> bool:
+        """Whether high values are beyond the threshold."""
+        return self.comparison in (">", ">=")
 
-    def value(self, figures: Metrics) -> float | None:
-        """Return the value of the metric; None where it can't be calculated."""
-        value: float | None = getattr(figures, self.metric)
-        return value
+    @property
+    def warning(self) -> str | None:
+        """The text of a warning about a rule that is valid, but hardly what was meant; None for any other."""
+        name, high = self.metric.name, self.is_about_high_values
+        if self.metric.is_percentage and 0 < self.threshold < 1:
+            percent = self.metric.describe(self.threshold)
+            return f"threshold={self.threshold:g} means {percent}: {name} is in percent, such as 20 for 20 %."
+        if name == "error_rate" and not 0 <= self.threshold <= 100:
+            return f"threshold={self.threshold:g}: an error_rate is 0 to 100 %."
+        # Of the metrics, only changes can be below zero.
+        never_low = high and not name.endswith("_change") and self.threshold - self.hysteresis <= 0
+        never_high = not high and name == "error_rate" and self.threshold + self.hysteresis >= 100
+        if self.hysteresis and (never_low or never_high):
+            return (
+                f"hysteresis={self.hysteresis:g} is so large that {name} can't come back: there is one event at most."
+            )
+        return None
 
     def counted_value(self, figures: Metrics) -> float | None:
         """Return the value of the metric; None where it can't be calculated, or executions are too few."""
-        return self.value(figures) if (figures.executions or 0) >= self.min_executions else None
+        return None if self.has_too_few_executions(figures) else self.metric.value(figures)
+
+    def has_too_few_executions(self, figures: Metrics) -> bool:
+        """Decide whether executions are too few for the figures to count."""
+        return (figures.executions or 0) < self.min_executions
 
     def is_beyond(self, value: float) -> bool:
-        """Decide whether a value crosses the threshold."""
+        """Decide whether a value is beyond the threshold."""
         return COMPARISONS[self.comparison](value, self.threshold)
 
     def is_back(self, value: float) -> bool:
@@ -122,140 +120,20 @@ class ThresholdRule:
         :return: Whether it is below ``threshold - hysteresis``, or above ``threshold + hysteresis`` for a rule
             about low values.
         """
-        if self.sort_dir == "desc":
+        if self.is_about_high_values:
             return value < self.threshold - self.hysteresis
         return value > self.threshold + self.hysteresis
 
-    def rules_out_all_after(self, entry: ScenarioMetrics) -> bool:
-        """
-        Decide whether no scenario after this one can matter, in the order of the metric.
-
-        An entry without a value decides nothing: servers may sort it first or last.
-
-        :param entry: One of the entries, which are sorted by the metric, the most extreme first.
-        :return: Whether it does not cross, and is back if there is a hysteresis.
-        """
-        value = self.value(entry)
-        return value is not None and not self.is_beyond(value) and (not self.hysteresis or self.is_back(value))
-
-    def evaluate(self, snapshot: Snapshot) -> Verdict:
-        """Compare the figures of a snapshot with the threshold."""
-        per_scenario = self.scope == "scenario"
-        candidates: Sequence[Metrics] = snapshot.entries if per_scenario else [snapshot.total]
-        counted = [(figures, value) for figures in candidates if (value := self.counted_value(figures)) is not None]
-        crossed = [figures for figures, value in counted if self.is_beyond(value)]
-        values = [value for _, value in counted]
-        if not values and per_scenario and snapshot.entries:
-            # The last scenario read bounds all unread ones, even below min_executions.
-            last = self.value(snapshot.entries[-1])
-            back = last is not None and self.is_back(last)
-        else:
-            back = bool(values) and all(map(self.is_back, values))
-        return Verdict(
-            rule=self,
-            snapshot=snapshot,
-            value=values[0] if values else None,
-            crossed=bool(crossed),
-            back=back,
-            scenarios=tuple(figures for figures in crossed if isinstance(figures, ScenarioMetrics)),
-        )
+    def extremity(self, value: float) -> float:
+        """Return a sort key that puts the most extreme value first."""
+        return -value if self.is_about_high_values else value
 
     def __str__(self) -> str:
-        return f"{self.metric} {self.comparison} {self.threshold:g}"
+        return f"{self.metric.name} {self.comparison} {self.threshold:g}"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """
-    The result of comparing a snapshot with a rule.
-
-    :param rule: The rule.
-    :param snapshot: The snapshot.
-    :param value: The organization's value, or that of the most extreme scenario; None where no value counts.
-    :param crossed: Whether the threshold is crossed.
-    :param back: Whether all values are back. Both are False where no value counts.
-    :param scenarios: The scenarios that crossed, the most extreme first.
-    """
-
-    rule: ThresholdRule
-    snapshot: Snapshot
-    value: float | None
-    crossed: bool
-    back: bool
-    scenarios: tuple[ScenarioMetrics, ...] = field(repr=False)
-
-    def result(self) -> dict[str, Any]:
-        """
-        Return the result of a sensor, or the payload of an event.
-
-        :return: A JSON-serialisable dict: ``organization_id``, ``scope``, ``metric``, ``threshold``, ``comparison``,
-            ``value``, ``scenarios`` (rows, the first ``MAX_SCENARIOS``), ``scenario_count``, ``total``, ``date_from``,
-            ``date_to``, ``checked_at``. Its size is bounded: long text is cut, and a long ``extra`` is left out.
-        """
-        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
-        builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
-        return {
-            "organization_id": snapshot.organization_id,
-            "scope": rule.scope,
-            "metric": rule.metric,
-            "threshold": rule.threshold,
-            "comparison": rule.comparison,
-            "value": self.value,
-            "scenarios": [_bounded(row) for row in builder.rows(self.scenarios[:MAX_SCENARIOS])],
-            "scenario_count": len(self.scenarios),
-            "total": to_total(snapshot.total),
-            "date_from": iso(frame.date_from),
-            "date_to": iso(frame.date_to),
-            "checked_at": iso(snapshot.checked_at),
-        }
-
-    def __str__(self) -> str:
-        snapshot, frame = self.snapshot, self.snapshot.time_frame
-        return (
-            f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
-            f"{iso(frame.date_to)}: {self._describe()}"
-        )
-
-    def _describe(self) -> str:
-        rule = self.rule
-        if rule.scope == "scenario" and self.value is None and self.snapshot.entries:
-            # Reading stopped at the first scenario that rules out all others.
-            return f"no scenario with at least {rule.min_executions} executions crosses {rule}"
-        of_scenario = "" if rule.scope == "organization" else ", at its most extreme scenario,"
-        value = "can't be calculated" if self.value is None else f"is {self.value:g}"
-        count = len(self.scenarios)
-        by_scenarios = f" by {count} scenario{'' if count == 1 else 's'}" if count else ""
-        return (
-            f"{rule.metric}{of_scenario} {value}; {rule.comparison} {rule.threshold:g} is "
-            f"{'' if self.crossed else 'not '}crossed{by_scenarios}"
-        )
-
-
-def _bounded(row: dict[str, Any]) -> dict[str, Any]:
-    cut = {column: row[column] and row[column][:MAX_TEXT_LENGTH] for column in TEXT_COLUMNS - {"extra"}}
-    return {**row, **cut, "extra": row["extra"] if len(row["extra"] or "") <= MAX_EXTRA_LENGTH else None}
-
-
-@dataclass
-class CrossingDetector:
-    """
-    Detects new crossings among the verdicts of a watcher.
-
-    :param beyond: Whether a crossing was detected, and the value has not come back since.
-    """
-
-    beyond: bool = False
-
-    def is_new(self, verdict: Verdict) -> bool:
-        """
-        Update the state with the next verdict.
-
-        :param verdict: The verdict.
-        :return: Whether it is a new crossing.
-        """
-        if verdict.crossed:
-            new, self.beyond = not self.beyond, True
-            return new
-        if verdict.back:
-            self.beyond = False
-        return False
+def _expected_threshold(threshold: Any) -> str:
+    if isinstance(threshold, str) and threshold.strip().endswith("%"):
+        number = threshold.strip().removesuffix("%").strip()
+        return f"a number without a percent sign: {number} for {number} %"
+    return "a number"

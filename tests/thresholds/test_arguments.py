@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from airflow_provider_make.thresholds.arguments import ThresholdArguments
+from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
+from airflow_provider_make.thresholds.arguments import ThresholdArguments, without_templates
 
 
 def test_names_are_the_fields_in_order() -> None:
@@ -17,15 +17,17 @@ def test_names_are_the_fields_in_order() -> None:
 
 
 def test_values_create_an_equal_copy() -> None:
-    arguments = ThresholdArguments(threshold="{{ params.x }}", team_id=[1, "2"], lookback=timedelta(days=1))
+    arguments = ThresholdArguments(
+        threshold="{{ params.x }}", metric="errors", team_id=[1, "2"], lookback=timedelta(days=1)
+    )
     assert ThresholdArguments(**arguments.values()).values() == arguments.values()
 
 
 def test_arguments_are_collected_from_the_attributes_of_a_task() -> None:
-    sensor = MakeErrorRateSensor(task_id="wait", threshold=5, team_id=7, api_retry_limit=2)
+    sensor = MakeAnalyticsSensor(task_id="wait", threshold=5, metric="errors", team_id=7, api_retry_limit=2)
     values = ThresholdArguments.from_task(sensor).values()
     assert (values["threshold"], values["team_id"], values["api_retry_limit"]) == (5, 7, 2)
-    assert set(MakeErrorRateSensor.template_fields) == values.keys() - {"api_retry_limit", "api_retry_delay"}
+    assert set(MakeAnalyticsSensor.template_fields) == values.keys() - {"api_retry_limit", "api_retry_delay"}
 
 
 def test_missing_attribute_raises() -> None:
@@ -34,5 +36,14 @@ def test_missing_attribute_raises() -> None:
 
 
 def test_defaults_equal_those_of_the_sensor() -> None:
-    sensor = MakeErrorRateSensor(task_id="wait", threshold=5)
-    assert ThresholdArguments.from_task(sensor).values() == ThresholdArguments(threshold=5).values()
+    sensor = MakeAnalyticsSensor(task_id="wait", threshold=5, metric="errors")
+    assert ThresholdArguments.from_task(sensor).values() == ThresholdArguments(threshold=5, metric="errors").values()
+
+
+def test_templates_are_replaced_by_valid_values_and_others_are_kept() -> None:
+    arguments = ThresholdArguments(
+        threshold="{{ params.x }}", metric="{% if x %}errors{% endif %}", team_id=["{{ params.team }}", 2], status="x"
+    )
+    checked = without_templates(arguments.values())
+    assert (checked.threshold, checked.metric, checked.team_id, checked.status) == (1.0, "error_rate", None, "x")
+    assert without_templates(ThresholdArguments(threshold=None, metric="errors").values()).threshold is None  # type: ignore[arg-type]

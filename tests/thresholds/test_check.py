@@ -15,7 +15,7 @@ from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.check import PAGE_SIZE, ThresholdCheck
-from airflow_provider_make.thresholds.rule import Snapshot
+from airflow_provider_make.thresholds.verdict import Snapshot
 from tests.support.model_server import Server
 
 SETTINGS = ConnectionSettings("https://eu1.make.com/api/v2", "token", organization_id=42)
@@ -23,10 +23,12 @@ NOW = datetime(2026, 1, 31, 6, tzinfo=UTC)
 
 
 def check(**arguments: Any) -> ThresholdCheck:
-    return ThresholdCheck.from_arguments(ThresholdArguments(**{"threshold": 2, **arguments}))
+    return ThresholdCheck.from_arguments(ThresholdArguments(**{"threshold": 2, "metric": "error_rate", **arguments}))
 
 
-def fetch(server: Server, **arguments: Any) -> tuple[Snapshot, list[tuple[AnalyticsQuery, PageRequest]]]:
+def fetch(
+    server: Server, not_back: frozenset[int] = frozenset(), **arguments: Any
+) -> tuple[Snapshot, list[tuple[AnalyticsQuery, PageRequest]]]:
     """Return the snapshot, and the queries and pages that were requested for it."""
     requests: list[tuple[AnalyticsQuery, PageRequest]] = []
 
@@ -35,7 +37,7 @@ def fetch(server: Server, **arguments: Any) -> tuple[Snapshot, list[tuple[Analyt
         return await server.fetch(query, request)
 
     client: Any = SimpleNamespace(ask=fetch_page, settings=SETTINGS, retry_rules=SimpleNamespace(delay=0.0))
-    return asyncio.run(check(**arguments).fetch(client)), requests
+    return asyncio.run(check(**arguments).fetch(client, not_back)), requests
 
 
 def test_organization_scope_needs_one_request_of_one_entry() -> None:
@@ -51,7 +53,7 @@ def test_scenarios_are_read_by_metric_until_no_further_one_can_cross() -> None:
     # A third of the scenarios have 2 errors; they are on two pages.
     assert len(requests) == 2
     assert {(query.sort_by, query.sort_dir) for query, _ in requests} == {("errors", "desc")}
-    assert [entry.errors for entry in snapshot.entries] == [2] * sum(id_ % 3 == 2 for id_ in server.ids) + [1]
+    assert [entry.errors for entry in snapshot.entries] == [2] * sum(id_ % 3 == 2 for id_ in server.ids)
     assert snapshot.total.errors == 1
 
 
@@ -65,8 +67,47 @@ def test_entries_without_a_value_do_not_end_the_reading() -> None:
     server = Server(3000, absent_first=True)
     snapshot, _ = fetch(server, scope="scenario", threshold=3)
     assert sum(entry.error_rate == 3 for entry in snapshot.entries) == 600
-    assert snapshot.entries[0].error_rate is None
-    assert snapshot.entries[-1].error_rate == 2
+    assert all(entry.error_rate is not None and entry.error_rate >= 3 for entry in snapshot.entries)
+
+
+def test_the_most_extreme_scenario_is_kept_where_none_is_beyond() -> None:
+    snapshot, requests = fetch(Server(2500), scope="scenario", metric="errors", threshold=9)
+    assert ([entry.errors for entry in snapshot.entries], len(requests)) == ([2], 1)
+
+
+def test_all_pages_are_read_where_make_cannot_sort_by_the_metric() -> None:
+    snapshot, requests = fetch(Server(2500), scope="scenario", metric="credits", threshold=10**9)
+    assert len(requests) == 3
+    assert {(query.sort_by, query.sort_dir) for query, _ in requests} == {("name", "asc")}
+    assert len(snapshot.entries) <= 1
+
+
+def test_scenarios_that_were_not_back_are_read_until_all_are_seen() -> None:
+    server = Server(2500)
+    low = {id_ for id_ in server.ids if id_ % 3 == 0}
+    wanted = frozenset({min(low), max(low)})
+    snapshot, requests = fetch(server, wanted, scope="scenario", metric="errors", threshold=9, min_executions=1)
+    assert wanted <= {entry.scenario_id for entry in snapshot.entries}
+    assert len(snapshot.entries) <= 3
+    # Where executions can't be too few, what is not seen is back.
+    _, requests = fetch(server, wanted, scope="scenario", metric="errors", threshold=9)
+    assert len(requests) == 1
+
+
+@pytest.mark.parametrize(("since", "begin"), [("day", "2026-01-31"), ("week", "2026-01-26"), ("month", "2026-01-01")])
+@pytest.mark.parametrize("now", [datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC), NOW])
+def test_since_begins_with_the_current_period_in_utc(since: str, begin: str, now: datetime) -> None:
+    frame = check(since=since).query(SETTINGS, now).time_frame
+    assert frame.date_from == datetime.fromisoformat(begin).replace(tzinfo=UTC)
+    assert frame.date_to == now.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    ("since", "begin"), [("day", NOW.replace(hour=0)), ("month", datetime(2026, 3, 1, tzinfo=UTC))]
+)
+def test_a_period_that_has_just_begun_is_not_empty(since: str, begin: datetime) -> None:
+    frame = check(since=since).query(SETTINGS, begin).time_frame
+    assert (frame.date_from, frame.date_to) == (begin, begin + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(("comparison", "sort_dir"), [(">", "desc"), (">=", "desc"), ("<", "asc"), ("<=", "asc")])
@@ -83,7 +124,8 @@ def test_query_has_the_filters_and_a_time_frame_that_ends_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("lookback", None), ("lookback", "x"), ("threshold", "x"), ("metric", "x"), ("scope", "x")]
+    ("name", "value"),
+    [("lookback", None), ("lookback", "x"), ("threshold", "x"), ("metric", "x"), ("scope", "x"), ("since", "x")],
 )
 def test_arguments_are_validated_before_any_request(name: str, value: Any) -> None:
     with pytest.raises(MakeInputError, match=name):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_make.exceptions import MakeInputError, MakeRateLimitError, MakeServerError
-from airflow_provider_make.thresholds.poll_loop import MAX_FAILURES, MAX_PAUSE, PollSchedule
+from airflow_provider_make.thresholds.poll_loop import MAX_PAUSE, PollSchedule
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -43,26 +43,33 @@ def test_pause_is_at_least_retry_after(growing: bool) -> None:
     assert schedule.pause == (120.0 if growing else 60.0)
 
 
-@pytest.mark.parametrize(
-    ("failures", "too_often"),
-    [
-        ([True] * (MAX_FAILURES - 1), False),
-        ([True] * MAX_FAILURES, True),
-        ([True] * MAX_FAILURES + [False], False),
-    ],
-)
-def test_schedule_has_failed_too_often_after_very_many_failures_in_a_row(failures: list[bool], too_often: bool) -> None:
-    schedule = PollSchedule(1.0)
-    pauses(schedule, *failures)
-    assert schedule.has_failed_too_often == too_often
-
-
 def test_seconds_left_until_the_deadline() -> None:
     assert PollSchedule(1.0).seconds_left(NOW) is None
-    assert PollSchedule(1.0, NOW + timedelta(seconds=90)).seconds_left(NOW) == 90.0
+    assert PollSchedule(1.0, deadline=NOW + timedelta(seconds=90)).seconds_left(NOW) == 90.0
 
 
-@pytest.mark.parametrize("interval", [0, -1, "x", None, float("nan"), float("inf"), True])
-def test_interval_must_be_above_zero(interval: Any) -> None:
+def test_interval_of_zero_pauses_after_failures_only() -> None:
+    assert pauses(PollSchedule(0), False, True, True, False) == [0.0, 1.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("first", "deadline", "seconds"), [(None, None, 0), (60, None, 60), (60, 30, 30), (-60, None, 0), (None, -5, 0)]
+)
+def test_first_poll_is_when_it_is_due_but_not_after_the_deadline(
+    first: float | None, deadline: float | None, seconds: float
+) -> None:
+    first_poll, end = (None if value is None else NOW + timedelta(seconds=value) for value in (first, deadline))
+    assert PollSchedule(1.0, first_poll=first_poll, deadline=end).seconds_to_first_poll(NOW) == seconds
+
+
+def test_next_poll_is_not_after_the_deadline() -> None:
+    schedule = PollSchedule(60.0, deadline=NOW)
+    assert schedule.seconds_to_next_poll(NOW) is None
+    assert schedule.seconds_to_next_poll(NOW - timedelta(seconds=5)) == 5.0
+    assert schedule.seconds_to_next_poll(NOW - timedelta(seconds=500)) == 60.0
+
+
+@pytest.mark.parametrize("interval", [-1, "x", None, float("nan"), float("inf"), True])
+def test_interval_must_be_zero_or_more(interval: Any) -> None:
     with pytest.raises(MakeInputError, match="^poke_interval="):
         PollSchedule(interval)

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
-from airflow_provider_make.thresholds.watcher_state import WatcherState
+from airflow_provider_make.thresholds.watcher_state import MAX_STORED, WatcherState
 from tests.support.asset_state_store import Store, accessor
 
 
-def load(store: Any, arguments: dict[str, Any]) -> bool:
-    return asyncio.run(WatcherState(store, arguments).load())
+def load(store: Any, identity: dict[str, Any]) -> set[int]:
+    state = WatcherState(store, identity)
+    asyncio.run(state.load())
+    return set(state.not_back)
 
 
-def save(store: Any, arguments: dict[str, Any], *values: bool) -> None:
+def save(store: Any, identity: dict[str, Any], *values: set[int]) -> WatcherState:
+    state = WatcherState(store, identity)
+
     async def save_all() -> None:
-        state = WatcherState(store, arguments)
         for value in values:
-            await state.save(value)
+            await state.save(frozenset(value))
 
     asyncio.run(save_all())
+    return state
 
 
-def test_state_is_not_saved_without_a_store() -> None:
-    save(None, {"threshold": 5}, True)
-    assert not load(None, {"threshold": 5})
+def test_state_is_not_stored_without_a_store() -> None:
+    assert save(None, {"threshold": 5}, {7}).not_back == {7}
+    assert load(None, {"threshold": 5}) == set()
 
 
-def test_state_is_saved_with_every_asset() -> None:
+def test_state_is_stored_with_every_asset() -> None:
     first, second = Store(), Store()
-    save(accessor(first, second), {"threshold": 5}, True)
+    save(accessor(first, second), {"threshold": 5}, {7, 8})
     for store in (
         accessor(first, second),
         accessor(first),
@@ -37,26 +42,42 @@ def test_state_is_saved_with_every_asset() -> None:
         accessor(Store(), second),
         first,
     ):
-        assert load(store, {"threshold": 5})
-    save(accessor(first, second), {"threshold": 5}, False)
-    assert not load(accessor(first, second), {"threshold": 5})
+        assert load(store, {"threshold": 5}) == {7, 8}
+    save(accessor(first, second), {"threshold": 5}, set())
+    assert load(accessor(first, second), {"threshold": 5}) == set()
 
 
 def test_watchers_of_one_asset_have_separate_states() -> None:
     store = Store()
-    save(accessor(store), {"threshold": 5, "metric": "errors"}, True)
-    assert not load(accessor(store), {"threshold": 6, "metric": "errors"})
-    assert load(accessor(store), {"metric": "errors", "threshold": 5})
+    save(accessor(store), {"threshold": 5, "metric": "errors"}, {7})
+    assert load(accessor(store), {"threshold": 6, "metric": "errors"}) == set()
+    assert load(accessor(store), {"metric": "errors", "threshold": 5}) == {7}
 
 
-def test_only_changes_are_saved() -> None:
+def test_only_changes_are_stored() -> None:
     store = Store()
-    save(accessor(store), {}, False, False, True, True, True, False)
-    assert store.writes == 3
+    save(accessor(store), {}, set(), set(), {7}, {7}, {8}, set())
+    assert store.writes == 4
+
+
+def test_stored_state_is_bounded() -> None:
+    store = Store()
+    many = set(range(10**18, 10**18 + 100_000))
+    assert save(accessor(store), {}, many).not_back == many
+    assert load(accessor(store), {}) == set(sorted(many)[:MAX_STORED])
+    assert len(json.dumps(store.values)) < 120_000
+
+
+def test_a_value_of_another_kind_is_ignored() -> None:
+    store = Store()
+    save(accessor(store), {}, {7})
+    for value in ("beyond", {"ids": [7]}, None, ["7", None]):
+        store.values = dict.fromkeys(store.values, value)
+        assert load(accessor(store), {}) == set()
 
 
 def test_errors_of_the_store_are_logged_and_ignored(caplog: Any) -> None:
     store = Store(broken=True)
-    save(accessor(store), {}, True)
-    assert not load(accessor(store), {})
+    save(accessor(store), {}, {7})
+    assert load(accessor(store), {}) == set()
     assert "may be emitted again" in caplog.text

@@ -1,0 +1,297 @@
+"""The sensor that waits until the figures of an organization, or of any scenario, cross a threshold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink
+from airflow_provider_make.sensors.links_and_lineage import LinksAndLineage
+from airflow_provider_make.sensors.soft_fail import is_failure_of_trigger, skipped_if_soft_fail
+from airflow_provider_make.thresholds.arguments import (
+    DEFAULT_LOOKBACK,
+    TEMPLATED,
+    ThresholdArguments,
+    without_templates,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_make.hooks.make import MakeHook
+    from airflow_provider_make.thresholds.check import ThresholdCheck
+    from airflow_provider_make.thresholds.verdict import Verdict
+    from airflow_provider_make.triggers.analytics import MakeAnalyticsTrigger
+
+# Airflow's own timeout of the deferral is only for a triggerer that is gone: the trigger's has a better message.
+GRACE = timedelta(minutes=5)
+# Airflow fails a task whose trigger fires before its scheduler has seen the deferral, which may take seconds.
+SHORTEST_DEFERRAL = timedelta(seconds=5)
+
+
+class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
+    """
+    Wait until figures cross a threshold.
+
+    Transient failures of the API are logged, and the sensor keeps waiting. A token that is refused (401, 403) or an
+    argument that is not valid ends the wait at once, without a retry. ``poke_interval``, ``timeout``, ``soft_fail`` and
+    ``mode`` are Airflow's own, and all modes give the same result: with ``soft_fail``, a timeout or an error that no
+    retry can mend skips the task.
+
+    :param threshold: The value that the metric is compared with: percent for ``error_rate`` and the changes, such as
+        20 for 20 %, else a number.
+    :param metric: ``error_rate``, ``errors``, ``executions``, ``operations``, ``credits`` (100 centicredits), or one
+        of these with ``_change``, which is in percent, as Make calculates it. A value that can't be calculated never
+        crosses the threshold.
+    :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses compares to the threshold.
+    :param scope: ``organization`` compares the organization's figures, with one request per poke; ``scenario`` compares
+        those of each scenario, and reads pages until no further scenario can cross, or all pages for credits, which
+        Make can't sort by.
+    :param min_executions: Figures based on fewer executions than this don't count; zero or more. By default 1 for
+        percentages and 0 for amounts.
+    :param lookback: The length of the time frame, which ends at each poke: a timedelta, or an ISO 8601 duration such
+        as ``PT1H``; at most a year.
+    :param since: ``day``, ``week`` or ``month``: the time frame begins with the current one, in UTC, in place of
+        ``lookback``. A week begins on Monday.
+    :param organization_id: The organization; None for the connection's.
+    :param team_id: Only scenarios of this team, or of a list of teams; None for all.
+    :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
+    :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``; None for all.
+    :param make_conn_id: Airflow connection of type ``make``.
+    :param api_retry_limit: Tries of one request, the first included; one or more.
+    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
+    :param deferrable: Whether a trigger waits, which occupies no worker; by default Airflow's
+        ``[operators] default_deferrable``. The sensor looks once on the worker, and defers only if it has to wait.
+    :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",
+        "scenario_count", "total", "date_from", "date_to", "checked_at", "message"}``; ``scenarios`` are the rows that
+        crossed, the most extreme first, 100 at most; ``scenario_count`` is how many crossed; ``value`` is the
+        organization's, or that of the most extreme scenario; ``message`` is text for people.
+    :raises MakeInputError: An argument or the connection is not valid; Airflow does not retry. Arguments that are not
+        templates are checked when the Dag is parsed.
+    :raises MakeApiError: Make refuses the request, for example because it does not accept the token.
+    """
+
+    template_fields: Sequence[str] = TEMPLATED
+    operator_extra_links = (MakeOrganizationLink(), MakeScenarioLink())
+    ui_color = "#f7d7e8"
+
+    def __init__(
+        self,
+        *,
+        threshold: float | str,
+        metric: str,
+        comparison: str = ">=",
+        scope: str = "organization",
+        min_executions: int | str | None = None,
+        lookback: timedelta | str | None = DEFAULT_LOOKBACK,
+        since: str | None = None,
+        organization_id: int | str | None = None,
+        team_id: int | str | Sequence[int | str] | None = None,
+        folder_id: int | str | Sequence[int | str] | None = None,
+        status: str | Sequence[str] | None = None,
+        make_conn_id: str = "make_default",
+        api_retry_limit: int = 5,
+        api_retry_delay: float = 1.0,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.threshold = threshold
+        self.metric = metric
+        self.comparison = comparison
+        self.scope = scope
+        self.min_executions = min_executions
+        self.lookback = lookback
+        self.since = since
+        self.organization_id = organization_id
+        self.team_id = team_id
+        self.folder_id = folder_id
+        self.status = status
+        self.make_conn_id = make_conn_id
+        self.api_retry_limit = api_retry_limit
+        self.api_retry_delay = api_retry_delay
+        self.deferrable = deferrable
+        self._check_when_parsed()
+
+    @cached_property
+    def _began(self) -> datetime:
+        """When this process began to wait."""
+        return datetime.now(UTC)
+
+    @cached_property
+    def hook(self) -> MakeHook:
+        """The hook. It is imported at first use, because importing it slows down the parsing of a Dag file."""
+        from airflow_provider_make.hooks.make import MakeHook
+
+        return MakeHook(self.make_conn_id, self.api_retry_limit, self.api_retry_delay)
+
+    @cached_property
+    def check(self) -> ThresholdCheck:
+        """The rule, and the query for the figures that it needs, validated."""
+        from airflow_provider_make.thresholds.check import ThresholdCheck
+
+        return ThresholdCheck.from_arguments(ThresholdArguments.from_task(self))
+
+    def execute(self, context: Context) -> Any:
+        """
+        Wait on this worker, or look once and defer to a trigger.
+
+        :param context: Airflow's context.
+        :return: The result, as described for the class.
+        """
+        with skipped_if_soft_fail(self):
+            # Raises an error for arguments that are not valid before any request is sent.
+            organization_id = self.check.query(self.hook.settings, self._began).organization_id
+            zone = self.hook.settings.zone
+            self.record_organization(context, zone, organization_id)
+            if (warning := self.check.rule.warning) and self._first_poke(context) == self._began:
+                self.log.warning(warning)
+            with self.hook:
+                if self.deferrable and self._time_left() >= SHORTEST_DEFERRAL:
+                    result = self._look_before_deferring(context, zone, organization_id)
+                else:
+                    result = super().execute(context)
+        self.record_scenario(context, zone, result)
+        return result
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Check the figures once, and return whether the threshold is crossed, with the result."""
+        from airflow_provider_make.api.error_mapping import is_retryable
+        from airflow_provider_make.exceptions import MakeApiError
+
+        try:
+            verdict = self._fetch_verdict(context)
+        except MakeApiError as error:
+            if not is_retryable(error):
+                raise
+            self.log.warning("The figures could not be fetched: %s", error)
+            return PokeReturnValue(False)
+        self.log.info("%s.", verdict)
+        return PokeReturnValue(bool(verdict.crossed), verdict.result() if verdict.crossed else None)
+
+    def execute_complete(
+        self,
+        context: Context,
+        event: dict[str, Any] | None = None,
+        zone: str | None = None,
+        organization_id: int | None = None,
+        is_execution_timeout: bool = False,
+    ) -> dict[str, Any]:
+        """
+        Resume after the trigger's event.
+
+        :param context: Airflow's context.
+        :param event: The payload of the event.
+        :param zone: The host of the API; None where Airflow lost it, as ``dag.test()`` does.
+        :param organization_id: The organization; None where Airflow lost it.
+        :param is_execution_timeout: Whether the deadline of the trigger was that of ``execution_timeout``.
+        :return: The result, as described for the class.
+        """
+        from airflow_provider_make.thresholds.event_payload import parse_event
+
+        if zone is not None and organization_id is not None:
+            self.record_organization(context, zone, organization_id)
+        with skipped_if_soft_fail(self):
+            try:
+                result = parse_event(event)
+            except AirflowSensorTimeout as timeout:
+                if not is_execution_timeout:
+                    raise
+                raise AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over") from timeout
+        if zone is not None:
+            self.record_scenario(context, zone, result)
+        return result
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral. A trigger that failed by itself is an error, also with ``soft_fail``."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException as skip:
+            if is_failure_of_trigger(skip.__cause__):
+                raise skip.__cause__ from None
+            raise
+
+    def _check_when_parsed(self) -> None:
+        from airflow_provider_make.thresholds.check import ThresholdCheck
+
+        ThresholdCheck.from_arguments(without_templates(ThresholdArguments.from_task(self).values()))
+        if self.deferrable and self.exponential_backoff:
+            raise MakeInputError.expected(
+                "exponential_backoff", True, "False for a deferrable sensor: a trigger polls at a constant interval"
+            )
+
+    def _look_before_deferring(self, context: Context, zone: str, organization_id: int) -> Any:
+        result = self.poke(context).xcom_value
+        if result is None and self._time_left() >= SHORTEST_DEFERRAL:
+            self._defer(zone, organization_id)
+        if result is None:
+            time.sleep(max(0.0, self._time_left().total_seconds()))
+            result = self.poke(context).xcom_value
+        if result is None:
+            raise AirflowSensorTimeout(f"{self.check.rule} was not crossed within {self.timeout:g} s")
+        return result
+
+    @property
+    def _end(self) -> datetime:
+        """When the wait ends: Airflow 3 does not end a deferred task after ``execution_timeout`` itself."""
+        limits = (timedelta(seconds=self.timeout), self.execution_timeout)
+        return self._began + min(limit for limit in limits if limit is not None)
+
+    def _time_left(self) -> timedelta:
+        return self._end - datetime.now(UTC)
+
+    def _defer(self, zone: str, organization_id: int) -> NoReturn:
+        left, now = self._time_left(), datetime.now(UTC)
+        pause = max(timedelta(seconds=self.poke_interval), SHORTEST_DEFERRAL)
+        self.log.info(
+            "Waiting in the triggerer until %s, for at most %.0f s; next poke in %g s.",
+            self.check.rule,
+            left.total_seconds(),
+            min(pause, left).total_seconds(),
+        )
+        self.defer(
+            trigger=self._create_trigger(
+                **ThresholdArguments.from_task(self).values(),
+                poke_interval=self.poke_interval,
+                first_poke=now + pause,
+                deadline=self._end,
+            ),
+            method_name="execute_complete",
+            kwargs={
+                "zone": zone,
+                "organization_id": organization_id,
+                "is_execution_timeout": self._end < self._began + timedelta(seconds=self.timeout),
+            },
+            timeout=left + GRACE,
+        )
+
+    def _create_trigger(self, **arguments: Any) -> MakeAnalyticsTrigger:
+        from airflow_provider_make.triggers.analytics import MakeAnalyticsTrigger
+
+        return MakeAnalyticsTrigger(**arguments)
+
+    def _fetch_verdict(self, context: Context) -> Verdict:
+        from airflow_provider_make.thresholds.poll_loop import fetch_in_time
+        from airflow_provider_make.thresholds.verdict import evaluate
+
+        left = self.timeout - (datetime.now(UTC) - self._first_poke(context)).total_seconds()
+        fetch = partial(fetch_in_time, fetch=self.check.fetch, seconds_left=left)
+        return evaluate(self.check.rule, self.hook.event_loop.run(fetch))
+
+    def _first_poke(self, context: Context) -> datetime:
+        # Each poke of the mode "reschedule" is a process of its own. Airflow 2 has no such method.
+        ask = getattr(context.get("ti"), "get_first_reschedule_date", None) if self.reschedule else None
+        return (ask and ask(context)) or self._began

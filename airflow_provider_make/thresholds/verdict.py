@@ -1,0 +1,177 @@
+"""The verdict: the figures of one check, compared with the rule and with what was beyond the threshold before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_make.api.response import Metrics, ScenarioMetrics
+from airflow_provider_make.api.time_frame import TimeFrame, iso
+from airflow_provider_make.output.rows import MAX_EXTRA_LENGTH, TEXT_COLUMNS, RowBuilder, to_total
+from airflow_provider_make.thresholds.message import compose_message
+from airflow_provider_make.thresholds.rule import ThresholdRule
+
+# What a result, and so an event, may contain: Airflow keeps both in its database.
+MAX_SCENARIOS = 100
+MAX_TEXT_LENGTH = 250
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """
+    The figures that one check fetched.
+
+    :param organization_id: The organization.
+    :param zone: The host of the API.
+    :param time_frame: The time frame that the figures are counted in.
+    :param checked_at: The time of the check.
+    :param total: The organization's figures.
+    :param entries: The scenarios that may matter; none where the rule is about the organization.
+    """
+
+    organization_id: int
+    zone: str
+    time_frame: TimeFrame
+    checked_at: datetime
+    total: Metrics
+    entries: Sequence[ScenarioMetrics] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    The result of a check.
+
+    :param rule: The rule.
+    :param snapshot: The figures.
+    :param value: The organization's value, or that of the most extreme scenario: of those that crossed, if any did.
+        None where no value counts.
+    :param crossed: The figures that are beyond the threshold and were not before, the most extreme first.
+    :param beyond_count: How many are beyond the threshold now.
+    :param not_back: The ids, of scenarios or of the organization, that crossed and have to come back before they can
+        cross again.
+    """
+
+    rule: ThresholdRule
+    snapshot: Snapshot
+    value: float | None
+    crossed: tuple[Metrics, ...] = field(repr=False)
+    beyond_count: int
+    not_back: frozenset[int] = field(repr=False)
+
+    @property
+    def scenarios(self) -> tuple[ScenarioMetrics, ...]:
+        """The scenarios that crossed, the most extreme first; none where the rule is about the organization."""
+        return tuple(figures for figures in self.crossed if isinstance(figures, ScenarioMetrics))
+
+    def result(self) -> dict[str, Any]:
+        """
+        Return the result of a sensor.
+
+        :return: A JSON-serialisable dict: ``organization_id``, ``scope``, ``metric``, ``threshold``, ``comparison``,
+            ``value``, ``scenarios`` (rows, the first ``MAX_SCENARIOS``), ``scenario_count``, ``total``, ``date_from``,
+            ``date_to``, ``checked_at``, ``message``. Its size is bounded: long text is cut, and a long ``extra`` is
+            left out.
+        """
+        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
+        builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
+        rows = [_bounded(row) for row in builder.rows(self.scenarios[:MAX_SCENARIOS])]
+        result = {
+            "organization_id": snapshot.organization_id,
+            "scope": rule.scope,
+            "metric": rule.metric.name,
+            "threshold": rule.threshold,
+            "comparison": rule.comparison,
+            "value": self.value,
+            "scenarios": rows,
+            "scenario_count": len(self.scenarios),
+            "total": to_total(snapshot.total),
+            "date_from": iso(frame.date_from),
+            "date_to": iso(frame.date_to),
+            "checked_at": iso(snapshot.checked_at),
+        }
+        values = [rule.metric.value(figures) for figures in self.scenarios[:MAX_SCENARIOS]]
+        return {**result, "message": compose_message(rule, snapshot.zone, result, values)}
+
+    def event(self) -> dict[str, Any]:
+        """Return the payload of a watcher's event: the result, and ``beyond_count``."""
+        return {**self.result(), "beyond_count": self.beyond_count}
+
+    def __str__(self) -> str:
+        snapshot, frame = self.snapshot, self.snapshot.time_frame
+        return (
+            f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
+            f"{iso(frame.date_to)}: {self._describe()}"
+        )
+
+    def _describe(self) -> str:
+        rule, beyond, scenarios = self.rule, self.beyond_count, self.scenarios
+        per_scenario = rule.scope == "scenario"
+        if per_scenario and self.value is None:
+            return f"no scenario with at least {rule.min_executions} executions is beyond {rule}"
+        value = "can't be calculated" if self.value is None else f"is {self.value:g}"
+        text = f"{rule.metric.name}{', at its most extreme scenario,' if per_scenario else ''} {value}; "
+        text += f"{rule.comparison} {rule.threshold:g} is "
+        if self.crossed:
+            by_scenarios = f" by {_count(len(scenarios))}" if per_scenario else ""
+            still = f", and {beyond - len(scenarios)} were before" if per_scenario and beyond > len(scenarios) else ""
+            return f"{text}crossed{by_scenarios}{still}"
+        if beyond:
+            since = f" by {_count(beyond)}" if per_scenario else ""
+            return f"{text}still crossed{since}: no event until {'they are' if beyond > 1 else 'it is'} back"
+        if self.not_back:
+            return f"{text}not crossed, but the value is not back either"
+        return f"{text}not crossed"
+
+
+def evaluate(rule: ThresholdRule, snapshot: Snapshot, not_back: Set[int] = frozenset()) -> Verdict:
+    """
+    Compare the figures of a snapshot with a rule.
+
+    What can't be calculated, or is not in the snapshot, can cross again; too few executions change nothing.
+
+    :param rule: The rule.
+    :param snapshot: The figures.
+    :param not_back: The ids that crossed before and were not back: ``not_back`` of the last verdict.
+    :return: The verdict.
+    """
+    candidates: list[tuple[int, Metrics]] = [(snapshot.organization_id, snapshot.total)]
+    if rule.scope == "scenario":
+        candidates = [(entry.scenario_id, entry) for entry in snapshot.entries]
+    counted: list[tuple[float, int, Metrics]] = []
+    still_not_back: set[int] = set()
+    for key, figures in candidates:
+        value = rule.metric.value(figures)
+        if value is None:
+            continue
+        if rule.has_too_few_executions(figures):
+            still_not_back |= not_back & {key}
+            continue
+        counted.append((value, key, figures))
+        if rule.is_beyond(value):
+            still_not_back.add(key)
+        elif not rule.is_back(value):
+            still_not_back |= not_back & {key}
+    counted.sort(key=lambda each: rule.extremity(each[0]))
+    beyond = [each for each in counted if rule.is_beyond(each[0])]
+    crossed = [each for each in beyond if each[1] not in not_back]
+    values = [value for value, _, _ in crossed or counted]
+    return Verdict(
+        rule=rule,
+        snapshot=snapshot,
+        value=values[0] if values else None,
+        crossed=tuple(figures for _, _, figures in crossed),
+        beyond_count=len(beyond),
+        not_back=frozenset(still_not_back),
+    )
+
+
+def _count(scenarios: int) -> str:
+    return f"{scenarios} scenario{'' if scenarios == 1 else 's'}"
+
+
+def _bounded(row: dict[str, Any]) -> dict[str, Any]:
+    cut = {column: row[column] and row[column][:MAX_TEXT_LENGTH] for column in TEXT_COLUMNS - {"extra"}}
+    return {**row, **cut, "extra": row["extra"] if len(row["extra"] or "") <= MAX_EXTRA_LENGTH else None}

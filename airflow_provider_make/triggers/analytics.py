@@ -1,0 +1,234 @@
+"""The triggers: one waits for a deferred sensor, the other emits events for an asset when figures cross a threshold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.triggers import BaseEventTrigger
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.arguments import parse_number
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.thresholds.arguments import ThresholdArguments
+from airflow_provider_make.thresholds.check import ThresholdCheck
+from airflow_provider_make.thresholds.event_payload import error_payload, success_payload, timeout_payload
+from airflow_provider_make.thresholds.poll_loop import Fetch, PollSchedule, poll
+from airflow_provider_make.thresholds.verdict import Snapshot, evaluate
+from airflow_provider_make.thresholds.watcher_state import WatcherState
+
+if TYPE_CHECKING:
+    from airflow_provider_make.api.client import MakeClient
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
+    """
+    Wait until figures cross a threshold, for a deferred ``MakeAnalyticsSensor``.
+
+    It emits one event, whose ``status`` is ``success`` (with the sensor's result), ``timeout`` or ``error``. Transient
+    failures are logged, and the pause between polls grows with each failure in a row.
+
+    It accepts the sensor's arguments except ``deferrable``, and:
+
+    :param poke_interval: Seconds from the start of one poll to the start of the next; zero or more.
+    :param first_poke: When the first poll is due, aware; None for one interval after the start, because the sensor has
+        just looked itself.
+    :param deadline: When to give up after a last poll, aware. None to wait for ever.
+    """
+
+    poke_interval: float = 60.0
+    first_poke: datetime | None = None
+    deadline: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Initialize Airflow's part of the trigger."""
+        BaseTrigger.__init__(self)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Poll until there is an event to emit."""
+        try:
+            payload = await self._wait()
+        except Exception as error:
+            if not isinstance(error, (MakeApiError, MakeInputError)):
+                self.log.exception("The trigger failed.")
+            payload = error_payload(error)
+        yield TriggerEvent(payload)
+
+    async def _wait(self) -> dict[str, Any]:
+        check = ThresholdCheck.from_arguments(self)
+        schedule = PollSchedule(self.poke_interval, deadline=self.deadline, first_poll=self.first_poke)
+        if self.first_poke is None:
+            schedule.first_poll = datetime.now(UTC) + timedelta(seconds=schedule.pause)
+        async with aclosing(poll(partial(_open_client, self), check.fetch, schedule)) as outcomes:
+            async for outcome in outcomes:
+                next_poke = _announce("poke", schedule)
+                if isinstance(outcome, Snapshot):
+                    verdict = evaluate(check.rule, outcome)
+                    if verdict.crossed:
+                        self.log.info("%s.", verdict)
+                        return success_payload(verdict.result())
+                    self.log.info("%s%s.", verdict, next_poke)
+                elif isinstance(outcome, MakeApiError) and is_retryable(outcome):
+                    self.log.warning("The figures could not be fetched%s: %s", next_poke, outcome)
+                else:
+                    raise outcome
+        return timeout_payload(f"{check.rule} was not crossed before the sensor's timeout")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
+    """
+    Emit an event each time that figures cross a threshold, for an ``AssetWatcher``. Needs Airflow 3.0 or later.
+
+    A first value beyond the threshold is a crossing; the next event follows after the value has come back, or could not
+    be calculated. In scenario scope this holds for each scenario on its own, and all that cross at one poll are one
+    event. On Airflow 3.3, the state survives restarts; before, what is still beyond the threshold crosses again after a
+    restart of the triggerer.
+
+    Failures of the API emit nothing. A connection that is missing or not valid, or a token that Make refuses, is logged
+    at each poll, and the connection is read again. On 3.3, watchers that need the same figures of one organization
+    share one poll.
+
+    The payload of an event is the sensor's result with ``status`` (``success``), ``version`` and ``beyond_count``:
+    ``scenarios`` and ``scenario_count`` are those that crossed, and ``beyond_count`` is how many are beyond the
+    threshold now, with those that crossed before.
+
+    It accepts the sensor's arguments except ``deferrable``, and:
+
+    :param api_retry_limit: Tries of one request; by default one, because the next poll follows anyway.
+    :param poke_interval: Seconds from the start of one poll to the start of the next, also while Make is down; above
+        zero.
+    :param hysteresis: How far the value must return below the threshold (for ``<`` and ``<=``: above it) before the
+        next crossing counts; zero or more.
+    :raises MakeInputError: An argument is not valid, or this Airflow has no watchers.
+    """
+
+    api_retry_limit: int = 1
+    poke_interval: float = 60.0
+    hysteresis: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Initialize Airflow's part of the trigger, and validate the arguments when the Dag is parsed."""
+        BaseEventTrigger.__init__(self)
+        if BaseEventTrigger is BaseTrigger:
+            raise MakeInputError(f"{type(self).__name__} is for an AssetWatcher: expected Airflow 3.0 or later.")
+        self._check = ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis)
+        self._interval = _parse_interval(self.poke_interval)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Watch without a shared poll: in scenario scope, and on Airflow before 3.3, which has no shared streams."""
+        state = self._state()
+
+        async def fetch(client: MakeClient) -> Snapshot:
+            return await self._check.fetch(client, state.not_back)
+
+        async with (
+            aclosing(_watch(self, fetch, self._interval)) as snapshots,
+            aclosing(self._emit(snapshots, state)) as events,
+        ):
+            async for event in events:
+                yield event
+
+    def shared_stream_key(self) -> Hashable | None:
+        """
+        Return the key that watchers with the same poll have in common.
+
+        :return: All arguments that affect the requests; None in scenario scope, where the rule decides how far to read.
+        """
+        if self._check.rule.scope == "scenario":
+            return None
+        identity = self._check.identity()
+        frame = {name: identity[name] for name in ("organization_id", "team_id", "folder_id", "status", "since")}
+        of_client = (self.make_conn_id, self.api_retry_limit, self.api_retry_delay, self._interval)
+        return (__name__, json.dumps([frame, identity["lookback"], of_client]))
+
+    @classmethod
+    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
+        """
+        Yield a snapshot for each successful poll, until cancelled.
+
+        :param kwargs: The arguments of one of the watchers that share the poll.
+        :return: Snapshots.
+        """
+        # Not cls(**kwargs): a subclass may have another signature.
+        arguments = ThresholdArguments(**{name: kwargs[name] for name in ThresholdArguments.names()})
+        check = ThresholdCheck.from_arguments(arguments, hysteresis=kwargs["hysteresis"])
+        async with aclosing(_watch(arguments, check.fetch, _parse_interval(kwargs["poke_interval"]))) as snapshots:
+            async for snapshot in snapshots:
+                yield snapshot
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
+        """
+        Emit an event for each new crossing.
+
+        :param shared_stream: The snapshots.
+        :return: Events.
+        """
+        async with aclosing(self._emit(shared_stream, self._state())) as events:
+            async for event in events:
+                yield event
+
+    def _state(self) -> WatcherState:
+        identity = {**self._check.identity(), "make_conn_id": self.make_conn_id}
+        return WatcherState(getattr(self, "asset_state_store", None), identity)
+
+    async def _emit(self, snapshots: AsyncIterator[Snapshot], state: WatcherState) -> AsyncGenerator[TriggerEvent]:
+        if warning := self._check.rule.warning:
+            self.log.warning(warning)
+        await state.load()
+        async for snapshot in snapshots:
+            verdict = evaluate(self._check.rule, snapshot, state.not_back)
+            self.log.info("%s; next poll in %g s.", verdict, self._interval)
+            if verdict.crossed:
+                yield TriggerEvent(success_payload(verdict.event()))
+            # After the event: after a crash, one event too many is better than none.
+            await state.save(verdict.not_back)
+
+
+async def _watch(arguments: ThresholdArguments, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:
+    """Yield the snapshots of successful polls, and log all others: a watcher that raises is started again at once."""
+    schedule = PollSchedule(interval, growing=False)
+    async with aclosing(poll(partial(_open_client, arguments), fetch, schedule)) as outcomes:
+        async for outcome in outcomes:
+            if isinstance(outcome, Snapshot):
+                yield outcome
+                continue
+            is_known = isinstance(outcome, (MakeApiError, MakeInputError))
+            text = outcome if is_known else f"{type(outcome).__name__}: {outcome}"
+            is_transient = isinstance(outcome, MakeApiError) and is_retryable(outcome)
+            level = logging.WARNING if is_transient else logging.ERROR
+            log.log(level, "The figures could not be fetched%s: %s", _announce("poll", schedule), text)
+
+
+def _announce(poll: str, schedule: PollSchedule) -> str:
+    seconds = schedule.seconds_to_next_poll(datetime.now(UTC))
+    return "" if seconds is None else f"; next {poll} in {seconds:.3g} s"
+
+
+def _parse_interval(value: Any) -> float:
+    return parse_number("poke_interval", value, "a number of seconds above zero", lambda seconds: seconds > 0)
+
+
+@asynccontextmanager
+async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClient]:
+    def create_hook() -> Any:
+        from airflow_provider_make.hooks.make import MakeHook
+
+        return MakeHook(arguments.make_conn_id, arguments.api_retry_limit, arguments.api_retry_delay)
+
+    # The first import of the HTTP provider would block the event loop.
+    hook = await asyncio.to_thread(create_hook)
+    await hook.load_settings()
+    async with hook.new_client() as client:
+        yield client

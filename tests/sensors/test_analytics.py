@@ -1,0 +1,499 @@
+"""The sensor in all its modes, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
+
+from airflow_provider_make.exceptions import MakeAccessDeniedError, MakeAuthenticationError, MakeInputError
+from airflow_provider_make.sandbox import Organization, Sandbox
+from airflow_provider_make.sensors import analytics
+from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
+from airflow_provider_make.thresholds.event_payload import timeout_payload
+from tests.support.airflow_versions import VERSION, AirflowRescheduleException
+
+Wait = Callable[..., dict[str, Any]]
+
+
+class FakeTaskInstance:
+    """A fake task instance, which only returns the time of the first reschedule."""
+
+    # Airflow 2 looks up the time by these.
+    dag_id = run_id = task_id = "none"
+    map_index, max_tries = -1, 0
+
+    def __init__(self) -> None:
+        self.first: datetime | None = None
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first
+
+    @contextmanager
+    def patched_into_airflow(self) -> Iterator[None]:
+        with ExitStack() as patches:
+            if VERSION < (3, 0):
+                patches.enter_context(patch("airflow.sensors.base._orig_start_date", lambda **_: self.first))
+            yield
+
+
+def in_poke_mode(sensor: MakeAnalyticsSensor) -> dict[str, Any]:
+    result: dict[str, Any] = sensor.execute({})
+    return result
+
+
+def in_reschedule_mode(sensor: MakeAnalyticsSensor) -> dict[str, Any]:
+    sensor.mode = "reschedule"
+    instance = FakeTaskInstance()
+    with instance.patched_into_airflow():
+        while True:
+            # Each poke runs in a new process, without the hook of the one before.
+            sensor.__dict__.pop("hook", None)
+            try:
+                return sensor.execute({"ti": instance})  # type: ignore[typeddict-item, no-any-return]
+            except AirflowRescheduleException:
+                instance.first = instance.first or datetime.now(UTC)
+
+
+def deferred(sensor: MakeAnalyticsSensor) -> dict[str, Any]:
+    sensor.deferrable = True
+    try:
+        result: dict[str, Any] = sensor.execute({})
+        return result
+    except TaskDeferred as raised:
+        deferral = raised
+    path, arguments = deferral.trigger.serialize()
+    trigger = type(deferral.trigger)(**arguments)
+    assert f"{type(trigger).__module__}.{type(trigger).__qualname__}" == path
+
+    async def first_event() -> Any:
+        return await anext(trigger.run())
+
+    event = json.loads(json.dumps(asyncio.run(first_event()).payload))
+    resume = getattr(sensor, deferral.method_name)
+    result = resume({}, event=event, **(deferral.kwargs or {}))
+    return result
+
+
+MODES = pytest.mark.parametrize("wait", [in_poke_mode, in_reschedule_mode, deferred])
+
+
+@pytest.fixture(autouse=True)
+def short_deferrals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No scheduler has to see these deferrals."""
+    monkeypatch.setattr(analytics, "SHORTEST_DEFERRAL", timedelta(0))
+
+
+@pytest.fixture
+def connected(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    return make_sandbox
+
+
+def sensor(**arguments: Any) -> MakeAnalyticsSensor:
+    defaults: dict[str, Any] = {
+        "task_id": "wait",
+        "threshold": 5,
+        "metric": "error_rate",
+        "poke_interval": 0.05,
+        "timeout": 20,
+    }
+    return MakeAnalyticsSensor(**{**defaults, "api_retry_limit": 1, **arguments})
+
+
+def set_rates(sandbox: Sandbox, *rates: float | None) -> None:
+    """Set the error rate of all scenarios at each of the next requests."""
+    for number, rate in enumerate(rates, start=len(sandbox.requests) + 1):
+        executions = 0 if rate is None else 1000
+
+        def set_rate(organization: Organization, rate: float | None = rate, executions: int = executions) -> None:
+            organization.set_counts(executions, round((rate or 0) * 10))
+
+        sandbox.at_request(number, set_rate)
+
+
+@MODES
+def test_every_mode_waits_until_the_organizations_figures_cross(wait: Wait, connected: Sandbox) -> None:
+    set_rates(connected, 1.0, None, 4.9, 5.0, 50.0)
+    result = wait(sensor())
+    assert len(connected.requests) == 4
+    assert (result["value"], result["scenarios"], result["threshold"]) == (5.0, [], 5.0)
+    assert result["total"]["executions"] == 250_000
+    for request in connected.requests:
+        assert ("pg[limit]", "1") in request.query
+
+
+@MODES
+def test_every_mode_waits_until_scenarios_cross(wait: Wait, connected: Sandbox) -> None:
+    organization = connected.organization()
+    ids = [scenario.id for scenario in organization.scenarios]
+    organization.set_counts(1000, 10)
+    connected.at_request(3, lambda organization: organization.set_counts(1000, 80, ids[7:8]))
+    connected.at_request(3, lambda organization: organization.set_counts(1000, 90, ids[99:100]))
+    connected.at_request(3, lambda organization: organization.set_counts(9, 9, ids[5:6]))
+    result = wait(sensor(scope="scenario", min_executions=10, comparison=">"))
+    assert len(connected.requests) == 3
+    assert [row["scenario_id"] for row in result["scenarios"]] == [ids[99], ids[7]]
+    assert [row["error_rate"] for row in result["scenarios"]] == [9.0, 8.0]
+    assert (result["value"], result["scope"]) == (9.0, "scenario")
+    query = dict(connected.requests[0].query)
+    assert (query["pg[sortBy]"], query["pg[sortDir]"]) == ("errorRate", "desc")
+
+
+@MODES
+@pytest.mark.parametrize("absent_first", [False, True])
+def test_pages_are_read_only_until_no_further_scenario_can_cross(
+    wait: Wait, absent_first: bool, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=5000, absent_first=absent_first, page_cap=500, shuffle_ties=True)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    ids = [scenario.id for scenario in sandbox.organization().scenarios]
+    sandbox.organization().set_counts(1000, 10)
+    for number, id_ in enumerate(ids[3000:3100]):
+        sandbox.organization().set_counts(1000, 200 + number, [id_])
+    sandbox.organization().set_counts(0, 0, ids[:700])
+    result = wait(sensor(scope="scenario"))
+    assert [row["scenario_id"] for row in result["scenarios"]] == ids[3000:3100][::-1]
+    if not absent_first:
+        assert len(sandbox.requests) == 1
+
+
+@MODES
+def test_comparison_below_finds_the_lowest_scenarios(wait: Wait, connected: Sandbox) -> None:
+    ids = [scenario.id for scenario in connected.organization().scenarios]
+    connected.organization().set_counts(1000, 100)
+    connected.organization().set_counts(1000, 2, ids[3:4])
+    result = wait(sensor(scope="scenario", metric="errors", comparison="<", threshold=3))
+    assert [row["scenario_id"] for row in result["scenarios"]] == ids[3:4]
+    assert result["value"] == 2
+
+
+@MODES
+def test_transient_errors_do_not_fail_the_sensor(wait: Wait, connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    connected.fail("503", "reset", "html", "429:1", "truncate", None)
+    assert wait(sensor())["value"] == 50.0
+    assert len(connected.requests) == 6
+
+
+@MODES
+@pytest.mark.parametrize(("fault", "error_class"), [("401", MakeAuthenticationError), ("403", MakeAccessDeniedError)])
+def test_permanent_errors_fail_at_once(
+    wait: Wait, fault: str, error_class: type[Exception], connected: Sandbox
+) -> None:
+    connected.fail(None, fault)
+    connected.organization().set_counts(100, 0)
+    with pytest.raises(error_class) as caught:
+        wait(sensor())
+    assert isinstance(caught.value, AirflowFailException)
+    assert connected.token not in str(caught.value)
+    assert len(connected.requests) == 2
+
+
+@MODES
+def test_sensor_times_out(wait: Wait, connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 0)
+    with pytest.raises(AirflowSensorTimeout):
+        wait(sensor(timeout=0.5))
+    assert len(connected.requests) > 1
+
+
+@MODES
+def test_soft_fail_skips_after_the_timeout(wait: Wait, connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 0)
+    with pytest.raises(AirflowSkipException):
+        wait(sensor(timeout=0.3, soft_fail=True))
+
+
+@MODES
+def test_soft_fail_skips_after_a_permanent_error(wait: Wait, connected: Sandbox) -> None:
+    connected.fail("401")
+    with pytest.raises(AirflowSkipException):
+        wait(sensor(soft_fail=True))
+
+
+def test_running_poll_is_cancelled_at_the_timeout(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 0)
+    connected.fail("stall:60")
+    waiting = sensor(timeout=1)
+    began = datetime.now(UTC)
+    with pytest.raises(AirflowSensorTimeout):
+        deferred(waiting)
+    assert datetime.now(UTC) - began < timedelta(seconds=30)
+
+
+INVALID: list[tuple[str, Any]] = [
+    ("threshold", "5%"), ("threshold", None), ("metric", "rate"), ("comparison", "="), ("scope", "team"),
+    ("min_executions", -1), ("lookback", None), ("lookback", "1 hour"), ("lookback", timedelta(0)), ("since", "year"),
+    ("organization_id", 0), ("team_id", "x"), ("team_id", []), ("folder_id", -1), ("status", "paused"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_invalid_arguments_are_errors_when_the_dag_is_parsed(name: str, value: Any, deferrable: bool) -> None:
+    with pytest.raises(MakeInputError, match=f"^{name}="):
+        sensor(deferrable=deferrable, **{name: value})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize(("name", "value"), INVALID)
+def test_invalid_arguments_from_templates_are_errors_before_any_request(
+    name: str, value: Any, deferrable: bool, connected: Sandbox
+) -> None:
+    waiting = sensor(deferrable=deferrable, **{name: "{{ params.x }}"})
+    setattr(waiting, name, value)
+    with pytest.raises(MakeInputError, match=f"^{name}="):
+        waiting.execute({})
+    assert connected.requests == []
+
+
+def test_templates_and_outputs_of_other_tasks_are_not_checked_when_the_dag_is_parsed() -> None:
+    templated = {name: "{{ params.x }}" for name, _ in INVALID}
+    sensor(**templated)
+    with DAG("templates", schedule=None):
+        sensor(**{**templated, "team_id": ["{{ params.x }}", 7], "threshold": sensor(task_id="other").output})
+    with pytest.raises(MakeInputError, match="^scope="):
+        sensor(**{**templated, "scope": "team"})
+
+
+def test_lookback_and_since_exclude_each_other() -> None:
+    with pytest.raises(MakeInputError, match="^lookback=.* not both"):
+        sensor(since="day", lookback=timedelta(days=2))
+    sensor(since="day", lookback=None)
+
+
+def test_filters_and_time_frame_are_sent(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    team = connected.organization().scenarios[0].team_id
+    result = in_poke_mode(sensor(team_id=str(team), status=["active", "invalid"], lookback="P2D"))
+    query = connected.requests[0].query
+    assert ("teamId", str(team)) in query
+    assert [value for name, value in query if name == "status[]"] == ["active", "invalid"]
+    begin, end = (datetime.fromisoformat(result[name]) for name in ("date_from", "date_to"))
+    assert end - begin == timedelta(days=2)
+    assert datetime.now(UTC) - end < timedelta(minutes=1)
+    assert result["checked_at"] == result["date_to"]
+
+
+def test_every_poke_writes_a_log_line(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    set_rates(connected, 1.0, 7.0)
+    in_poke_mode(sensor())
+    lines = [line for line in capsys.readouterr().out.splitlines() if "Organization 1 at" in line]
+    assert len(lines) == 2
+    assert "error_rate is 1; >= 5 is not crossed." in lines[0]
+    assert "error_rate is 7; >= 5 is crossed." in lines[1]
+
+
+@MODES
+def test_a_rate_limit_does_not_hold_a_sensor_beyond_its_timeout(
+    wait: Wait, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.LAST_POLL", 0.2)
+    connected.fail(*["429:60"] * 9)
+    with pytest.raises(AirflowSensorTimeout):
+        wait(sensor(timeout=0.5, api_retry_limit=5))
+    # The pause of a minute is not waited out.
+    assert len(connected.requests) < 9
+
+
+@MODES
+def test_a_stalled_server_does_not_hold_a_sensor_beyond_its_timeout(
+    wait: Wait, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.LAST_POLL", 0.5)
+    connected.fail(*["stall:60"] * 9)
+    began = datetime.now(UTC)
+    with pytest.raises(AirflowSensorTimeout):
+        wait(sensor(timeout=1, api_retry_limit=5))
+    assert datetime.now(UTC) - began < timedelta(seconds=10)
+
+
+def test_a_deferrable_sensor_whose_condition_holds_does_not_defer(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    assert sensor(deferrable=True).execute({})["value"] == 50.0
+    assert len(connected.requests) == 1
+
+
+def test_the_first_poke_of_the_trigger_is_an_interval_after_that_of_the_worker(
+    connected: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.organization().set_counts(100, 1)
+    before = datetime.now(UTC)
+    with pytest.raises(TaskDeferred) as caught:
+        sensor(deferrable=True, poke_interval=60, timeout=600).execute({})
+    _, arguments = caught.value.trigger.serialize()
+    assert timedelta(seconds=60) <= arguments["first_poke"] - before < timedelta(seconds=90)
+    assert timedelta(seconds=600) <= arguments["deadline"] - before < timedelta(seconds=630)
+    assert len(connected.requests) == 1
+    assert "Waiting in the triggerer until error_rate >= 5, for at most 600 s; next poke in 60 s." in (
+        capsys.readouterr().out
+    )
+
+
+@pytest.mark.parametrize("timeout", [0, 4.9])
+def test_a_wait_too_short_for_a_deferral_stays_on_the_worker(
+    timeout: float, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analytics, "SHORTEST_DEFERRAL", timedelta(seconds=5))
+    connected.organization().set_counts(100, 1)
+    connected.at_request(3, lambda organization: organization.set_counts(100, 9))
+    waiting = sensor(deferrable=True, timeout=timeout)
+    if timeout:
+        assert waiting.execute({})["value"] == 9.0
+    else:
+        with pytest.raises(AirflowSensorTimeout):
+            waiting.execute({})
+
+
+def test_a_transient_error_at_the_first_poke_defers(connected: Sandbox) -> None:
+    connected.fail("503")
+    with pytest.raises(TaskDeferred):
+        sensor(deferrable=True).execute({})
+
+
+def test_exponential_backoff_is_refused_for_a_deferrable_sensor() -> None:
+    sensor(exponential_backoff=True, deferrable=False)
+    with pytest.raises(MakeInputError, match="^exponential_backoff="):
+        sensor(exponential_backoff=True, deferrable=True)
+
+
+@pytest.mark.parametrize(("soft_fail", "raised"), [(False, AirflowTaskTimeout), (True, AirflowSkipException)])
+def test_execution_timeout_of_a_deferred_sensor_is_kept_by_the_trigger(
+    soft_fail: bool, raised: type[BaseException], connected: Sandbox
+) -> None:
+    connected.organization().set_counts(100, 1)
+    waiting = sensor(deferrable=True, timeout=3600, execution_timeout=timedelta(minutes=1), soft_fail=soft_fail)
+    before = datetime.now(UTC)
+    with pytest.raises(TaskDeferred) as caught:
+        waiting.execute({})
+    deadline = caught.value.trigger.serialize()[1]["deadline"]
+    assert timedelta(seconds=60) <= deadline - before < timedelta(seconds=90)
+    with pytest.raises(raised, match="execution_timeout of 0:01:00"):
+        waiting.execute_complete({}, event=timeout_payload("not crossed"), **(caught.value.kwargs or {}))
+
+
+def test_a_wait_with_a_short_execution_timeout_stays_on_the_worker(
+    connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analytics, "SHORTEST_DEFERRAL", timedelta(seconds=5))
+    set_rates(connected, 1.0, 2.0, 9.0)
+    assert sensor(deferrable=True, execution_timeout=timedelta(seconds=4)).execute({})["value"] == 9.0
+
+
+@MODES
+@pytest.mark.parametrize("fault", ["401", "403"])
+def test_the_reason_of_a_skip_is_in_the_log_as_an_error(
+    wait: Wait, fault: str, connected: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.organization().set_counts(100, 1)
+    connected.fail(None, fault)
+    with pytest.raises(AirflowSkipException):
+        wait(sensor(soft_fail=True))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "Skipped because of soft_fail" in line)
+    assert "error" in line.lower()
+    assert f"HTTP {fault}" in line
+
+
+@MODES
+def test_a_wrong_argument_skips_with_soft_fail(wait: Wait, connected: Sandbox) -> None:
+    waiting = sensor(soft_fail=True, metric="{{ params.x }}")
+    waiting.metric = "rate"
+    with pytest.raises(AirflowSkipException, match="metric='rate'"):
+        wait(waiting)
+
+
+@MODES
+@pytest.mark.parametrize("soft_fail", [False, True])
+def test_a_missing_connection_fails_also_with_soft_fail(wait: Wait, soft_fail: bool, airflow_database: None) -> None:
+    with pytest.raises(Exception, match="nowhere") as caught:
+        wait(sensor(soft_fail=soft_fail, make_conn_id="nowhere"))
+    assert not isinstance(caught.value, AirflowSkipException | AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    "event", [{"status": "new", "version": 1}, {"status": "error", "version": 1, "error": "KeyError", "message": "x"}]
+)
+def test_a_failure_of_the_trigger_fails_the_task_also_with_soft_fail(event: dict[str, Any], connected: Sandbox) -> None:
+    with pytest.raises(RuntimeError):
+        sensor(soft_fail=True).resume_execution("execute_complete", {"event": event}, {})
+
+
+def test_a_trigger_that_could_not_run_fails_the_task_also_with_soft_fail(connected: Sandbox) -> None:
+    exceptions = pytest.importorskip("airflow.sdk.exceptions")
+    if not hasattr(exceptions, "TaskDeferralTimeout"):
+        pytest.skip("before Airflow 3.3, a timeout has the same class")
+    failed = {"error": "TriggerFailure", "traceback": ["no such class"]}
+    with pytest.raises(exceptions.TaskDeferralError):
+        sensor(soft_fail=True).resume_execution("__fail__", failed, {})
+    with pytest.raises(AirflowSkipException):
+        sensor(soft_fail=True).resume_execution("__fail__", {"error": "Trigger timeout", "traceback": None}, {})
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_threshold_that_looks_like_a_fraction_warns_once(
+    deferrable: bool, connected: Sandbox, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    set_rates(connected, 0.0, 0.1, 7.0)
+    wait = deferred if deferrable else in_poke_mode
+    assert wait(sensor(threshold=0.2))["value"] == pytest.approx(7.0)
+    # Airflow 2 writes it to the log and to stdout.
+    assert max(text.count("threshold=0.2 means 0.2 %") for text in (caplog.text, capsys.readouterr().out)) == 1
+
+
+@MODES
+@pytest.mark.parametrize("poke_interval", [0, 0.0])
+def test_poke_interval_of_zero_pokes_again_at_once(wait: Wait, poke_interval: float, connected: Sandbox) -> None:
+    set_rates(connected, 1.0, 2.0, 3.0, 9.0)
+    assert wait(sensor(poke_interval=poke_interval))["value"] == 9.0
+    assert len(connected.requests) == 4
+
+
+@MODES
+def test_a_budget_of_credits_since_the_begin_of_the_month(wait: Wait, connected: Sandbox) -> None:
+    result = wait(sensor(metric="credits", threshold=0, since="month"))
+    total = int(result["total"]["centicredits"])
+    assert result["value"] == total / 100
+    begin = datetime.fromisoformat(result["date_from"])
+    assert (begin.day, begin.hour, begin.minute, begin.second) == (1, 0, 0, 0)
+    assert datetime.fromisoformat(result["date_to"]) > begin
+
+
+@MODES
+def test_scenarios_are_found_by_credits_although_make_cannot_sort_by_them(
+    wait: Wait, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=2500)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    # Some scenarios of the sandbox use 10**19 centicredits per execution.
+    result = wait(sensor(metric="credits", threshold=1e16, scope="scenario", lookback="P30D"))
+    frame = {name: datetime.fromisoformat(result[name]) for name in ("date_from", "date_to")}
+    credits = {entry["id"]: int(entry["centicredits"]) / 100 for entry in sandbox.truth(**frame)}
+    expected = sorted((value for value in credits.values() if value >= 1e16), reverse=True)
+    assert len(expected) > 1
+    assert [credits[row["scenario_id"]] for row in result["scenarios"]] == expected
+    assert (result["value"], len(sandbox.requests)) == (expected[0], 3)
+
+
+@MODES
+def test_what_has_stopped_running_is_found(wait: Wait, connected: Sandbox) -> None:
+    ids = [scenario.id for scenario in connected.organization().scenarios]
+    connected.organization().set_counts(100, 1)
+    connected.organization().set_counts(0, 0, ids[4:6])
+    result = wait(sensor(metric="executions", comparison="<", threshold=1, scope="scenario"))
+    assert {row["scenario_id"] for row in result["scenarios"]} == set(ids[4:6])
+    assert "executions < 1 in 2 scenarios" in result["message"]

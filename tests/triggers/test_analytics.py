@@ -1,0 +1,472 @@
+"""The triggers on an event loop, against the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.serialization.serialized_objects import BaseSerialization
+from airflow.triggers.base import BaseTrigger
+
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.sandbox import Organization, Sandbox
+from airflow_provider_make.triggers import analytics
+from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger, MakeAnalyticsTrigger
+from tests.support.airflow_versions import HAS_WATCHERS, VERSION
+from tests.support.asset_state_store import Store, accessor
+
+watchers_only = pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
+TRIGGERS = pytest.mark.parametrize(
+    "trigger_class", [MakeAnalyticsTrigger, pytest.param(MakeAnalyticsEventTrigger, marks=watchers_only)]
+)
+RULE: dict[str, Any] = {"threshold": 5, "metric": "error_rate"}
+# A value for each argument, different from its default.
+VALUES: dict[str, Any] = {
+    "threshold": 7.5,
+    "metric": "errors",
+    "comparison": "<",
+    "scope": "scenario",
+    "min_executions": 3,
+    "lookback": timedelta(minutes=90),
+    "since": "week",
+    "organization_id": 42,
+    "team_id": [1, "2"],
+    "folder_id": "3",
+    "status": ["active"],
+    "make_conn_id": "other",
+    "api_retry_limit": 2,
+    "api_retry_delay": 0.5,
+    "poke_interval": 12.5,
+    "first_poke": datetime(2026, 1, 30, tzinfo=UTC),
+    "deadline": datetime(2026, 1, 31, tzinfo=UTC),
+    "hysteresis": 1.5,
+}
+
+
+@pytest.fixture
+def connected(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    return make_sandbox
+
+
+def parameters(trigger_class: type) -> list[str]:
+    return [name for name in inspect.signature(trigger_class.__init__).parameters if name != "self"]  # type: ignore[misc]
+
+
+@TRIGGERS
+def test_every_argument_survives_serialization(trigger_class: type[Any]) -> None:
+    values = {name: VALUES[name] for name in parameters(trigger_class)}
+    # They exclude each other.
+    values["lookback"] = None
+    path, arguments = trigger_class(**values).serialize()
+    assert path == f"{trigger_class.__module__}.{trigger_class.__qualname__}"
+    assert arguments == values
+    stored = json.dumps(BaseSerialization.serialize(arguments))
+    restored = BaseSerialization.deserialize(json.loads(stored))
+    assert trigger_class(**restored).serialize()[1] == values
+
+
+@TRIGGERS
+def test_defaults_survive_serialization(trigger_class: type[Any]) -> None:
+    arguments = trigger_class(threshold=5, metric="errors").serialize()[1]
+    assert set(arguments) == set(parameters(trigger_class))
+    assert trigger_class(**arguments).serialize() == trigger_class(threshold=5, metric="errors").serialize()
+
+
+def test_triggers_have_the_arguments_of_the_sensor() -> None:
+    from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
+
+    sensor_arguments = set(parameters(MakeAnalyticsSensor)) - {"kwargs", "deferrable"}
+    assert set(parameters(MakeAnalyticsTrigger)) == sensor_arguments | {"poke_interval", "first_poke", "deadline"}
+    assert set(parameters(MakeAnalyticsEventTrigger)) == sensor_arguments | {"poke_interval", "hysteresis"}
+
+
+def wait_for_event(**arguments: Any) -> dict[str, Any]:
+    async def run() -> Any:
+        trigger = MakeAnalyticsTrigger(**{**RULE, "poke_interval": 0.05, "api_retry_limit": 1, **arguments})
+        events = [event async for event in trigger.run()]
+        assert len(events) == 1
+        return events[0].payload
+
+    payload: dict[str, Any] = json.loads(json.dumps(asyncio.run(asyncio.wait_for(run(), 30))))
+    return payload
+
+
+def test_one_connection_is_used_for_the_whole_wait(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 1)
+    connected.at_request(6, lambda organization: organization.set_counts(100, 9))
+    assert wait_for_event()["value"] == 9.0
+    assert (len(connected.requests), connected.connections) == (6, 1)
+
+
+def test_poke_interval_is_between_the_starts_of_polls(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 1)
+    connected.at_request(4, lambda organization: organization.set_counts(100, 9))
+    wait_for_event(poke_interval=0.4)
+    times = [request.arrived_at for request in connected.requests]
+    assert [later - one > 0.35 for one, later in zip(times, times[1:], strict=False)] == [True] * 3
+
+
+def test_missing_connection_is_an_error_event(monkeypatch: pytest.MonkeyPatch, airflow_database: None) -> None:
+    event = wait_for_event(make_conn_id="nowhere")
+    assert event["status"] == "error"
+    assert "nowhere" in event["message"]
+
+
+def test_invalid_connection_is_an_error_event_without_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", "make://:secret-token@/")
+    event = wait_for_event()
+    assert (event["status"], event["error"]) == ("error", "MakeInputError")
+    assert "zone" in event["message"]
+    assert "secret-token" not in json.dumps(event)
+
+
+def test_trigger_times_out_after_a_last_poll_at_the_deadline(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 1)
+    began = datetime.now(UTC)
+    event = wait_for_event(poke_interval=3600.0, deadline=began + timedelta(seconds=1))
+    assert (event["status"], len(connected.requests)) == ("timeout", 1)
+    assert "error_rate >= 5" in event["message"]
+
+
+def test_first_poll_is_an_interval_after_the_start(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    began = datetime.now(UTC)
+    wait_for_event(poke_interval=0.4)
+    assert datetime.now(UTC) - began >= timedelta(seconds=0.4)
+
+
+def test_first_poll_is_at_once_where_it_was_due_before_a_restart(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    due = datetime.now(UTC) - timedelta(minutes=1)
+    assert wait_for_event(poke_interval=3600.0, first_poke=due)["status"] == "success"
+
+
+def test_the_last_poll_announces_no_further_one(
+    connected: Sandbox, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    connected.organization().set_counts(100, 1)
+    wait_for_event(poke_interval=0.3, deadline=datetime.now(UTC) + timedelta(seconds=0.45))
+    # Airflow 2 writes to the log.
+    written = caplog.text if VERSION < (3, 0) else capsys.readouterr().out
+    lines = [line for line in written.splitlines() if "error_rate is 1" in line]
+    assert ["next poke" in line for line in lines] == [True, False]
+
+
+def test_trigger_polls_once_even_after_the_deadline(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    assert wait_for_event(deadline=datetime(2020, 1, 1, tzinfo=UTC))["status"] == "success"
+
+
+def set_outcomes(sandbox: Sandbox, *outcomes: float | str | None) -> None:
+    """Set the error rate of all scenarios, or a fault, for each of the next requests."""
+    first = len(sandbox.requests) + 1
+    sandbox.fail(*(outcome if isinstance(outcome, str) else None for outcome in outcomes))
+    for number, outcome in enumerate(outcomes, start=first):
+        if isinstance(outcome, str):
+            continue
+
+        def set_rate(organization: Organization, rate: float | None = outcome) -> None:
+            organization.set_counts(0 if rate is None else 1000, round((rate or 0) * 10))
+
+        sandbox.at_request(number, set_rate)
+
+
+def watch(sandbox: Sandbox, requests: int, store: Any = None, **arguments: Any) -> list[dict[str, Any]]:
+    """Return the payloads that a watcher emits for this many requests: until it has sent another one."""
+
+    async def run() -> list[Any]:
+        trigger = MakeAnalyticsEventTrigger(**{**RULE, "poke_interval": 0.05, **arguments})
+        trigger.asset_state_store = store
+        payloads: list[Any] = []
+
+        async def collect() -> None:
+            async for event in trigger.run():
+                payloads.append(event.payload)
+
+        watcher = asyncio.create_task(collect())
+        while len(sandbox.requests) <= requests:
+            await asyncio.sleep(0.01)
+            if watcher.done():
+                watcher.result()
+        assert not watcher.done()
+        watcher.cancel()
+        return payloads
+
+    return asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@watchers_only
+def test_a_watcher_emits_one_event_per_crossing_despite_dips_and_faults(connected: Sandbox) -> None:
+    set_outcomes(
+        connected, 1.0, 6.0, "503", 7.0, 4.0, 6.0, "reset", 2.9, "429:1", "html", 5.0, None, 8.0, "500", "401", 1.0, 1.0
+    )
+    payloads = watch(connected, 17, hysteresis=2.0)
+    # Without executions there is no error rate, so 8.0 is another crossing.
+    assert [payload["value"] for payload in payloads] == [6.0, 5.0, 8.0]
+    assert {payload["status"] for payload in payloads} == {"success"}
+    assert json.loads(json.dumps(payloads)) == payloads
+
+
+@watchers_only
+def test_a_watcher_never_polls_faster_than_its_interval(connected: Sandbox) -> None:
+    set_outcomes(connected, 1.0, "503", "reset", "empty", 9.0, 9.0, "401", 1.0)
+    watch(connected, 8, poke_interval=0.3)
+    times = [request.arrived_at for request in connected.requests][:8]
+    assert [later - one > 0.27 for one, later in zip(times, times[1:], strict=False)] == [True] * 7
+
+
+@watchers_only
+def test_each_scenario_is_armed_for_itself(connected: Sandbox) -> None:
+    ids = [scenario.id for scenario in connected.organization().scenarios]
+    connected.organization().set_counts(1000, 0)
+
+    def set_errors(number: int, **errors: int) -> None:
+        def change(organization: Organization) -> None:
+            for name, count in errors.items():
+                organization.set_counts(1000, count, ids["abc".index(name) :][:1])
+
+        connected.at_request(number, change)
+
+    set_errors(2, a=500)
+    # a is still beyond, and b rises.
+    set_errors(4, b=600)
+    # Both dip: a into the band, b below it.
+    set_errors(6, a=45, b=30)
+    set_errors(8, a=500, b=70, c=80)
+    payloads = watch(connected, 10, scope="scenario", hysteresis=1.0)
+    assert [[row["scenario_id"] for row in payload["scenarios"]] for payload in payloads] == [
+        [ids[0]], [ids[1]], [ids[2], ids[1]],
+    ]  # fmt: skip
+    assert [payload["scenario_count"] for payload in payloads] == [1, 1, 2]
+    assert [payload["beyond_count"] for payload in payloads] == [1, 2, 3]
+
+
+@watchers_only
+@pytest.mark.parametrize(("executions", "events"), [([10, 9, 10, 9], 1), ([10, 0, 10, 0, 10], 3)])
+def test_too_few_executions_change_nothing_and_none_at_all_arm_again(
+    executions: list[int], events: int, connected: Sandbox
+) -> None:
+    ids = [scenario.id for scenario in connected.organization().scenarios]
+    connected.organization().set_counts(1000, 0)
+    for number, count in enumerate(executions, start=1):
+
+        def change(organization: Organization, count: int = count) -> None:
+            organization.set_counts(count, count // 2, ids[:1])
+
+        connected.at_request(number, change)
+    rule = {"threshold": 20, "scope": "scenario", "min_executions": 10, "hysteresis": 10}
+    assert len(watch(connected, len(executions), **rule)) == events
+
+
+@watchers_only
+def test_a_scenario_with_too_few_executions_is_read_however_far_back_it_is(
+    make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=2500)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    ids = [scenario.id for scenario in sandbox.organization().scenarios]
+    sandbox.organization().set_counts(1000, 10)
+    sandbox.organization().set_counts(1000, 900, ids[:1])
+    # Too few, and without an error: the last one of three pages.
+    sandbox.at_request(2, lambda organization: organization.set_counts(5, 0, ids[:1]))
+    sandbox.at_request(5, lambda organization: organization.set_counts(1000, 900, ids[:1]))
+    assert len(watch(sandbox, 6, scope="scenario", min_executions=10)) == 1
+    assert [dict(request.query).get("pg[offset]") for request in sandbox.requests][:5] == ["0", "0", "999", "1998", "0"]
+
+
+@watchers_only
+def test_a_deleted_scenario_is_forgotten(connected: Sandbox) -> None:
+    organization = connected.organization()
+    ids = [scenario.id for scenario in organization.scenarios]
+    organization.set_counts(1000, 0)
+    organization.set_counts(1000, 500, ids[:1])
+    connected.at_request(3, lambda organization: organization.delete_scenarios(ids[:1]))
+    store = Store()
+    assert len(watch(connected, 4, accessor(store), scope="scenario")) == 1
+    assert list(store.values.values()) == [[]]
+
+
+@watchers_only
+def test_state_survives_a_restart(connected: Sandbox) -> None:
+    store = Store()
+    set_outcomes(connected, 1.0, 6.0, 6.0)
+    assert len(watch(connected, 3, accessor(store))) == 1
+    set_outcomes(connected, 6.0, 7.0, 1.0, 8.0)
+    before = len(connected.requests)
+    payloads = watch(connected, before + 4, accessor(store))
+    assert [payload["value"] for payload in payloads] == [8.0]
+
+
+@watchers_only
+def test_without_a_store_the_event_is_emitted_again_after_a_restart(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    assert len(watch(connected, 2)) == 1
+    assert len(watch(connected, len(connected.requests) + 2)) == 1
+
+
+@watchers_only
+@pytest.mark.parametrize("scope", ["organization", "scenario"])
+def test_a_watcher_without_a_connection_picks_it_up_when_it_is_there(
+    scope: str, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+    airflow_database: None,
+) -> None:  # fmt: skip
+    make_sandbox.organization().set_counts(1000, 500)
+    monkeypatch.delenv("AIRFLOW_CONN_MAKE_DEFAULT", raising=False)
+
+    async def run() -> Any:
+        events = MakeAnalyticsEventTrigger(**RULE, scope=scope, poke_interval=0.2).run()
+        first = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.7)
+        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", "make://:secret-token@/")
+        await asyncio.sleep(0.5)
+        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+        event = await first
+        await events.aclose()  # type: ignore[attr-defined]
+        return event
+
+    assert asyncio.run(asyncio.wait_for(run(), 30)).payload["value"] == 50.0
+    lines = [record.getMessage() for record in caplog.records if "could not be fetched" in record.getMessage()]
+    # One line an interval, without a traceback.
+    assert 2 <= len(lines) <= 8
+    assert any("make_default" in line for line in lines)
+    assert any("zone" in line for line in lines)
+    assert "secret-token" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+@watchers_only
+def test_a_watcher_picks_up_a_replaced_token(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_sandbox.organization().set_counts(1000, 500)
+    wrong = json.dumps({**json.loads(make_sandbox.connection_json), "password": "an-old-token"})
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", wrong)
+    make_sandbox.at_request(2, lambda _: monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json))
+    assert len(watch(make_sandbox, 4)) == 1
+    assert sum("HTTP 401" in record.getMessage() for record in caplog.records) == 2
+
+
+@watchers_only
+def test_a_watcher_warns_once_about_a_threshold_that_looks_like_a_fraction(
+    connected: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected.organization().set_counts(100, 0)
+    watch(connected, 4, threshold=0.2)
+    assert capsys.readouterr().out.count("threshold=0.2 means 0.2 %") == 1
+
+
+@watchers_only
+def test_a_watcher_never_ends(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 0)
+    connected.fail(*["503", "401", "html", "reset"] * 30)
+    assert watch(connected, 120, poke_interval=0.001) == []
+
+
+@watchers_only
+def test_watchers_that_need_the_same_figures_share_a_poll() -> None:
+    def key(**arguments: Any) -> Any:
+        return MakeAnalyticsEventTrigger(**{**RULE, **arguments}).shared_stream_key()
+
+    assert key() == key(threshold=9, metric="errors", comparison="<", min_executions=7, hysteresis=1.0)
+    for name in ("organization_id", "team_id", "lookback", "since", "make_conn_id", "poke_interval"):
+        assert key() != key(**{name: VALUES[name]})
+    assert key(scope="scenario") is None
+    assert hash(key(team_id=[1, 2])) == hash(key(team_id=["2", 1]))
+
+
+@watchers_only
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"team_id": [1, 2]}, {"team_id": ("2", "1")}),
+        ({"status": "active"}, {"status": ["active"]}),
+        ({"lookback": "PT1H"}, {"lookback": timedelta(hours=1)}),
+        ({"threshold": "5.0"}, {"threshold": 5}),
+        ({"min_executions": None}, {"min_executions": "1"}),
+        ({"organization_id": "42"}, {"organization_id": 42}),
+        ({"poke_interval": 60}, {"poke_interval": 7, "api_retry_limit": 3}),
+    ],
+)
+def test_the_state_is_found_however_the_arguments_are_spelled(
+    one: dict[str, Any], other: dict[str, Any], connected: Sandbox
+) -> None:
+    def saved(**arguments: Any) -> set[str]:
+        store = Store()
+        trigger = MakeAnalyticsEventTrigger(**{**RULE, **arguments})
+        trigger.asset_state_store = accessor(store)
+        asyncio.run(trigger._state().save(frozenset({7})))
+        return set(store.values)
+
+    assert saved(**one) == saved(**other)
+    assert saved(**one) != saved(**{**one, "threshold": 6})
+
+
+@watchers_only
+def test_watchers_that_share_a_poll_detect_their_own_crossings(connected: Sandbox) -> None:
+    set_outcomes(connected, 1.0, 6.0, 12.0, 12.0)
+    watchers = [
+        MakeAnalyticsEventTrigger(threshold=threshold, metric="error_rate", poke_interval=0.05)
+        for threshold in (5, 10, 20)
+    ]
+
+    async def run() -> list[list[Any]]:
+        arguments = watchers[0].serialize()[1]
+        snapshots = []
+        async for snapshot in MakeAnalyticsEventTrigger.open_shared_stream(arguments):
+            snapshots.append(snapshot)
+            if len(snapshots) == 4:
+                break
+
+        async def stream() -> AsyncIterator[Any]:
+            for snapshot in snapshots:
+                yield snapshot
+
+        return [[event.payload["value"] async for event in one.filter_shared_stream(stream())] for one in watchers]
+
+    assert asyncio.run(run()) == [[6.0], [12.0], []]
+
+
+@watchers_only
+@pytest.mark.parametrize(
+    ("name", "value"), [("threshold", "x"), ("hysteresis", -1), ("poke_interval", 0), ("lookback", "x")]
+)
+def test_invalid_watcher_raises_when_the_dag_is_parsed(name: str, value: Any) -> None:
+    with pytest.raises(MakeInputError, match=name):
+        MakeAnalyticsEventTrigger(**{**RULE, name: value})
+
+
+def test_error_before_airflow_3_names_the_required_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(analytics, "BaseEventTrigger", BaseTrigger)
+    with pytest.raises(MakeInputError, match=r"Airflow 3\.0"):
+        MakeAnalyticsEventTrigger(threshold=5, metric="errors")
+
+
+@watchers_only
+def test_poke_interval_may_be_text(connected: Sandbox) -> None:
+    set_outcomes(connected, 9.0)
+    assert len(watch(connected, 1, poke_interval="0.05")) == 1
+
+
+@watchers_only
+def test_subclass_may_have_another_signature(connected: Sandbox) -> None:
+    class FivePercent(MakeAnalyticsEventTrigger):
+        def __init__(self) -> None:
+            super().__init__(threshold=5, metric="error_rate", poke_interval=0.05)
+
+    connected.organization().set_counts(100, 50)
+
+    async def first() -> Any:
+        events = FivePercent().run()
+        try:
+            return await asyncio.wait_for(anext(events), 30)
+        finally:
+            await events.aclose()  # type: ignore[attr-defined]
+
+    assert asyncio.run(first()).payload["value"] == 50.0
