@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,21 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_make import exceptions, pytest_plugin
 from airflow_provider_make.api.error_mapping import is_retryable
 from airflow_provider_make.api.query import SORT_KEYS
+from airflow_provider_make.api.response import Metrics, ScenarioMetrics
+from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.formats import FORMATS, choose_format, parquet_schema
 from airflow_provider_make.sandbox import Fault, Sandbox
 from airflow_provider_make.sandbox.__main__ import main as run_sandbox
-from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.support.documents import PAGES, README, ROOT, anchors, links, tables
+from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
+from airflow_provider_make.thresholds.arguments import ThresholdArguments
+from airflow_provider_make.thresholds.metrics import METRICS, Metric
+from airflow_provider_make.thresholds.rule import ThresholdRule
+from airflow_provider_make.thresholds.verdict import Snapshot, evaluate
+from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger
+from tests.support.documents import PAGES, README, ROOT, anchors, blocks, links, tables
 
 DOCS = ROOT / "docs"
 
@@ -93,9 +102,65 @@ def test_every_argument_of_the_operator_is_documented_with_its_default() -> None
         assert default == str(parameters[name].default) or parameters[name].default is None
 
 
-def test_documented_sensor_arguments_exist() -> None:
-    documented = [code for row in table(DOCS / "error-rates.md", "argument") for code in codes(row[0])]
-    assert set(documented) <= set(inspect.signature(MakeErrorRateSensor.__init__).parameters)
+def test_every_argument_of_sensors_and_watchers_is_documented() -> None:
+    documented = [code for row in table(DOCS / "sensors.md", "argument") for code in codes(row[0])]
+    arguments = [name for name in inspect.signature(MakeAnalyticsSensor.__init__).parameters if name != "kwargs"]
+    assert sorted(documented) == sorted(arguments[1:])
+    of_watchers = {code for row in table(DOCS / "watchers.md", "more arguments") for code in codes(row[0])}
+    assert of_watchers == {*MakeAnalyticsEventTrigger.names()} - {*ThresholdArguments.names()} | {"api_retry_limit"}
+
+
+def test_documented_untemplated_arguments_are_those_of_the_sensor() -> None:
+    text = " ".join((DOCS / "sensors.md").read_text().split())
+    (documented,) = re.findall(r"All others except ([^.]*) are templated", text)
+    own = set(inspect.signature(MakeAnalyticsSensor.__init__).parameters) - {"self", "kwargs"}
+    assert set(codes(documented)) == own - set(MakeAnalyticsSensor.template_fields)
+
+
+def test_documented_metrics_are_those_of_the_rule() -> None:
+    rows = table(DOCS / "sensors.md", "metric")
+    assert sorted(code for row in rows for code in codes(row[0])) == sorted(METRICS)
+    for names, unit, min_executions in rows:
+        for name in codes(names):
+            assert unit.startswith("percent") == Metric(name).is_percentage
+            rule = ThresholdRule.from_arguments(
+                threshold=1, metric=name, comparison=">=", scope="scenario", min_executions=None
+            )
+            assert min_executions == str(rule.min_executions)
+
+
+def test_documented_keys_are_those_of_results_and_events() -> None:
+    # Of JSON examples: test_documents compares them with real ones.
+    for page in ("sensors.md", "watchers.md"):
+        (example,) = [json.loads(block.text) for block in blocks(DOCS / page) if block.language == "json"]
+        assert {code for row in table(DOCS / page, "key") for code in codes(row[0])} <= example.keys()
+
+
+def test_the_picture_of_crossings_shows_the_events_that_the_rule_emits() -> None:
+    text = (DOCS / "images" / "crossings.svg").read_text()
+    rule = ThresholdRule(threshold=10.0, scope="scenario", hysteresis=2.0)
+    # Fourteen pixels are one percent.
+    polls: dict[float, dict[int, float]] = {}
+    drawn: set[tuple[float, int]] = set()
+    for number, name in enumerate("ab", start=1):
+        (group,) = re.findall(rf'<g class="{name}">(.*?)</g>', text, re.DOTALL)
+        for points in re.findall(r'points="([^"]*)"', group):
+            for x, y in (map(float, point.split(",")) for point in points.split()):
+                polls.setdefault(x, {})[number] = (330 - y) / 14
+        drawn |= {(float(x), number) for x in re.findall(r'class="event" cx="([\d.]+)"', group)}
+    emitted: set[tuple[float, int]] = set()
+    not_back: frozenset[int] = frozenset()
+    now = datetime.now(UTC)
+    for x in sorted(polls):
+        entries = [
+            ScenarioMetrics(scenario_id=id_, executions=100, error_rate=value) for id_, value in polls[x].items()
+        ]
+        snapshot = Snapshot(42, "eu1.make.com", TimeFrame(now, now), now, Metrics(), entries)
+        verdict = evaluate(rule, snapshot, not_back)
+        not_back = verdict.not_back
+        emitted |= {(x, scenario.scenario_id) for scenario in verdict.scenarios}
+    assert drawn
+    assert drawn == emitted
 
 
 ERRORS: list[type[Exception]] = [

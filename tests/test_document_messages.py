@@ -9,18 +9,30 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowNotFoundException,
+    AirflowSensorTimeout,
+    AirflowTaskTimeout,
+    TaskDeferred,
+)
 
 from airflow_provider_make import pull
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from airflow_provider_make.thresholds.event_payload import parse_event, success_payload
+from airflow_provider_make.thresholds.event_payload import (
+    error_payload,
+    parse_event,
+    success_payload,
+    timeout_payload,
+)
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
@@ -81,7 +93,7 @@ class Runs:
         """Run a function, and record its result or error."""
         try:
             self.messages.append(str(run()))
-        except AirflowException as error:
+        except (AirflowException, AirflowTaskTimeout, RuntimeError) as error:
             self.messages.append(str(error))
 
     def pull(self, **arguments: Any) -> None:
@@ -136,26 +148,80 @@ class Runs:
     def sensors_and_triggers(self) -> None:
         with self.sandbox(scenarios=20) as sandbox:
             organization = sandbox.organization()
+            ids = [scenario.id for scenario in organization.scenarios]
             sensor: dict[str, Any] = {"task_id": "failing", "api_retry_limit": 1, "poke_interval": 60}
             for counts in ((0, 0), (100, 3)):
                 organization.set_counts(*counts)
                 self.record(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
-            organization.set_counts(100, 30, [scenario.id for scenario in organization.scenarios[:3]])
+            organization.set_counts(100, 30, ids[:3])
             self.record(lambda: MakeErrorRateSensor(threshold=20.0, scope="scenario", **sensor).poke({}))
             few: dict[str, Any] = {**sensor, "scope": "scenario", "min_executions": 500}
             self.record(lambda: MakeErrorRateSensor(threshold=20.0, **few).poke({}))
             sandbox.fail("503")
             self.record(lambda: MakeErrorRateSensor(threshold=5.0, **sensor).poke({}))
+            # The message of a time frame that ends on the day on which it begins.
+            organization.set_counts(100, 3)
+            for team, name, counts in (("Finance", "Order sync", (100, 31)), ("Sales", "Lead import", (200, 49))):
+                id_ = next(scenario.id for scenario in organization.scenarios if scenario.team_name == team)
+                organization.rename_scenario(id_, name)
+                organization.set_counts(*counts, [id_])
+            day = MakeErrorRateSensor(threshold=20.0, scope="scenario", since="day", **sensor)
+            self.record(lambda: day.execute({})["message"])
+            self.failing_sensors(sandbox, sensor)
             expired = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))
             self.record(lambda: parse_event(first_payload(expired)))
             self.record(lambda: parse_event({**success_payload({}), "version": 2}))
+            unknown = AirflowNotFoundException("The conn_id `make_default` isn't defined")
+            self.record(lambda: parse_event(error_payload(unknown)))
             if HAS_WATCHERS:
+                self.watchers(sandbox)
 
-                async def watch() -> None:
-                    with pytest.raises(TimeoutError):
-                        await asyncio.wait_for(anext(MakeErrorRateEventTrigger(threshold=10.0).run()), 1)
+    def failing_sensors(self, sandbox: Sandbox, arguments: dict[str, Any]) -> None:
+        """Wait with wrong arguments, with a refused token, and until timeouts."""
+        sandbox.organization().set_counts(100, 3)
+        sensor: dict[str, Any] = {**arguments, "threshold": 5.0}
+        for wrong in ({"threshold": "20%"}, {"metric": "rate"}, {"deferrable": True, "exponential_backoff": True}):
+            self.record(partial(MakeErrorRateSensor, **{**sensor, **wrong}))
+        for threshold, comparison in ((0.2, "<"), (120, ">")):
+            looking_once = {**sensor, "threshold": threshold, "comparison": comparison, "timeout": 0}
+            with pytest.raises(AirflowSensorTimeout):
+                MakeErrorRateSensor(**looking_once).execute({})
+        with pytest.raises(TaskDeferred):
+            MakeErrorRateSensor(**sensor, deferrable=True, timeout=6 * 3600).execute({})
+        sandbox.fail("401")
+        self.record(lambda: MakeErrorRateSensor(**sensor, soft_fail=True).execute({}))
+        limited = MakeErrorRateSensor(**sensor, execution_timeout=timedelta(minutes=1))
+        self.record(lambda: limited.execute_complete({}, event=timeout_payload("late"), is_execution_timeout=True))
 
-                asyncio.run(watch())
+    def watchers(self, sandbox: Sandbox) -> None:
+        """Poll figures that cross, stay, and come back; and poll in vain."""
+        organization = sandbox.organization()
+        ids = [scenario.id for scenario in organization.scenarios]
+
+        async def watch(seconds: float = 1.0, **arguments: Any) -> None:
+            trigger = MakeErrorRateEventTrigger(poke_interval=0.05, **arguments)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    async for _ in trigger.run():
+                        pass
+
+        first = len(sandbox.requests) + 1
+        for number, errors in enumerate((3, 12, 13, 9)):
+
+            def set_errors(organization: Organization, errors: int = errors) -> None:
+                organization.set_counts(100, errors)
+
+            sandbox.at_request(first + number, set_errors)
+        asyncio.run(watch(threshold=10.0, hysteresis=2.0))
+        asyncio.run(watch(seconds=0.1, threshold=10.0, hysteresis=10.0))
+        organization.set_counts(100, 3)
+        organization.set_counts(100, 25, ids[:2])
+        sandbox.at_request(len(sandbox.requests) + 2, lambda organization: organization.set_counts(100, 30, ids[2:5]))
+        asyncio.run(watch(threshold=20.0, scope="scenario"))
+        sandbox.fail("503")
+        asyncio.run(watch(threshold=10.0))
+        self.connect(json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"]) | {"password": ""})
+        asyncio.run(watch(threshold=10.0))
 
 
 def test_every_documented_line_is_written(
@@ -171,7 +237,7 @@ def test_every_documented_line_is_written(
     runs.connections()
     runs.sensors_and_triggers()
     written = "\n".join([*runs.messages, caplog.text, *capfd.readouterr()])
-    lines = [line for line in LINES if HAS_WATCHERS or "next poll" not in line]
+    lines = [line for line in LINES if HAS_WATCHERS or not re.search("next poll|hysteresis", line)]
     assert len(lines) > 20
     assert "\n".join(line for line in lines if not re.search(as_pattern(line), written)) == ""
 

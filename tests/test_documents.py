@@ -9,8 +9,10 @@ import runpy
 import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 import requests
+from airflow.providers.http.hooks.http import HttpHook
 from airflow.triggers.base import BaseTrigger
 
 from airflow_provider_make.connection.settings import ConnectionSettings
@@ -25,6 +28,7 @@ from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.thresholds.event_payload import parse_event
+from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.support.airflow_versions import (
     HAS_PARTITIONS,
     HAS_RETRY_POLICIES,
@@ -51,6 +55,34 @@ def sandbox() -> Iterator[Sandbox]:
         for organization_id in CONNECTIONS.values():
             running.organization(organization_id).set_counts(1000, 300)
         yield running
+
+
+@pytest.fixture
+def webhooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """Receive what the documents' Dags post to other services: the path and the body of each request."""
+    received: list[tuple[str, dict[str, Any]]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            received.append((self.path, {**body, "Authorization": self.headers.get("Authorization")}))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    host = {"conn_type": "http", "host": f"http://127.0.0.1:{server.server_port}"}
+    key = {"Authorization": f"GenieKey {TOKEN}"}
+    monkeypatch.setenv("AIRFLOW_CONN_PAGERDUTY", json.dumps({**host, "password": TOKEN}))
+    monkeypatch.setenv("AIRFLOW_CONN_OPSGENIE", json.dumps({**host, "extra": key}))
+    yield received
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 class BlockRunner:
@@ -183,6 +215,11 @@ class BlockRunner:
         if name.startswith("AIRFLOW_CONN_"):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(name, value)
+                if '"http"' in value:
+                    hook = HttpHook(http_conn_id=name.removeprefix("AIRFLOW_CONN_").lower())
+                    assert hook.get_conn().auth is None
+                    assert hook.base_url.startswith("https://")
+                    return
                 settings = MakeHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings
             assert settings.token == TOKEN
             assert settings.unknown_extras == ()
@@ -243,10 +280,13 @@ class BlockRunner:
             summary = MakeAnalyticsOperator(task_id="pull", output_path=target).execute({})
             assert_same_shape(value, summary)
         elif "metric" in value:
-            from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
-
-            payload = first_payload(MakeErrorRateTrigger(threshold=5.0, scope=value["scope"]))
-            assert_same_shape(value, payload if "status" in value else parse_event(payload))
+            # Of a watcher or of a sensor.
+            if "status" not in value:
+                trigger = MakeErrorRateTrigger(threshold=5.0, scope=value["scope"], first_poke=datetime.now(UTC))
+                assert_same_shape(value, parse_event(first_payload(trigger)))
+            elif HAS_WATCHERS:
+                watcher = MakeErrorRateEventTrigger(threshold=5.0, scope=value["scope"])
+                assert_same_shape(value, first_payload(watcher))
         else:
             (self.folder / "connections.json").write_text(text)
             for fields in value.values():
@@ -264,7 +304,13 @@ def assert_same_shape(documented: dict[str, Any], real: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
-def test_every_code_block_runs(page: Path, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_code_block_runs(
+    page: Path,
+    sandbox: Sandbox,
+    webhooks: list[tuple[str, dict[str, Any]]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     connection = json.loads(sandbox.connection_json)
     for name, organization_id in CONNECTIONS.items():
         fields = connection | {"extra": {"organization_id": organization_id}}
@@ -284,6 +330,14 @@ def test_every_code_block_runs(page: Path, sandbox: Sandbox, tmp_path: Path, mon
             error.add_note(f"In {page.name}, the block at line {block.line}.")
             raise
     assert runner.pending_tests == set(), "test files that no command runs"
+    if page.name == "alerting.md" and HAS_WATCHERS:
+        posted = dict(webhooks)
+        event, alert = posted["/v2/enqueue"], posted["/v2/alerts"]
+        headline = "Make organization 42: error rate 30 % (>= 10 %)"
+        assert event["payload"]["summary"].startswith(headline)
+        assert alert["message"].startswith(headline)
+        assert event["payload"]["custom_details"] == alert["description"]
+        assert (event["routing_key"], alert["Authorization"]) == (TOKEN, f"GenieKey {TOKEN}")
 
 
 def test_unknown_blocks_and_blocks_without_requests_fail(sandbox: Sandbox, tmp_path: Path) -> None:
