@@ -30,7 +30,7 @@ def killed() -> None:
 
 @dag(schedule=None, start_date=START)
 def timeouts() -> None:
-    common: dict[str, Any] = {**SENSOR, "organization_id": 7, "deferrable": True, "poke_interval": 2, "timeout": 5}
+    common: dict[str, Any] = {**SENSOR, "organization_id": 7, "deferrable": True, "poke_interval": 2, "timeout": 15}
     MakeErrorRateSensor(task_id="fails", **common)
     MakeErrorRateSensor(task_id="skips", soft_fail=True, **common)
 

@@ -1,0 +1,87 @@
+"""Dags for tests: sensors whose condition holds, sensors in every mode and case, a watcher, and 400 sensors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import Asset, AssetWatcher, dag
+
+from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SENSOR: dict[str, Any] = {"threshold": 5.0, "lookback": timedelta(minutes=30), "api_retry_limit": 1}
+
+MODES: dict[str, dict[str, Any]] = {
+    "poke": {},
+    "reschedule": {"mode": "reschedule"},
+    "deferrable": {"deferrable": True},
+}
+CASES: dict[str, dict[str, Any]] = {
+    "success": {"timeout": 600},
+    "timeout": {"timeout": 15},
+    "timeout_soft_fail": {"timeout": 15, "soft_fail": True},
+    "refused": {"timeout": 600, "make_conn_id": "make_refused"},
+    "refused_soft_fail": {"timeout": 600, "make_conn_id": "make_refused", "soft_fail": True},
+    "down": {"timeout": 15, "make_conn_id": "make_down"},
+    "down_soft_fail": {"timeout": 15, "make_conn_id": "make_down", "soft_fail": True},
+}
+
+
+@dag(schedule=None, start_date=START)
+def alerts_hold() -> None:
+    common: dict[str, Any] = {**SENSOR, "deferrable": True, "poke_interval": 5, "timeout": 600}
+    MakeErrorRateSensor.partial(task_id="wait", **common).expand(organization_id=[1] * 30)
+
+
+@dag(schedule=None, start_date=START, max_active_tasks=32)
+def alerts_modes() -> None:
+    # Retries would show a failure that a retry is meant to mend.
+    common: dict[str, Any] = {**SENSOR, "poke_interval": 5, "retries": 2, "retry_delay": timedelta(seconds=1)}
+    for case, arguments in CASES.items():
+        for number, (mode, of_mode) in enumerate(MODES.items()):
+            organization_id = 11 + number if case == "success" else 10
+            MakeErrorRateSensor(
+                task_id=f"{case}-{mode}", organization_id=organization_id, **{**common, **arguments, **of_mode}
+            )
+
+
+failing = Asset(
+    "failing-scenarios",
+    watchers=[
+        AssetWatcher(
+            name="rate",
+            trigger=MakeErrorRateEventTrigger(
+                threshold=20.0,
+                hysteresis=5.0,
+                scope="scenario",
+                min_executions=10,
+                organization_id=2,
+                lookback=timedelta(minutes=30),
+                make_conn_id="make_watched",
+                poke_interval=1.0,
+            ),
+        )
+    ],
+)
+
+
+@dag(schedule=[failing], start_date=START)
+def alerts_watched() -> None:
+    EmptyOperator(task_id="receive")
+
+
+@dag(schedule=None, start_date=START)
+def alerts_many() -> None:
+    # The test defers them itself: to start 400 tasks takes minutes.
+    MakeErrorRateSensor.partial(task_id="wait", deferrable=True, pool="closed", **SENSOR).expand(
+        organization_id=[3] * 400
+    )
+
+
+alerts_hold()
+alerts_modes()
+alerts_watched()
+alerts_many()
