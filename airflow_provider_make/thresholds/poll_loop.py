@@ -128,6 +128,8 @@ async def poll(
             try:
                 if client is None:
                     client = await stack.enter_async_context(open_client())
+                    # To open it may take as long as a short interval.
+                    began = asyncio.get_running_loop().time()
                 outcome = await fetch_in_time(client, fetch, schedule.seconds_left(datetime.now(UTC)))
             # Of any class: connections come from backends that raise errors of their own.
             except Exception as error:
