@@ -40,7 +40,7 @@ def make_alert_slack() -> None:
 
     @task
     def messages(triggering_asset_events: Any = None) -> list[str]:
-        # Usually one event; several if they were emitted before this run began. No name in a message is Slack markup.
+        # Usually one event; several if they were emitted before this run began. No name can notify a channel.
         return [event.extra["payload"]["message"] for events in triggering_asset_events.values() for event in events]
 
     # Mapped, so that a retry repeats only the message that failed. Not by expand_kwargs(), which renders templates in

@@ -7,11 +7,14 @@ Needs apache-airflow-providers-smtp. The connection smtp_default has the mail se
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Any
 
-from airflow.providers.common.compat.sdk import dag
+from airflow.providers.common.compat.sdk import dag, task
 from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 from airflow.providers.smtp.operators.smtp import EmailOperator
 
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
 
 RECIPIENTS = ["on-call@example.com"]
@@ -37,28 +40,22 @@ def make_stopped_scenarios() -> None:
         timeout=1800,
         deferrable=True,
     )
-    # Checks once. If every active scenario has run, this task and the mail are skipped. Choose the scenarios that have
-    # to run each day with team_id or folder_id.
-    stopped = MakeAnalyticsSensor(
-        task_id="stopped",
-        metric="executions",
-        comparison="<",
-        threshold=1,
-        scope="scenario",
-        status="active",
-        lookback=timedelta(days=1),
-        timeout=0,
-        soft_fail=True,
+    # Choose the scenarios that have to run each day with team_id or folder_id.
+    pull = MakeAnalyticsOperator(
+        task_id="pull", status="active", lookback=timedelta(days=1), max_xcom_bytes=5_000_000, retries=3
     )
-    mail = EmailOperator(
-        task_id="mail",
-        to=RECIPIENTS,
-        subject="Make: active scenarios without executions: {{ ti.xcom_pull('stopped')['scenario_count'] }}",
-        # The message is plain text, and a mail is HTML.
-        html_content="<pre>{{ ti.xcom_pull('stopped')['message'] | e }}</pre>",
-        retries=3,
-    )
-    any_runs >> stopped >> mail
+
+    @task
+    def compose(summary: dict[str, Any]) -> list[str]:
+        stopped = [row for row in summary["rows"] if not row["executions"]]
+        # Names are plain text, and a mail is HTML. Without any, the mail is skipped.
+        text = escape("\n".join(f"{row['name']} ({row['team_name']})" for row in stopped))
+        return [f"<pre>{text}</pre>"] if stopped else []
+
+    mail = EmailOperator.partial(
+        task_id="mail", to=RECIPIENTS, subject="Make: active scenarios without executions", retries=3
+    ).expand(html_content=compose(pull.output))
+    any_runs >> pull >> mail
 
 
 example = make_stopped_scenarios()

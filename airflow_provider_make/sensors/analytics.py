@@ -20,7 +20,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink
 from airflow_provider_make.sensors.links_and_lineage import LinksAndLineage
-from airflow_provider_make.sensors.soft_fail import is_failure_of_trigger, skipped_if_soft_fail
+from airflow_provider_make.sensors.soft_fail import check_skip, skipped_if_soft_fail
 from airflow_provider_make.thresholds.arguments import (
     DEFAULT_LOOKBACK,
     TEMPLATED,
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 GRACE = timedelta(minutes=5)
 # Airflow fails a task whose trigger fires before its scheduler has seen the deferral, which may take seconds.
 SHORTEST_DEFERRAL = timedelta(seconds=5)
+
+# Seconds of ten years. Later times may be beyond Python's last one.
+LONGEST_WAIT = 10 * 365 * 86_400.0
 
 
 class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
@@ -220,8 +223,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSkipException as skip:
-            if is_failure_of_trigger(skip.__cause__):
-                raise skip.__cause__ from None
+            check_skip(self, skip)
             raise
 
     def _check_when_parsed(self) -> None:
@@ -247,7 +249,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
     @property
     def _end(self) -> datetime:
         """When the wait ends: Airflow 3 does not end a deferred task after ``execution_timeout`` itself."""
-        limits = (timedelta(seconds=self.timeout), self.execution_timeout)
+        limits = (timedelta(seconds=min(self.timeout, LONGEST_WAIT)), self.execution_timeout)
         return self._began + min(limit for limit in limits if limit is not None)
 
     def _time_left(self) -> timedelta:
@@ -273,7 +275,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
             kwargs={
                 "zone": zone,
                 "organization_id": organization_id,
-                "is_execution_timeout": self._end < self._began + timedelta(seconds=self.timeout),
+                "is_execution_timeout": (self._end - self._began).total_seconds() < min(self.timeout, LONGEST_WAIT),
             },
             timeout=left + GRACE,
         )

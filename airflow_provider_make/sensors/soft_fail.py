@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeGuard
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -14,39 +13,53 @@ from airflow.providers.common.compat.sdk import (
     BaseSensorOperator,
 )
 
+SKIPPED = (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout)
+
 
 @contextmanager
 def skipped_if_soft_fail(sensor: BaseSensorOperator) -> Iterator[None]:
     """
     Skip the task for a timeout, also that of ``execution_timeout``, or an error that no retry can mend.
 
-    The reason is logged as an error.
+    With ``never_fail``, the task is skipped for any error. The reason is logged as an error.
 
-    :param sensor: The sensor, whose ``soft_fail`` decides.
+    :param sensor: The sensor, whose ``soft_fail`` and ``never_fail`` decide.
     :raises AirflowSkipException: The task is skipped.
     """
+    setting = "never_fail" if sensor.never_fail else "soft_fail"
     try:
         yield
     except AirflowSkipException as skip:
         # Airflow's own loop of pokes skips the task, and gives no reason.
-        sensor.log.error("Skipped because of soft_fail: %s", skip.__cause__ or skip)
+        sensor.log.error("Skipped because of %s: %s", setting, skip.__cause__ or skip)
         raise
-    except (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout) as error:
-        if not sensor.soft_fail:
+    except (Exception, AirflowTaskTimeout) as error:
+        if not (sensor.never_fail or (sensor.soft_fail and isinstance(error, SKIPPED))):
             raise
-        sensor.log.error("Skipped because of soft_fail: %s", error)
-        raise AirflowSkipException(f"Skipped because of soft_fail: {error}") from error
+        sensor.log.error("Skipped because of %s: %s", setting, error)
+        raise AirflowSkipException(f"Skipped because of {setting}: {error}") from error
 
 
-def is_failure_of_trigger(error: BaseException | None) -> TypeGuard[BaseException]:
+def check_skip(sensor: BaseSensorOperator, skip: AirflowSkipException) -> None:
     """
-    Decide whether a trigger failed by itself, for which Airflow skips a deferred sensor with ``soft_fail``, too.
+    Check a skip by Airflow when a deferred sensor resumes: with ``soft_fail``, it skips for errors of any class.
 
-    :param error: The error that Airflow raises on the worker.
-    :return: Whether it is such a failure; False before Airflow 3.3, which gives a timeout the same class.
+    :param sensor: The sensor.
+    :param skip: The skip.
+    :raises Exception: The error behind the skip, if poke mode would not skip the task for it.
     """
+    error = skip.__cause__
+    if error is None or isinstance(error, AirflowSkipException):
+        return
+    if not (sensor.never_fail or isinstance(error, SKIPPED) or _may_be_timeout(error)):
+        raise error from None
+    sensor.log.error("Skipped because of %s: %s", "never_fail" if sensor.never_fail else "soft_fail", error)
+
+
+def _may_be_timeout(error: BaseException) -> bool:
     try:
-        from airflow.sdk.exceptions import TaskDeferralError, TaskDeferralTimeout
+        from airflow.sdk.exceptions import TaskDeferralTimeout
     except ImportError:
-        return False
-    return isinstance(error, TaskDeferralError) and not isinstance(error, TaskDeferralTimeout)
+        # Before Airflow 3.3, a timeout of the deferral and a failure of the trigger have the same class.
+        return type(error).__name__ == "TaskDeferralError"
+    return isinstance(error, TaskDeferralTimeout)

@@ -61,8 +61,9 @@ _STAND_INS: dict[str, Any] = {
     "team_id": None,
     "folder_id": None,
     "status": None,
+    "make_conn_id": "make_default",
 }
-TEMPLATED = (*_STAND_INS, "make_conn_id")
+TEMPLATED = tuple(_STAND_INS)
 
 
 def without_templates(values: Mapping[str, Any]) -> ThresholdArguments:
@@ -72,12 +73,13 @@ def without_templates(values: Mapping[str, Any]) -> ThresholdArguments:
     :param values: The arguments of a sensor, when the Dag is parsed.
     :return: The arguments, with valid values in the place of templates.
     """
-    return ThresholdArguments(
-        **{
-            name: stand_in if _is_rendered_later(values[name]) else values[name]
-            for name, stand_in in _STAND_INS.items()
-        }
-    )
+    checked = {
+        name: _STAND_INS[name] if name in _STAND_INS and _is_rendered_later(value) else value
+        for name, value in values.items()
+    }
+    if checked["lookback"] is None and _is_rendered_later(values["since"]):
+        checked["lookback"] = DEFAULT_LOOKBACK
+    return ThresholdArguments(**checked)
 
 
 def _is_rendered_later(value: Any) -> bool:
@@ -85,5 +87,5 @@ def _is_rendered_later(value: Any) -> bool:
         return "{{" in value or "{%" in value
     if isinstance(value, (list, tuple, set, frozenset)):
         return any(map(_is_rendered_later, value))
-    # Such as the output of another task.
-    return not isinstance(value, (int, float, timedelta, type(None)))
+    # The output of another task, for example.
+    return hasattr(type(value), "resolve")

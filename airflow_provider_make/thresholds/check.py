@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_make.api.plausibility import describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.paging.exact_reader import read_exactly
@@ -54,6 +55,9 @@ class ThresholdCheck:
         :return: The check.
         :raises MakeInputError: An argument is not valid; the error names the first such argument.
         """
+        RetryRules(arguments.api_retry_limit, arguments.api_retry_delay)
+        if not isinstance(arguments.make_conn_id, str) or not arguments.make_conn_id:
+            raise MakeInputError.expected("make_conn_id", arguments.make_conn_id, "the id of a connection")
         lookback, since = arguments.lookback, arguments.since
         if since is not None:
             if not isinstance(since, str) or since not in PERIODS:

@@ -47,14 +47,14 @@ def _headline(rule: ThresholdRule, result: Mapping[str, Any]) -> str:
     count, total = result["scenario_count"], result["total"]
     if rule.scope == "scenario":
         return f"{organization}: {name} {limit} in {count:,} {'scenario' if count == 1 else 'scenarios'}"
-    value = "unknown" if result["value"] is None else rule.metric.describe(result["value"])
+    value = "unknown" if result["value"] is None else rule.metric.describe(result["value"], rule.threshold)
     return f"{organization}: {name} {value} ({limit}){_executions(total['executions'], total['errors'])}"
 
 
 def _scenario(rule: ThresholdRule, zone: str, row: Mapping[str, Any], value: float | None) -> str:
     name = _clean(row["name"]) or f"Scenario {row['scenario_id']}"
     team = f" ({_clean(row['team_name'])})" if row["team_name"] else ""
-    text = f"- {name}{team}: {'unknown' if value is None else rule.metric.describe(value)}"
+    text = f"- {name}{team}: {'unknown' if value is None else rule.metric.describe(value, rule.threshold)}"
     text += _executions(row["executions"], row["errors"])
     url = scenario_url(zone, row["team_id"], row["scenario_id"])
     return f"{text} {url}" if url else text

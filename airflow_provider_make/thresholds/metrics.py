@@ -49,18 +49,30 @@ class Metric:
         value: float | str | None = getattr(figures, self.column)
         return _credits(value) if isinstance(value, str) else value
 
-    def describe(self, value: float) -> str:
+    def describe(self, value: float, apart_from: float | None = None) -> str:
         """
         Format a value for people, with its unit.
 
         :param value: A value of this metric.
+        :param apart_from: Another value: if they differ, so do their texts. None for two decimals at most.
         :return: Text such as ``12.5 %``, ``+30 %`` or ``1,234.5``.
         """
-        text = f"{value:,.2f}".rstrip("0").rstrip(".") if abs(value) < 1e15 else f"{value:g}"
+        decimals = 2
+        if apart_from not in (None, value):
+            while decimals < 20 and _format(value, decimals) == _format(apart_from or 0, decimals):
+                decimals += 1
+        text = _format(value, decimals)
         if not self.is_percentage:
             return text
         sign = "+" if value > 0 and self.name.endswith("_change") else ""
         return f"{sign}{text} %"
+
+
+def _format(value: float, decimals: int) -> str:
+    if abs(value) >= 1e15:
+        return f"{value:.{decimals}g}" if decimals > 2 else f"{value:g}"
+    text = f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
 def _credits(centicredits: str) -> float:

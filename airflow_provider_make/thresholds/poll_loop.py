@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 Fetch = Callable[["MakeClient"], Coroutine[Any, Any, Snapshot]]
 # Seconds up to which failures in a row increase the pause, unless the interval itself is longer.
 MAX_PAUSE = 600.0
-# Seconds for the last poll, if the deadline has passed already.
-LAST_POLL = 10.0
 # Seconds between polls that fail, where the interval is zero.
 _PAUSE_WITHOUT_INTERVAL = 1.0
 
@@ -92,13 +90,15 @@ async def fetch_in_time(client: MakeClient, fetch: Fetch, seconds_left: float | 
 
     :param client: The client of the organization's zone, open.
     :param fetch: Fetches the figures.
-    :param seconds_left: Seconds until the timeout, of which ``LAST_POLL`` are granted at least; None for no timeout.
+    :param seconds_left: Seconds until the timeout; the connection's timeout of one request is granted at least. None
+        for no timeout.
     :return: The snapshot.
     :raises MakeInputError: A filter is not valid, or there is no organization.
     :raises MakeApiError: The figures could not be fetched, or the time is over: a rate limit may take ten minutes.
     """
     try:
-        async with asyncio.timeout(None if seconds_left is None else max(seconds_left, LAST_POLL)):
+        limit = None if seconds_left is None else max(seconds_left, client.settings.timeout)
+        async with asyncio.timeout(limit):
             return await fetch(client)
     except TimeoutError:
         pass

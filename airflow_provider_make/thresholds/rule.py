@@ -117,19 +117,18 @@ class ThresholdRule:
         Decide whether a value is back to normal.
 
         :param value: The value.
-        :return: Whether it is below ``threshold - hysteresis``, or above ``threshold + hysteresis`` for a rule
-            about low values.
+        :return: Whether it would not be beyond a threshold that is lower by the hysteresis, or higher for a rule about
+            low values. So without a hysteresis, each value is beyond or back: 1 is back for ``executions < 1``.
         """
-        if self.is_about_high_values:
-            return value < self.threshold - self.hysteresis
-        return value > self.threshold + self.hysteresis
+        shift = -self.hysteresis if self.is_about_high_values else self.hysteresis
+        return not COMPARISONS[self.comparison](value, self.threshold + shift)
 
     def extremity(self, value: float) -> float:
         """Return a sort key that puts the most extreme value first."""
         return -value if self.is_about_high_values else value
 
     def __str__(self) -> str:
-        return f"{self.metric.name} {self.comparison} {self.threshold:g}"
+        return f"{self.metric.name} {self.comparison} {self.threshold:.15g}"
 
 
 def _expected_threshold(threshold: Any) -> str:

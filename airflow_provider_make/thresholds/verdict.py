@@ -110,10 +110,11 @@ class Verdict:
         rule, beyond, scenarios = self.rule, self.beyond_count, self.scenarios
         per_scenario = rule.scope == "scenario"
         if per_scenario and self.value is None:
-            return f"no scenario with at least {rule.min_executions} executions is beyond {rule}"
-        value = "can't be calculated" if self.value is None else f"is {self.value:g}"
+            enough = f" with at least {rule.min_executions} executions" if rule.min_executions > 1 else ""
+            return f"no scenario{enough} is beyond {rule}"
+        value = "can't be calculated" if self.value is None else f"is {self.value:.15g}"
         text = f"{rule.metric.name}{', at its most extreme scenario,' if per_scenario else ''} {value}; "
-        text += f"{rule.comparison} {rule.threshold:g} is "
+        text += f"{rule.comparison} {rule.threshold:.15g} is "
         if self.crossed:
             by_scenarios = f" by {_count(len(scenarios))}" if per_scenario else ""
             still = f", and {beyond - len(scenarios)} were before" if per_scenario and beyond > len(scenarios) else ""

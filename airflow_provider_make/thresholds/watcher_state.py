@@ -17,7 +17,8 @@ class WatcherState:
     """
     What crossed and is not back, so that an event was emitted for it. Without a store, it is lost at a restart.
 
-    ``not_back`` has the ids of the scenarios, or of the organization.
+    ``not_back`` has the ids of the scenarios, or of the organization. It is of one period, if the watcher's time frame
+    begins with a day, week or month; in the next one, everything can cross again.
 
     :param store: ``asset_state_store`` of an event trigger; None before Airflow 3.3.
     :param identity: What the watcher watches, JSON-serialisable, from which the key is derived: an asset may have
@@ -29,33 +30,44 @@ class WatcherState:
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         self._key = f"make_analytics_{digest[:16]}"
         self.not_back: frozenset[int] = frozenset()
-        self._stored: frozenset[int] | None = None
+        self.period: str | None = None
+        self._stored: tuple[frozenset[int], str | None] | None = None
 
     async def load(self) -> None:
-        """Load ``not_back``: what was not back for any of the assets."""
-        ids: set[int] = set()
+        """Load ``not_back``: what was not back for any of the assets, in the newest period."""
+        found: list[tuple[str, list[Any]]] = []
         for store in self._stores:
             try:
                 value = await store.aget(self._key)
             except Exception:
                 log.warning("The asset state store can't be read; an event may be emitted again.", exc_info=True)
                 continue
-            if isinstance(value, list):
-                ids.update(each for each in value if isinstance(each, int))
-        self.not_back = frozenset(ids)
+            if isinstance(value, dict) and isinstance(value.get("not_back"), list):
+                found.append((str(value.get("period") or ""), value["not_back"]))
+        newest = max((period for period, _ in found), default="")
+        ids = [each for period, values in found if period == newest for each in values if isinstance(each, int)]
+        self.not_back, self.period = frozenset(ids), newest or None
 
-    async def save(self, not_back: frozenset[int]) -> None:
-        """Replace ``not_back``, and store the first ``MAX_STORED`` ids if they changed."""
-        self.not_back = not_back
-        if not_back == self._stored:
+    def begin_period(self, period: str | None) -> None:
+        """Empty ``not_back`` if this is another period than the last one."""
+        if period != self.period:
+            self.not_back, self.period = frozenset(), period
+
+    async def save(self) -> None:
+        """Store the first ``MAX_STORED`` ids of ``not_back``, if they changed."""
+        state = (self.not_back, self.period)
+        if state == self._stored:
             return
+        value = {"not_back": sorted(self.not_back)[:MAX_STORED], "period": self.period}
+        is_stored = True
         for store in self._stores:
             try:
-                await store.aset(self._key, sorted(not_back)[:MAX_STORED])
+                await store.aset(self._key, value)
             except Exception:
                 log.warning("The asset state store can't be written; an event may be emitted again.", exc_info=True)
-                return
-        self._stored = not_back
+                is_stored = False
+        if is_stored:
+            self._stored = state
 
 
 def _stores_by_asset(store: Any) -> list[Any]:

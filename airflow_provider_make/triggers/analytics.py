@@ -16,6 +16,7 @@ from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
@@ -28,6 +29,8 @@ from airflow_provider_make.thresholds.watcher_state import WatcherState
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
 
+# The triggerer hands events on about once a second.
+SECONDS_TO_STORE_AN_EVENT = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -188,12 +191,15 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
             self.log.warning(warning)
         await state.load()
         async for snapshot in snapshots:
+            state.begin_period(iso(snapshot.time_frame.date_from) if self._check.since else None)
             verdict = evaluate(self._check.rule, snapshot, state.not_back)
             self.log.info("%s; next poll in %g s.", verdict, self._interval)
+            state.not_back = verdict.not_back
             if verdict.crossed:
                 yield TriggerEvent(success_payload(verdict.event()))
-            # After the event: after a crash, one event too many is better than none.
-            await state.save(verdict.not_back)
+                # When Airflow has stored the event: after a crash, one event too many is better than none.
+                await asyncio.sleep(min(SECONDS_TO_STORE_AN_EVENT, self._interval / 2))
+            await state.save()
 
 
 async def _watch(arguments: ThresholdArguments, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:

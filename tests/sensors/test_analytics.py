@@ -84,8 +84,7 @@ def deferred(sensor: MakeAnalyticsSensor) -> dict[str, Any]:
         return await anext(trigger.run())
 
     event = json.loads(json.dumps(asyncio.run(first_event()).payload))
-    resume = getattr(sensor, deferral.method_name)
-    result = resume({}, event=event, **(deferral.kwargs or {}))
+    result = sensor.resume_execution(deferral.method_name, {**(deferral.kwargs or {}), "event": event}, {})
     return result
 
 
@@ -113,6 +112,13 @@ def sensor(**arguments: Any) -> MakeAnalyticsSensor:
         "timeout": 20,
     }
     return MakeAnalyticsSensor(**{**defaults, "api_retry_limit": 1, **arguments})
+
+
+def set_timeout(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set the connection's timeout of one request."""
+    fields = json.loads(sandbox.connection_json)
+    fields["extra"] = {**fields["extra"], "timeout": seconds}
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(fields))
 
 
 def set_rates(sandbox: Sandbox, *rates: float | None) -> None:
@@ -226,20 +232,21 @@ def test_soft_fail_skips_after_a_permanent_error(wait: Wait, connected: Sandbox)
         wait(sensor(soft_fail=True))
 
 
-def test_running_poll_is_cancelled_at_the_timeout(connected: Sandbox) -> None:
-    connected.organization().set_counts(100, 0)
-    connected.fail("stall:60")
-    waiting = sensor(timeout=1)
-    began = datetime.now(UTC)
-    with pytest.raises(AirflowSensorTimeout):
-        deferred(waiting)
-    assert datetime.now(UTC) - began < timedelta(seconds=30)
+@MODES
+def test_a_single_look_may_take_longer_than_the_timeout(
+    wait: Wait, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=2500, latency=0.4)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    assert wait(sensor(metric="credits", threshold=0, scope="scenario", timeout=0))["scenario_count"] == 2500
 
 
 INVALID: list[tuple[str, Any]] = [
     ("threshold", "5%"), ("threshold", None), ("metric", "rate"), ("comparison", "="), ("scope", "team"),
     ("min_executions", -1), ("lookback", None), ("lookback", "1 hour"), ("lookback", timedelta(0)), ("since", "year"),
-    ("organization_id", 0), ("team_id", "x"), ("team_id", []), ("folder_id", -1), ("status", "paused"),
+    ("make_conn_id", ""), ("make_conn_id", None), ("api_retry_limit", 0), ("api_retry_delay", -1),
+    ("threshold", b"5"), ("team_id", range(3)), ("organization_id", 0),
+    ("team_id", "x"), ("team_id", []), ("folder_id", -1), ("status", "paused"),
 ]  # fmt: skip
 
 
@@ -255,7 +262,7 @@ def test_invalid_arguments_are_errors_when_the_dag_is_parsed(name: str, value: A
 def test_invalid_arguments_from_templates_are_errors_before_any_request(
     name: str, value: Any, deferrable: bool, connected: Sandbox
 ) -> None:
-    waiting = sensor(deferrable=deferrable, **{name: "{{ params.x }}"})
+    waiting = sensor(deferrable=deferrable, **({} if name.startswith("api_") else {name: "{{ params.x }}"}))
     setattr(waiting, name, value)
     with pytest.raises(MakeInputError, match=f"^{name}="):
         waiting.execute({})
@@ -263,7 +270,8 @@ def test_invalid_arguments_from_templates_are_errors_before_any_request(
 
 
 def test_templates_and_outputs_of_other_tasks_are_not_checked_when_the_dag_is_parsed() -> None:
-    templated = {name: "{{ params.x }}" for name, _ in INVALID}
+    templated = {name: "{{ params.x }}" for name, _ in INVALID if not name.startswith("api_")}
+    sensor(since="{{ params.x }}", lookback=None)
     sensor(**templated)
     with DAG("templates", schedule=None):
         sensor(**{**templated, "team_id": ["{{ params.x }}", 7], "threshold": sensor(task_id="other").output})
@@ -303,7 +311,7 @@ def test_every_poke_writes_a_log_line(connected: Sandbox, capsys: pytest.Capture
 def test_a_rate_limit_does_not_hold_a_sensor_beyond_its_timeout(
     wait: Wait, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.LAST_POLL", 0.2)
+    set_timeout(connected, monkeypatch, 0.2)
     connected.fail(*["429:60"] * 9)
     with pytest.raises(AirflowSensorTimeout):
         wait(sensor(timeout=0.5, api_retry_limit=5))
@@ -315,7 +323,7 @@ def test_a_rate_limit_does_not_hold_a_sensor_beyond_its_timeout(
 def test_a_stalled_server_does_not_hold_a_sensor_beyond_its_timeout(
     wait: Wait, connected: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("airflow_provider_make.thresholds.poll_loop.LAST_POLL", 0.5)
+    set_timeout(connected, monkeypatch, 0.5)
     connected.fail(*["stall:60"] * 9)
     began = datetime.now(UTC)
     with pytest.raises(AirflowSensorTimeout):
@@ -364,6 +372,24 @@ def test_a_transient_error_at_the_first_poke_defers(connected: Sandbox) -> None:
     connected.fail("503")
     with pytest.raises(TaskDeferred):
         sensor(deferrable=True).execute({})
+
+
+@pytest.mark.parametrize("timeout", [1e12, timedelta.max])
+def test_a_timeout_beyond_any_date_is_ten_years(timeout: Any, connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 1)
+    with pytest.raises(TaskDeferred) as caught:
+        sensor(deferrable=True, timeout=timeout).execute({})
+    assert caught.value.trigger.serialize()[1]["deadline"] > datetime.now(UTC) + timedelta(days=3600)
+    assert not (caught.value.kwargs or {})["is_execution_timeout"]
+
+
+@MODES
+def test_an_error_of_no_known_class_fails_with_soft_fail_in_every_mode(wait: Wait, connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 1)
+    connected.fail(None, "redirect")
+    with pytest.raises(Exception, match="302") as caught:
+        wait(sensor(soft_fail=True))
+    assert not isinstance(caught.value, AirflowSkipException)
 
 
 def test_exponential_backoff_is_refused_for_a_deferrable_sensor() -> None:

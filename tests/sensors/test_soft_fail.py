@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputError, MakeServerError
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from airflow_provider_make.sensors.soft_fail import skipped_if_soft_fail
+from airflow_provider_make.sensors.soft_fail import check_skip, skipped_if_soft_fail
 
 SKIPPED: list[BaseException] = [
     AirflowSensorTimeout("late"),
@@ -45,3 +45,28 @@ def test_other_errors_are_raised_with_soft_fail(error: BaseException) -> None:
     sensor = MakeErrorRateSensor(task_id="x", threshold=5, soft_fail=True)
     with pytest.raises(type(error)), skipped_if_soft_fail(sensor):
         raise error
+
+
+@pytest.mark.parametrize("error", [*SKIPPED[:-2], *FAILED])
+def test_with_never_fail_every_error_is_a_skip(error: BaseException) -> None:
+    sensor = MakeErrorRateSensor(task_id="x", threshold=5, never_fail=True)
+    with pytest.raises(AirflowSkipException, match="never_fail"), skipped_if_soft_fail(sensor):
+        raise error
+
+
+def skip_for(error: BaseException) -> AirflowSkipException:
+    skip = AirflowSkipException("Skipping due to soft_fail is set to True.")
+    skip.__cause__ = error
+    return skip
+
+
+@pytest.mark.parametrize("error", FAILED)
+def test_a_skip_by_airflow_for_an_error_that_poke_mode_raises_is_that_error(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        check_skip(MakeErrorRateSensor(task_id="x", threshold=5, soft_fail=True), skip_for(error))
+    check_skip(MakeErrorRateSensor(task_id="x", threshold=5, never_fail=True), skip_for(error))
+
+
+@pytest.mark.parametrize("error", [*SKIPPED, AirflowSkipException("already")])
+def test_other_skips_by_airflow_stay(error: BaseException) -> None:
+    check_skip(MakeErrorRateSensor(task_id="x", threshold=5, soft_fail=True), skip_for(error))

@@ -60,7 +60,24 @@ def test_credits_beyond_any_float_are_the_largest() -> None:
         ("credits", 1234.5, "1,234.5"),
         ("credits", 100.0, "100"),
         ("credits", 1e300, "1e+300"),
+        ("errors_change", -0.001, "0 %"),
     ],
 )
 def test_values_are_formatted_with_their_unit(name: str, value: float, text: str) -> None:
     assert Metric(name).describe(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "apart_from", "text"),
+    [
+        (19.999, 20, "19.999 %"),
+        (20.0, 20, "20 %"),
+        (20.0000001, 20, "20.0000001 %"),
+        (12.345, 20, "12.35 %"),
+        (0.001, 0, "0.001 %"),
+        (-0.001, 0, "-0.001 %"),
+        (2**53 + 1, float(2**53), "9007199254740992 %"),
+    ],
+)
+def test_a_value_that_differs_from_the_threshold_reads_otherwise(value: float, apart_from: float, text: str) -> None:
+    assert Metric("error_rate").describe(value, apart_from) == text

@@ -33,11 +33,13 @@ def test_every_comparison(comparison: str, below: bool, at: bool, above: bool) -
     ("comparison", "hysteresis", "back", "not_back"),
     [
         (">=", 0.0, 4.9, 5.0),
-        (">", 0.0, 4.9, 5.0),
-        ("<", 0.0, 5.1, 5.0),
+        (">", 0.0, 5.0, 5.1),
+        ("<", 0.0, 5.0, 4.9),
         ("<=", 0.0, 5.1, 5.0),
         (">=", 2.0, 2.9, 3.0),
         ("<=", 2.0, 7.1, 7.0),
+        (">", 2.0, 3.0, 3.1),
+        ("<", 2.0, 7.0, 6.9),
     ],
 )
 def test_a_value_is_back_beyond_the_hysteresis(

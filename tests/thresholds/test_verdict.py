@@ -75,8 +75,9 @@ def crossings_of_organization(rule: ThresholdRule, values: list[float | None]) -
     [
         # What can't be calculated can cross again.
         (">=", 0.0, [5.0, 6.0, 4.9, 5.0, None, 5.0, 4.0, 4.0, 7.0], [0, 3, 5, 8]),
-        # A value at the threshold is neither crossed nor back.
-        (">", 0.0, [6.0, 5.0, 6.0, 4.9, 6.0], [0, 4]),
+        # Without a hysteresis, a value at the threshold is back where it is not beyond.
+        (">", 0.0, [6.0, 5.0, 6.0, 4.9, 6.0], [0, 2, 4]),
+        ("<", 0.0, [0.0, 5.0, 0.0, 6.0], [0, 2]),
         # Dips within the hysteresis, and one beyond it.
         (">=", 2.0, [6.0, 4.0, 6.0, 3.0, 6.0, 2.9, 6.0], [0, 6]),
         ("<=", 2.0, [5.0, 6.0, 5.0, 7.0, 5.0, 7.1, 5.0], [0, 6]),
@@ -193,12 +194,24 @@ def test_result_has_no_control_characters(odd: str) -> None:
         (ThresholdRule(5.0, hysteresis=2.0), of_organization(4.0), {42}, "not crossed, but the value is not back"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0), set(), "is crossed by 1 scenario"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0, 8.0), {0}, "by 1 scenario, and 1 were before"),
-        (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario with at least 1 exec"),
+        (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario is beyond error_rate >= 5"),
+        (
+            ThresholdRule(1234567.0, Metric("operations"), min_executions=0),
+            Snapshot(1, "z", FRAME, NOW, Metrics(operations=1234566)),
+            set(),
+            "operations is 1234566; >= 1234567 is not crossed",
+        ),
+        (
+            ThresholdRule(5.0, scope="scenario", min_executions=10),
+            of_scenarios((9.0, 9)),
+            set(),
+            "no scenario with at least 10 executions is beyond error_rate >= 5",
+        ),
     ],
 )
 def test_verdict_is_shown_as_a_log_line(rule: ThresholdRule, snapshot: Snapshot, not_back: set[int], text: str) -> None:
     line = str(evaluate(rule, snapshot, not_back))
-    assert line.startswith("Organization 42 at eu1.make.com, 2026-01-31T06:00:00Z to 2026-01-31T07:00:00Z: ")
+    assert line.startswith(f"Organization {snapshot.organization_id} at {snapshot.zone}, 2026-01-31T06:00:00Z to ")
     assert text in line
 
 

@@ -21,7 +21,8 @@ def save(store: Any, identity: dict[str, Any], *values: set[int]) -> WatcherStat
 
     async def save_all() -> None:
         for value in values:
-            await state.save(frozenset(value))
+            state.not_back = frozenset(value)
+            await state.save()
 
     asyncio.run(save_all())
     return state
@@ -71,9 +72,39 @@ def test_stored_state_is_bounded() -> None:
 def test_a_value_of_another_kind_is_ignored() -> None:
     store = Store()
     save(accessor(store), {}, {7})
-    for value in ("beyond", {"ids": [7]}, None, ["7", None]):
+    for value in ("beyond", {"ids": [7]}, None, [7], {"not_back": 7}, {"not_back": ["7", None]}):
         store.values = dict.fromkeys(store.values, value)
         assert load(accessor(store), {}) == set()
+
+
+def test_a_new_period_begins_without_anything_that_is_not_back() -> None:
+    store = Store()
+    state = WatcherState(accessor(store), {})
+    state.begin_period("2026-11-24T00:00:00Z")
+    state.not_back = frozenset({7})
+    asyncio.run(state.save())
+    restarted = WatcherState(accessor(store), {})
+    asyncio.run(restarted.load())
+    restarted.begin_period("2026-11-24T00:00:00Z")
+    assert restarted.not_back == {7}
+    restarted.begin_period("2026-11-25T00:00:00Z")
+    assert restarted.not_back == frozenset()
+
+
+def test_the_newest_period_of_several_assets_counts() -> None:
+    first, second = Store(), Store()
+    for store, period, ids in ((first, "2026-11-24", {7}), (second, "2026-11-25", {8})):
+        state = WatcherState(accessor(store), {})
+        state.begin_period(period)
+        state.not_back = frozenset(ids)
+        asyncio.run(state.save())
+    assert load(accessor(first, second), {}) == {8}
+
+
+def test_a_broken_store_does_not_keep_others_from_being_written(caplog: Any) -> None:
+    broken, good = Store(broken=True), Store()
+    save(accessor(broken, good), {}, {7})
+    assert load(accessor(good), {}) == {7}
 
 
 def test_errors_of_the_store_are_logged_and_ignored(caplog: Any) -> None:

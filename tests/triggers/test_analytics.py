@@ -282,6 +282,56 @@ def test_a_scenario_with_too_few_executions_is_read_however_far_back_it_is(
 
 
 @watchers_only
+@pytest.mark.parametrize(("metric", "comparison", "threshold"), [("executions", "<", 1), ("errors", ">", 0)])
+def test_a_whole_number_at_the_threshold_is_back(
+    metric: str, comparison: str, threshold: float, connected: Sandbox
+) -> None:
+    for number in range(1, 6):
+        executions, errors = (number % 2 == 0, 0) if metric == "executions" else (10, number % 2)
+
+        def change(organization: Organization, executions: int = int(executions), errors: int = errors) -> None:
+            organization.set_counts(100, 0)
+            organization.set_counts(executions, errors, [organization.scenarios[0].id])
+            if metric == "errors":
+                organization.set_counts(10, 0, [scenario.id for scenario in organization.scenarios[1:]])
+
+        connected.at_request(number, change)
+    payloads = watch(connected, 5, metric=metric, comparison=comparison, threshold=threshold, scope="scenario")
+    assert len(payloads) == 3
+
+
+@watchers_only
+def test_a_new_day_can_cross_again_after_a_night_without_polls(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 10)
+    store = Store()
+    rule = {"metric": "errors", "threshold": 100, "since": "day"}
+    assert len(watch(connected, 2, accessor(store), **rule)) == 1
+    assert len(watch(connected, len(connected.requests) + 1, accessor(store), **rule)) == 0
+    (value,) = store.values.values()
+    assert value["period"].endswith("T00:00:00Z")
+    value["period"] = "2026-01-01T00:00:00Z"
+    assert len(watch(connected, len(connected.requests) + 1, accessor(store), **rule)) == 1
+
+
+@watchers_only
+def test_an_event_that_airflow_has_not_stored_is_emitted_again_after_a_crash(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    store = Store()
+
+    async def crash() -> None:
+        trigger = MakeAnalyticsEventTrigger(**RULE, poke_interval=60.0)
+        trigger.asset_state_store = accessor(store)
+        events = trigger.run()
+        assert (await anext(events)).payload["value"] == 50.0
+        resumed = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.1)
+        resumed.cancel()
+
+    asyncio.run(crash())
+    assert store.values == {}
+
+
+@watchers_only
 def test_a_deleted_scenario_is_forgotten(connected: Sandbox) -> None:
     organization = connected.organization()
     ids = [scenario.id for scenario in organization.scenarios]
@@ -290,7 +340,7 @@ def test_a_deleted_scenario_is_forgotten(connected: Sandbox) -> None:
     connected.at_request(3, lambda organization: organization.delete_scenarios(ids[:1]))
     store = Store()
     assert len(watch(connected, 4, accessor(store), scope="scenario")) == 1
-    assert list(store.values.values()) == [[]]
+    assert list(store.values.values()) == [{"not_back": [], "period": None}]
 
 
 @watchers_only
@@ -401,7 +451,9 @@ def test_the_state_is_found_however_the_arguments_are_spelled(
         store = Store()
         trigger = MakeAnalyticsEventTrigger(**{**RULE, **arguments})
         trigger.asset_state_store = accessor(store)
-        asyncio.run(trigger._state().save(frozenset({7})))
+        state = trigger._state()
+        state.not_back = frozenset({7})
+        asyncio.run(state.save())
         return set(store.values)
 
     assert saved(**one) == saved(**other)
