@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -31,6 +32,11 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def blocked_seconds(triggerer_log: str) -> list[float]:
+    """Return how long Airflow found the loop of the triggerer blocked: from 0.2 s on, which a busy machine reaches."""
+    return [float(seconds) for seconds in re.findall(r"blocked for ([0-9.]+) seconds", triggerer_log)]
 
 
 def wait_for(what: str, condition: Callable[[], object], seconds: float, every: float = 0.5) -> None:
