@@ -125,6 +125,9 @@ def test_a_watcher_emits_one_event_per_crossing(sandbox: Sandbox, stack: Airflow
         rate(1.0, "500")
         rate(7.0)
         wait_for("The third event", lambda: event_values() == [6.0, 9.0, 7.0], 60)
+        # While the Dag is paused, no run is created.
+        states = ["success"] * 3
+        wait_for("A run for each crossing", lambda: [run["state"] for run in rest.runs("watched")] == states, 120)
         for dag in ("watched", "watched_too", "watched_badly"):
             rest.pause(dag, True)
         arrivals = rates.arrivals(5)
@@ -133,7 +136,6 @@ def test_a_watcher_emits_one_event_per_crossing(sandbox: Sandbox, stack: Airflow
     assert statistics.median(later - earlier for earlier, later in itertools.pairwise(arrivals)) > 0.9
     assert event_values("failing-too") == [6.0, 9.0, 7.0]
     assert event_values("failing-badly") == [9.0]
-    wait_for("A run for each crossing", lambda: [run["state"] for run in rest.runs("watched")] == ["success"] * 3, 120)
     payloads = [rest.xcom("watched", run["dag_run_id"], "receive") for run in rest.runs("watched")]
     values = [round(extra["payload"]["value"], 6) for extras in payloads for extra in extras]
     assert values == [6.0, 9.0, 7.0]
