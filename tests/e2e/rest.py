@@ -111,7 +111,7 @@ class Rest:
         """Return all asset events, the oldest first."""
         path, params = f"{self.url}/api/v2/assets/events", {"limit": "500", "order_by": "timestamp"}
         # Airflow returns 500 as long as a run that an event created has not started.
-        for _ in range(60):
+        for _ in range(240):
             response = self._session.get(path, params=params, timeout=60)
             if response.status_code != 500:
                 break
