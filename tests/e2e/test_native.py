@@ -61,8 +61,10 @@ def rest(stack: AirflowStack) -> Rest:
 
 @pytest.fixture(scope="module")
 def run(rest: Rest, sandbox: Sandbox) -> str:
-    """Run the Dag ``native``, with 429 as the first response to each task."""
-    sandbox.fail("429:3", "429:3", "429:3")
+    """Run the Dag ``native``, with 429 as the first response."""
+    daily = "make_analytics_daily"
+    wait_for("The daily Dag has run", lambda: "success" in [each["state"] for each in rest.runs(daily)], 120)
+    sandbox.fail("429:3")
     run = rest.trigger("native")
     rest.wait_for_run("native", run)
     return run

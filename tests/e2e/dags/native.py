@@ -24,11 +24,10 @@ def native() -> None:
         with MakeHook() as hook:
             return sum(len(page.analytics) for page in hook.iter_analytics_pages(page_size=20))
 
-    hooked()
-    MakeErrorRateSensor(
+    waited = MakeErrorRateSensor(
         task_id="waited", threshold=40, scope="scenario", min_executions=10, poke_interval=1, deferrable=True
     )
-    MakeAnalyticsOperator(
+    pulled = MakeAnalyticsOperator(
         task_id="pulled",
         lookback=timedelta(days=1),
         output_path="{{ var.value.make_analytics_root }}/native.parquet",
@@ -38,6 +37,8 @@ def native() -> None:
         retry_delay=timedelta(hours=1),
         retry_policy=MakeRetryPolicy(),
     )
+    # First, so that it gets the fault.
+    pulled >> [hooked(), waited]
 
 
 @dag(schedule=PartitionedAssetTimetable(assets=PARTITIONED), start_date=START)
