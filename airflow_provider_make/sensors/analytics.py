@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 GRACE = timedelta(minutes=5)
 # Airflow fails a task whose trigger fires before its scheduler has seen the deferral, which may take seconds.
 SHORTEST_DEFERRAL = timedelta(seconds=5)
-
 # Seconds of ten years. Later times may be beyond Python's last one.
 LONGEST_WAIT = 10 * 365 * 86_400.0
 

@@ -34,7 +34,9 @@ def skipped_if_soft_fail(sensor: BaseSensorOperator) -> Iterator[None]:
         sensor.log.error("Skipped because of %s: %s", setting, skip.__cause__ or skip)
         raise
     except (Exception, AirflowTaskTimeout) as error:
-        if not (sensor.never_fail or (sensor.soft_fail and isinstance(error, SKIPPED))):
+        # In reschedule mode, Airflow ends a poke with an exception.
+        is_reschedule = hasattr(error, "reschedule_date")
+        if is_reschedule or not (sensor.never_fail or (sensor.soft_fail and isinstance(error, SKIPPED))):
             raise
         sensor.log.error("Skipped because of %s: %s", setting, error)
         raise AirflowSkipException(f"Skipped because of {setting}: {error}") from error

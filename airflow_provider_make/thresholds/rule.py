@@ -87,7 +87,7 @@ class ThresholdRule:
         """The text of a warning about a rule that is valid, but hardly what was meant; None for any other."""
         name, high = self.metric.name, self.is_about_high_values
         if self.metric.is_percentage and 0 < self.threshold < 1:
-            percent = self.metric.describe(self.threshold)
+            percent = self.metric.describe(self.threshold, apart_from=0)
             return f"threshold={self.threshold:g} means {percent}: {name} is in percent, such as 20 for 20 %."
         if name == "error_rate" and not 0 <= self.threshold <= 100:
             return f"threshold={self.threshold:g}: an error_rate is 0 to 100 %."

@@ -392,6 +392,12 @@ def test_an_error_of_no_known_class_fails_with_soft_fail_in_every_mode(wait: Wai
     assert not isinstance(caught.value, AirflowSkipException)
 
 
+@MODES
+def test_never_fail_waits_as_long_as_any_other_sensor(wait: Wait, connected: Sandbox) -> None:
+    set_rates(connected, 1.0, 2.0, 9.0)
+    assert wait(sensor(never_fail=True))["value"] == 9.0
+
+
 def test_exponential_backoff_is_refused_for_a_deferrable_sensor() -> None:
     sensor(exponential_backoff=True, deferrable=False)
     with pytest.raises(MakeInputError, match="^exponential_backoff="):

@@ -111,6 +111,7 @@ def test_a_percentage_between_0_and_1_is_worth_a_warning(threshold: float, metri
     if warning:
         assert "threshold=0.2 means" in warning
         assert "20 for 20 %" in warning
+    assert "means 0.001 %" in (ThresholdRule(0.001).warning or "")
 
 
 @pytest.mark.parametrize(
