@@ -51,7 +51,7 @@ DIFFERS = {
     r"/data/make/[\w/=.-]*\.parquet": r"/\S+\.parquet",
     r"/data/make": r"/\S+",
     r"http://localhost:\S+(?=, )": r"http://localhost:\S+",
-    r"eu1\.make\.com(?!, eu2)": r"127\.0\.0\.1:\d+",
+    r"eu1\.make\.com(?!, eu2)": r"(?:127\.0\.0\.1:\d+|eu1\.make\.com)",
     r"\b(?<!HTTP )(?<!SC)\d+(?:\.\d+)?\b": r"[\d.]+",
 }
 _differs = re.compile("|".join(f"({pattern})" for pattern in DIFFERS))
@@ -161,6 +161,11 @@ class Runs:
             ):
                 self.connect(valid | invalid)
                 self.record(lambda: MakeHook().settings)
+            for unreadable in (json.dumps(valid)[:-1], '{"conn_type": "make", "token": ""}', "make://:a/b@host"):
+                self.patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", unreadable)
+                self.record(lambda: MakeHook().settings)
+            self.patch.delenv("AIRFLOW_CONN_MAKE_DEFAULT")
+            self.record(lambda: MakeHook().settings)
             self.connect(valid | {"extra": {}})
             self.pull()
             with responding(http_response(status="403 Forbidden", body=b"error code: 1010")) as firewall:

@@ -25,6 +25,7 @@ from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.arguments import parse_page_size
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings
+from airflow_provider_make.connection.variable import explain_unreadable_variable
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import organization_uri, report_input
 from airflow_provider_make.paging.page_plan import PagePlan
@@ -83,7 +84,8 @@ class MakeHook(HttpHook):
 
         :raises MakeInputError: A field of the connection is not valid, or missing.
         """
-        return self._check_connection(self.get_connection(self.make_conn_id))
+        with explain_unreadable_variable(self.make_conn_id):
+            return self._check_connection(self.get_connection(self.make_conn_id))
 
     async def load_settings(self) -> None:
         """
@@ -92,7 +94,8 @@ class MakeHook(HttpHook):
         :raises MakeInputError: A field of the connection is not valid, or missing.
         """
         if "settings" not in self.__dict__:
-            self.settings = self._check_connection(await get_async_connection(self.make_conn_id))
+            with explain_unreadable_variable(self.make_conn_id):
+                self.settings = self._check_connection(await get_async_connection(self.make_conn_id))
 
     def _check_connection(self, connection: AirflowConnection) -> ConnectionSettings:
         try:
