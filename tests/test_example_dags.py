@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
+from tests.support.sandbox_requests import analytics_requests
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -142,7 +143,7 @@ def test_airflow_retries_only_transient_errors(fault: str, tries: int, make_sand
     pull.retry_delay, pull.api_retry_limit = timedelta(0), 1
     make_sandbox.fail(*[fault] * 9)
     assert str(run_dag(example, MIDNIGHT).state) == "failed"
-    assert len(make_sandbox.requests) == tries
+    assert len(analytics_requests(make_sandbox)) == tries
 
 
 @pytest.mark.parametrize("errors", [1, 10])

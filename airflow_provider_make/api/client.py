@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
@@ -163,8 +164,10 @@ class MakeClient:
         if is_refused_by_make(status, *received):
             advice = default_advice(access) or advice
             error.advice, self.refusal = advice + where, error
-            diagnosis = await self._diagnoses.advise(status, access, settings, self._get_once)
-            error.advice = (diagnosis or advice) + where
+            # Whatever fails here must not hide the refusal.
+            with suppress(Exception):
+                diagnosis = await self._diagnoses.advise(status, access, settings, self._get_once)
+                error.advice = (diagnosis or advice) + where
         return error
 
     async def _get_once(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:

@@ -7,17 +7,19 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.api.diagnosis import Access, Evidence, diagnose
 from airflow_provider_make.api.error_body import shorten
 from airflow_provider_make.api.lenient_json import decode, to_whole_number
 from airflow_provider_make.api.organizations import organizations_query, parse_list
 from airflow_provider_make.api.response import check_size
-from airflow_provider_make.api.transport import HttpResponse
-from airflow_provider_make.connection.settings import ConnectionSettings
 
-Get = Callable[[str, Sequence[tuple[str, str]]], Coroutine[Any, Any, HttpResponse]]
+if TYPE_CHECKING:
+    from airflow_provider_make.api.transport import HttpResponse
+    from airflow_provider_make.connection.settings import ConnectionSettings
+
+Get = Callable[[str, Sequence[tuple[str, str]]], Coroutine[Any, Any, "HttpResponse"]]
 # Seconds for all requests together: the error that they explain is waiting.
 TIME_LIMIT = 10.0
 # Seconds until the same refusal is looked into again: ten minutes.
