@@ -98,7 +98,13 @@ class Runs:
 
     def pull(self, **arguments: Any) -> None:
         """Pull in small pages, without delays."""
-        arguments = {"page_size": 100, "max_concurrency": 1, "api_retry_delay": 0.0, **arguments}
+        arguments = {
+            "lookback": timedelta(days=1),
+            "page_size": 100,
+            "max_concurrency": 1,
+            "api_retry_delay": 0.0,
+            **arguments,
+        }
         self.record(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
 
     def pulls(self) -> None:
@@ -127,6 +133,40 @@ class Runs:
                 self.pull(output_path=path)
             self.pull(output_path="s3://bucket/analytics.csv")
             self.record(lambda: MakeHook().test_connection()[1])
+            self.runs_and_files(sandbox)
+
+    def runs_and_files(self, sandbox: Sandbox) -> None:
+        """Pull without a time frame, into wrong paths, and into a file that exists."""
+        now = datetime.now(UTC)
+        for context in ({}, {"data_interval_start": now, "data_interval_end": now}):
+            self.record(partial(MakeAnalyticsOperator(task_id="pull").execute, context))
+        for name in ("{day}.csv", "{date_from}.csv", "{date_to:%Y-%m-%d}.csv"):
+            self.pull(output_path=f"{self.folder}/{name}", lookback=timedelta(minutes=1), date_to=f"{now:%Y-%m-%d}T12")
+        path = f"{self.folder}/days.parquet"
+        sandbox.organization().add_scenarios(1)
+        for _ in range(2):
+            self.pull(output_path=path, date_from=f"{now - timedelta(days=1):%Y-%m-%d}", date_to=f"{now:%Y-%m-%d}")
+            sandbox.organization().delete_scenarios([sandbox.organization().scenarios[-1].id])
+        self.pull(output_path=path, if_exists="fail")
+
+    def refusals(self) -> None:
+        """Pull with a token that Make refuses, for each reason."""
+        scopes = ["analytics:read", "organizations:read", "user:read"]
+        for organization_id, options in (
+            (42, {"scopes": scopes[1:]}),
+            (42, {"scopes": [scopes[0], scopes[2]], "plan": "teams"}),
+            (42, {"plan": "teams"}),
+            (42, {"role": "admin"}),
+            (43, {}),
+            (43, {"elsewhere": [43]}),
+        ):
+            with self.sandbox({"organization_id": organization_id}, **options):
+                self.pull()
+        with self.sandbox({"organization_id": None}):
+            self.record(lambda: MakeHook().test_connection()[1])
+        with self.sandbox():
+            self.connect(json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"]) | {"password": "another-token"})
+            self.pull()
 
     def connections(self) -> None:
         with self.sandbox():
@@ -234,6 +274,7 @@ def test_every_documented_line_is_written(
     monkeypatch.setattr(pull, "SECONDS_BETWEEN_LOG_LINES", 0.0)
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
+    runs.refusals()
     runs.connections()
     runs.sensors_and_triggers()
     written = "\n".join([*runs.messages, caplog.text, *capfd.readouterr()])

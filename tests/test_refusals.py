@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -71,13 +72,17 @@ CAUSES = [
 ]
 
 
+def pull() -> None:
+    MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=1)).execute({})
+
+
 @pytest.mark.parametrize(("options", "error_class", "text"), CAUSES)
 def test_the_error_of_a_task_names_what_is_at_fault(
     options: dict[str, Any], error_class: type[MakeApiError], text: str, start: Start
 ) -> None:
     sandbox = start(**options)
     with pytest.raises(error_class) as caught:
-        MakeAnalyticsOperator(task_id="pull").execute({})
+        pull()
     assert text in str(caught.value)
     assert "This was connection 'make_default' at 127.0.0.1:" in str(caught.value)
     # Only Make's own host, and each question once.
@@ -129,7 +134,7 @@ def test_requests_that_fail_leave_the_error_and_all_causes(faults: list[str], st
 def test_a_refusal_that_make_does_not_explain_has_all_causes(start: Start) -> None:
     start().fail("403")
     with pytest.raises(MakeAccessDeniedError, match="Check these four, and the organization id") as caught:
-        MakeAnalyticsOperator(task_id="pull").execute({})
+        pull()
     assert "Make confirms" not in str(caught.value)
 
 
@@ -137,8 +142,8 @@ def test_nothing_is_asked_about_a_firewall_or_while_all_is_well(start: Start) ->
     sandbox = start()
     sandbox.fail("firewall")
     with pytest.raises(MakeAccessDeniedError, match="firewall"):
-        MakeAnalyticsOperator(task_id="pull").execute({})
-    MakeAnalyticsOperator(task_id="pull").execute({})
+        pull()
+    pull()
     assert len(sandbox.requests) == len(analytics_requests(sandbox)) == 2
 
 
@@ -171,7 +176,7 @@ def test_a_token_that_a_response_repeats_is_hidden(monkeypatch: pytest.MonkeyPat
         connection = {"conn_type": "make", "host": server.url, "password": token, "extra": {"organization_id": 1}}
         monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
         with pytest.raises(MakeAccessDeniedError, match=r"it has \*\*\*") as caught:
-            MakeAnalyticsOperator(task_id="pull").execute({})
+            pull()
         connection["extra"] = {}
         monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
         _, text = MakeHook().test_connection()
