@@ -66,7 +66,7 @@ CAUSES = [
     pytest.param(
         {"role": "admin", "scopes": ["analytics:read"]},
         MakeAccessDeniedError,
-        "Make confirms that the token is valid. Left to check: the scope analytics:read, the organization id",
+        "Check these four, and the organization id. This was connection",
         id="unknown",
     ),
 ]

@@ -104,10 +104,11 @@ def default_advice(access: Access) -> str | None:
 
 
 def _token(status: int, zone: str, evidence: Evidence) -> _Cause:
-    is_fault = None if evidence.is_token_accepted is None else not evidence.is_token_accepted
+    is_accepted = evidence.is_token_accepted
+    # A token that Make does not know gets a 401, so a 403 is no reason to blame the token.
+    is_fault = None if is_accepted is None or (status == 403 and not is_accepted) else not is_accepted
     return _Cause(
-        # A 403 shows that Make knows the token.
-        False if status == 403 else is_fault,
+        is_fault,
         "Make refuses the token for requests about the token itself, too: most likely, it is not valid, or not of the "
         f"zone {zone}. Check the connection's password, zone and host, and whether the token has any of the scopes "
         "analytics:read, organizations:read and user:read. OAuth2 access tokens need auth_scheme Bearer.",
