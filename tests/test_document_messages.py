@@ -138,7 +138,8 @@ class Runs:
     def runs_and_files(self, sandbox: Sandbox) -> None:
         """Pull without a time frame, into wrong paths, and into a file that exists."""
         now = datetime.now(UTC)
-        for context in ({}, {"data_interval_start": now, "data_interval_end": now}):
+        contexts: tuple[Any, ...] = ({}, {"data_interval_start": now, "data_interval_end": now})
+        for context in contexts:
             self.record(partial(MakeAnalyticsOperator(task_id="pull").execute, context))
         for name in ("{day}.csv", "{date_from}.csv", "{date_to:%Y-%m-%d}.csv"):
             self.pull(output_path=f"{self.folder}/{name}", lookback=timedelta(minutes=1), date_to=f"{now:%Y-%m-%d}T12")
