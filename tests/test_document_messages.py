@@ -150,6 +150,25 @@ class Runs:
             sandbox.organization().delete_scenarios([sandbox.organization().scenarios[-1].id])
         self.pull(output_path=path, if_exists="fail")
 
+    def refusals(self) -> None:
+        """Pull with a token that Make refuses, for each reason."""
+        scopes = ["analytics:read", "organizations:read", "user:read"]
+        for organization_id, options in (
+            (42, {"scopes": scopes[1:]}),
+            (42, {"scopes": [scopes[0], scopes[2]], "plan": "teams"}),
+            (42, {"plan": "teams"}),
+            (42, {"role": "admin"}),
+            (43, {}),
+            (43, {"elsewhere": [43]}),
+        ):
+            with self.sandbox({"organization_id": organization_id}, **options):
+                self.pull()
+        with self.sandbox({"organization_id": None}):
+            self.record(lambda: MakeHook().test_connection()[1])
+        with self.sandbox():
+            self.connect(json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"]) | {"password": "another-token"})
+            self.pull()
+
     def connections(self) -> None:
         with self.sandbox():
             valid = json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"])
@@ -261,6 +280,7 @@ def test_every_documented_line_is_written(
     monkeypatch.setattr(pull, "SECONDS_BETWEEN_LOG_LINES", 0.0)
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
+    runs.refusals()
     runs.connections()
     runs.sensors_and_triggers()
     written = "\n".join([*runs.messages, caplog.text, *capfd.readouterr()])

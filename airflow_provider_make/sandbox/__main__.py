@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from airflow_provider_make.sandbox.faults import Fault
+from airflow_provider_make.sandbox.options import PLANS, ROLES, SCOPES
 from airflow_provider_make.sandbox.query import MISREADINGS
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS
 from airflow_provider_make.sandbox.server import Sandbox
@@ -44,6 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             misread_filters=options.misread_filters,
             value_types=options.value_types,
             fault_rate=options.fault_rate,
+            scopes=options.scopes,
+            plan=options.plan,
+            role=options.role,
+            elsewhere=options.elsewhere,
             host=options.host,
             port=options.port,
         )
@@ -160,6 +165,29 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         help="share of requests with a random fault that a retry can fix, 0 to 1 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--scopes", nargs="*", choices=SCOPES, default=SCOPES, help="the token's scopes (default: all of these)"
+    )
+    parser.add_argument(
+        "--plan",
+        choices=PLANS,
+        default="enterprise",
+        help="the organizations' plan; only enterprise has analytics (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--role",
+        choices=ROLES,
+        default="owner",
+        help="the user's role; only an owner may read analytics (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--elsewhere",
+        type=int,
+        action="append",
+        default=[],
+        metavar="ID",
+        help="id of an organization in another zone; repeat the option for several (default: none)",
     )
     parser.add_argument(
         "--fault",
