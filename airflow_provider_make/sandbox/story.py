@@ -19,12 +19,12 @@ from airflow_provider_make.sandbox.data import (
     subtract,
 )
 
-# The story goes by the calendar instead of the present day, so that a time frame has the same figures whenever it is
-# requested; and each month has all of it, so that any recent month shows it.
+# Days of the month. The story goes by the calendar instead of the present day, so that a time frame has the same
+# figures whenever it is requested; and each month has all of it, so that any recent month shows it.
+REPLACED_ON = 5
+FAILS_FROM, FAILS_UNTIL = 12, 19
+DISABLED_ON = 23
 _YEARS = range(2020, 2100)
-_REPLACED_ON = 5
-_FAILS_FROM, _FAILS_UNTIL = 12, 19
-_DISABLED_ON = 23
 _FAILING_SHARE = 0.4
 # More scenarios fail in a large organization: a single one would not show in its total.
 _SCENARIOS_PER_FAILURE, _MOST_FAILURES = 500, 6
@@ -132,13 +132,13 @@ def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple
     existing = deque(replaced)
     for month in range(12 * len(_YEARS)):
         for turn in range(month * at_once, (month + 1) * at_once):
-            failures[failing[turn % len(failing)].id].append(Span(_day(month, _FAILS_FROM), _day(month, _FAILS_UNTIL)))
+            failures[failing[turn % len(failing)].id].append(Span(_day(month, FAILS_FROM), _day(month, FAILS_UNTIL)))
         # A single one would never be enabled.
         if len(disabled) > 1:
-            pause = Span(_day(month, _DISABLED_ON), _day(month + 1, _DISABLED_ON))
+            pause = Span(_day(month, DISABLED_ON), _day(month + 1, DISABLED_ON))
             pauses[disabled[month % len(disabled)].id].append(pause)
         if existing:
-            moment = _day(month, _REPLACED_ON)
+            moment = _day(month, REPLACED_ON)
             deleted = existing.popleft().id
             lives[deleted] = Span(lives.get(deleted, _ALWAYS).start, moment)
             created = _make_noticeable(next(more))
