@@ -37,6 +37,7 @@ from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger,
 from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
 from tests.support.loopback import http_response, responding
+from tests.support.sandbox_requests import get_page
 
 LINES = [
     line
@@ -118,8 +119,11 @@ class Runs:
             for number in (0, 1):
 
                 def change(organization: Organization, added: int = number) -> None:
-                    organization.delete_scenarios([organization.scenarios[0].id])
-                    organization.add_scenarios(added)
+                    first = min(organization.scenarios, key=lambda scenario: scenario.name)
+                    organization.delete_scenarios([first.id])
+                    for new in organization.add_scenarios(added):
+                        # On the last page.
+                        organization.rename_scenario(new.id, "~")
 
                 sandbox.at_request(len(sandbox.requests) + 2, change)
                 self.pull()
@@ -168,6 +172,14 @@ class Runs:
         with self.sandbox():
             self.connect(json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"]) | {"password": "another-token"})
             self.pull()
+
+    def console(self) -> None:
+        """Request a page twice, once with a fault."""
+        with self.sandbox(scenarios=2) as sandbox:
+            sandbox.log_requests(lambda line: self.messages.append(f"09:00:02 {line}"))
+            sandbox.fail(None, "503")
+            for _ in range(2):
+                get_page(sandbox, 42, limit=2)
 
     def connections(self) -> None:
         with self.sandbox():
@@ -281,6 +293,7 @@ def test_every_documented_line_is_written(
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
     runs.refusals()
+    runs.console()
     runs.connections()
     runs.sensors_and_triggers()
     written = "\n".join([*runs.messages, caplog.text, *capfd.readouterr()])
