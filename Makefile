@@ -8,7 +8,7 @@ MATRIX := 2.11 3.0 3.1 3.2 3.3
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage test-release test-matrix test-e2e bench docs picture lint format clean
+.PHONY: demo test test-storage test-warehouse test-release test-matrix test-e2e bench docs picture lint format clean
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, with a Dag in a real Airflow
 	$(BIN)/python example_dags/demo.py
@@ -18,6 +18,9 @@ test: .venv/test.ready lint  ## Run linters, type checks and all fast tests
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Node is installed, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
+
+test-warehouse: .venv-warehouse/warehouse.ready  ## Test the Dags for warehouses with the providers of each of them
+	.venv-warehouse/bin/python -m pytest tests/warehouse
 
 test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and install and use them
 	.venv-release/bin/python -m pytest tests/release
@@ -54,8 +57,8 @@ format: .venv/test.ready  ## Format the code
 clean:
 	rm -rf site .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/uv.ready .venv-bench/uv.ready .venv-docs/uv.ready .venv-storage/uv.ready .venv-release/uv.ready: %/uv.ready: \
-		constraints/development.txt
+.venv/uv.ready .venv-bench/uv.ready .venv-docs/uv.ready .venv-storage/uv.ready .venv-warehouse/uv.ready \
+		.venv-release/uv.ready: %/uv.ready: constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
@@ -94,6 +97,12 @@ clean:
 .venv-storage/storage.ready: .venv-storage/uv.ready pyproject.toml constraints/storage.txt
 	.venv-storage/bin/uv pip install --quiet --python .venv-storage/bin/python \
 		--constraint constraints/storage.txt --editable . --group storage
+	@touch $@
+
+# A separate environment, because these providers are large, and not compatible with constraints/airflow-3.3.txt.
+.venv-warehouse/warehouse.ready: .venv-warehouse/uv.ready pyproject.toml constraints/warehouse.txt
+	.venv-warehouse/bin/uv pip install --quiet --python .venv-warehouse/bin/python \
+		--constraint constraints/warehouse.txt --editable . --group warehouse
 	@touch $@
 
 # A separate environment without the project: the tests install the distributions that they build.
