@@ -98,7 +98,13 @@ class Runs:
 
     def pull(self, **arguments: Any) -> None:
         """Pull in small pages, without delays."""
-        arguments = {"page_size": 100, "max_concurrency": 1, "api_retry_delay": 0.0, **arguments}
+        arguments = {
+            "lookback": timedelta(days=1),
+            "page_size": 100,
+            "max_concurrency": 1,
+            "api_retry_delay": 0.0,
+            **arguments,
+        }
         self.record(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
 
     def pulls(self) -> None:
