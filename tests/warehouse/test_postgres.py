@@ -64,10 +64,9 @@ def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(
     days = Days(sandbox)
     days.rerun_and_backfill(load_dag(EXAMPLE, "example"))
     days.assert_loaded(table())
-    assert len({row["date_from"] for row in table()}) == 3
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(entries, max_size=4, unique_by=lambda entry: entry.scenario_id))
 def test_every_value_is_read_back_exactly(
     load: Callable[[dict[str, Any]], None], tmp_path: Path, pulled: list[Any]
@@ -101,8 +100,7 @@ def test_pull_without_rows_replaces_its_day_and_nothing_else(
     for number, key in enumerate([{}, *others]):
         summary = write_pull(tmp_path / f"{number}.csv", [entry(7), entry(8)], **key)
         load(summary)
-        if key:
-            expected += expected_of_pull(summary, [entry(7), entry(8)])
+        expected += expected_of_pull(summary, [entry(7), entry(8)]) if key else []
     assert len(table()) == 8
     load(write_pull(tmp_path / "empty.csv", []))
     assert table() == normalized({**row, "extra": None} for row in expected)
