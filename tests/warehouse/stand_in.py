@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import sqlglot
 from sqlglot import exp
-
-from airflow_provider_make.output.rows import COLUMNS
-
-# Where each dialect's COPY has the path of the file, after the bucket.
-_COPIED = {
-    "snowflake": r"FROM  @make_stage/\s+FILES=\('(.+)'\)",
-    "redshift": r"FROM 's3://your-bucket/(.+)'",
-    "databricks": r"FROM 's3://your-bucket/(.+)'",
-}
 
 
 class StandIn:
@@ -34,8 +24,6 @@ class StandIn:
         self._bucket = bucket
         self._connection = duckdb.connect()
         self._connection.execute("CREATE SCHEMA analytics; CREATE SCHEMA make")
-        # The statements that were run, without those that the operators add.
-        self.statements: list[exp.Expression] = []
 
     def run(self, sql: str | Iterable[str]) -> None:
         """Run statements in one transaction."""
@@ -47,7 +35,6 @@ class StandIn:
                 if statement is None or isinstance(statement, (exp.Transaction, exp.Commit)):
                     continue
                 assert statement.find(exp.Command) is None, statement
-                self.statements.append(statement)
                 for translated in self._translate(statement):
                     cursor.execute(translated)
             cursor.commit()
@@ -58,7 +45,7 @@ class StandIn:
         assert path.is_file(), path
         if object_name.endswith(".jsonl.gz"):
             types = {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE {table}").fetchall()}
-            source = f"read_json('{path}', format = 'newline_delimited', columns = {types})"
+            source = f"read_json('{path}', format = 'newline_delimited', hive_partitioning = false, columns = {types})"
         else:
             source = f"read_parquet('{path}', hive_partitioning = false)"
         if replace:
@@ -84,12 +71,16 @@ class StandIn:
             # DuckDB's own catalog has another name.
             table.set("catalog", None)
         if isinstance(statement, exp.Copy):
-            (name,) = re.findall(_COPIED[self._dialect], statement.sql(self._dialect))
-            self.load(statement.this.sql("duckdb"), name)
+            (source,) = [str(text.this) for text in statement.find_all(exp.Literal) if "/analytics." in text.this]
+            self.load(statement.this.sql("duckdb"), source.removeprefix("s3://your-bucket/"))
             return []
         if isinstance(statement, exp.Insert) and (replaced := statement.args.get("where")):
             statement.set("where", None)
-            return [f"DELETE FROM {statement.this.sql('duckdb')} {replaced.sql('duckdb')}", statement.sql("duckdb")]
+            return [
+                f"DELETE FROM {statement.this.sql('duckdb')} WHERE {replaced.sql('duckdb')}",
+                statement.sql("duckdb"),
+            ]
         if isinstance(statement, exp.Create) and (like := statement.find(exp.LikeProperty)):
             return [f"CREATE TABLE {statement.find(exp.Table)} AS SELECT * FROM {like.this} LIMIT 0"]
-        return [statement.sql("duckdb")]
+        # BigQuery's name for all columns in their order.
+        return [statement.sql("duckdb").replace("INSERT ROW", "INSERT")]

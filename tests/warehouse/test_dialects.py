@@ -114,9 +114,10 @@ def test_commands_of_the_page_are_valid() -> None:
     install, export = block("bash", "pip install").text.splitlines()
     assert version(install.removeprefix("pip install "))
     name, _, uri = export.removeprefix("export ").partition("=")
-    assert f'"{name.removeprefix("AIRFLOW_CONN_").lower()}"' in (
-        ROOT / "example_dags" / "make_analytics_to_postgres.py"
-    ).read_text()
+    assert (
+        f'"{name.removeprefix("AIRFLOW_CONN_").lower()}"'
+        in (ROOT / "example_dags" / "make_analytics_to_postgres.py").read_text()
+    )
     connection = Connection(uri=uri.strip("'"))
     fields = ("conn_type", "host", "port", "schema", "login", "password")
     assert [getattr(connection, field) for field in fields] == [

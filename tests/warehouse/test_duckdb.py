@@ -16,8 +16,8 @@ from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import load_dag
 from tests.support.entries import entries, entry
 from tests.warehouse.recipes import (
-    MIDNIGHT,
     DAY,
+    MIDNIGHT,
     Days,
     Rows,
     arrow_types,

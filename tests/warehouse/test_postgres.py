@@ -123,9 +123,7 @@ def test_failed_load_leaves_the_rows_of_the_one_before(
     assert table() == before
 
 
-def test_table_has_the_documented_definition(
-    load: Callable[[dict[str, Any]], None], tmp_path: Path
-) -> None:
+def test_table_has_the_documented_definition(load: Callable[[dict[str, Any]], None], tmp_path: Path) -> None:
     documented = block("sql", "CREATE TABLE IF NOT EXISTS make_analytics (\n    zone text").text
     assert documented.strip() == load.__globals__["CREATE"].strip() + ";"
     load(write_pull(tmp_path / "rows.csv", []))

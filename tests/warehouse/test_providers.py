@@ -46,7 +46,11 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
             else:
                 stand_in.run(configuration["query"]["query"])
             return SimpleNamespace(
-                job_id="job", error_result=None, to_api_repr=lambda: {"configuration": configuration}, result=lambda **_: None
+                job_id="job",
+                error_result=None,
+                errors=None, state="DONE",
+                to_api_repr=lambda: {"configuration": configuration},
+                result=lambda **_: None,
             )
 
         monkeypatch.setattr(BigQueryHook, "insert_job", insert_job)
@@ -88,8 +92,13 @@ def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(
     local = f'"{tmp_path}/bucket/make/'
     assert source.count(f'"{scheme}://your-bucket/make/') == 1
     source = source.replace(f'"{scheme}://your-bucket/make/', local)
-    source = source.replace(f"['path'].removeprefix('{scheme}://your-bucket/')", f"['path'].removeprefix('{tmp_path}/bucket/')")
-    source = source.replace("{{ ti.xcom_pull(task_ids='pull')['path'] }}", f"{{{{ ti.xcom_pull(task_ids='pull')['path'].replace('{tmp_path}/bucket', 's3://your-bucket') }}}}")
+    source = source.replace(
+        f"['path'].removeprefix('{scheme}://your-bucket/')", f"['path'].removeprefix('{tmp_path}/bucket/')"
+    )
+    source = source.replace(
+        "{{ ti.xcom_pull(task_ids='pull')['path'] }}",
+        f"{{{{ ti.xcom_pull(task_ids='pull')['path'].replace('{tmp_path}/bucket', 's3://your-bucket') }}}}",
+    )
     path.write_text(source.replace(f"\n{dag_id}()\n", f"\nexample = {dag_id}()\n"))
     assert dag_bag(dags).import_errors == {}
     warehouse.run(block("sql", f"-- {dialect}").text.partition("\nCREATE STAGE")[0])
