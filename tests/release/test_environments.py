@@ -90,7 +90,9 @@ def test_every_module_imports_except_the_pytest_plugin(without_extras: Environme
 
 
 def test_every_example_dag_parses_or_names_the_provider_that_it_needs(without_extras: Environment, tree: Path) -> None:
-    dags, errors = last_line(without_extras.run("python", "-c", PARSE, tree / "example_dags"))
+    folder = without_extras.home / "copied"
+    without_extras.run("python", "-m", "airflow_provider_make.examples", folder)
+    dags, errors = last_line(without_extras.run("python", "-c", PARSE, folder))
     missing = {}
     for path, traceback in errors.items():
         provider = re.search(r"ModuleNotFoundError: No module named 'airflow\.providers\.(\w+)'", traceback)
@@ -98,7 +100,10 @@ def test_every_example_dag_parses_or_names_the_provider_that_it_needs(without_ex
         docstring = ast.get_docstring(ast.parse(Path(path).read_text())) or ""
         missing[Path(path).stem] = f"apache-airflow-providers-{provider[1]}"
         assert missing[Path(path).stem] in docstring
-    assert missing == {"make_alert_slack": "apache-airflow-providers-slack"}
+    assert missing == {
+        "make_alert_slack": "apache-airflow-providers-slack",
+        "make_analytics_to_postgres": "apache-airflow-providers-postgres",
+    }
     examples = {path.stem for path in (tree / "example_dags").glob("make_*.py")}
     assert dags == sorted(examples - missing.keys())
 

@@ -48,7 +48,8 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
             return SimpleNamespace(
                 job_id="job",
                 error_result=None,
-                errors=None, state="DONE",
+                errors=None,
+                state="DONE",
                 to_api_repr=lambda: {"configuration": configuration},
                 result=lambda **_: None,
             )
