@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -109,16 +108,14 @@ def expected_of_pull(summary: Mapping[str, Any], entries: Iterable[ScenarioMetri
 
 
 def normalized(rows: Iterable[Mapping[str, Any]]) -> Rows:
-    """Return rows with their columns and themselves in a fixed order, times in UTC, and ``extra`` parsed."""
-    result = [
+    """Return rows with their columns and themselves in a fixed order, and times in UTC."""
+    result: Rows = [
         {
             name: value.astimezone(UTC) if isinstance(value := row[name], datetime) else value
             for name in ("zone", *COLUMNS)
         }
         for row in rows
     ]
-    for row in result:
-        row["extra"] = json.loads(row["extra"] or "null")
     return sorted(result, key=lambda row: (row["zone"], row["date_from"], row["scenario_id"]))
 
 

@@ -66,7 +66,7 @@ class StandIn:
         rows: list[dict[str, Any]] = self._connection.sql(f"SELECT * FROM {table}").to_arrow_table().to_pylist()
         return rows
 
-    def _translate(self, statement: exp.Expression) -> list[str]:
+    def _translate(self, statement: exp.Expr) -> list[str]:
         for table in statement.find_all(exp.Table):
             # DuckDB's own catalog has another name.
             table.set("catalog", None)

@@ -41,7 +41,7 @@ def render(sql: str) -> str:
     return environment.from_string(sql).render(ti=Task(), dag=Task(), data_interval_start="2026-11-22")
 
 
-def parse(sql: str, dialect: str) -> list[exp.Expression]:
+def parse(sql: str, dialect: str) -> list[exp.Expr]:
     """Parse statements, and fail for those that sqlglot only keeps as text."""
     statements = [statement for statement in sqlglot.parse(sql, read=dialect) if statement]
     assert statements
