@@ -101,7 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         seconds, peak = done.stdout.split()[-2:]
         size = f"{target.stat().st_size // 1024} KiB of HTML"
-        print(f"{options.days} files of {options.scenarios:,} scenarios: {seconds} s, {peak} MiB at most, {size}")
+        sys.stdout.write(
+            f"{options.days} files of {options.scenarios:,} scenarios: {seconds} s, {peak} MiB at most, {size}\n"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write a report of one or several pulls: one HTML page with figures and charts, which needs nothing from the network."""
+"""Write a report of one or several pulls: one HTML page with figures and charts, without anything from the network."""
 
 from __future__ import annotations
 

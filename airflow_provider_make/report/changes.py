@@ -66,8 +66,8 @@ def select_scenarios(scenarios: pyarrow.Table, min_executions: int, frames: Sequ
     """
     Select the scenarios that a report lists.
 
-    A scenario fails if its error rate is ``FAILING`` or more. It began to fail if it fails in the recent frames, and its
-    rate before was less than the ``FACTOR``-th part; it ceased to fail if it is the other way round. Both need
+    A scenario fails if its error rate is ``FAILING`` or more. It began to fail if it fails in the recent frames, and
+    its rate is more than ``FACTOR`` times the rate before; it ceased to fail if it is the other way round. Both need
     ``min_executions`` executions in the recent frames, and before.
 
     :param scenarios: The sums, as ``Sums.scenarios`` returns them.
@@ -99,7 +99,8 @@ def select_scenarios(scenarios: pyarrow.Table, min_executions: int, frames: Sequ
 
 
 def _floats(scenarios: pyarrow.Table, column: str) -> numpy.ndarray:
-    return scenarios[column].cast("float64").fill_null(0.0).to_numpy()
+    values: numpy.ndarray = scenarios[column].cast("float64").fill_null(0.0).to_numpy()
+    return values
 
 
 def _rates(errors: numpy.ndarray, executions: numpy.ndarray, min_executions: int) -> numpy.ndarray:

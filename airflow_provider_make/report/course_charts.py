@@ -37,13 +37,14 @@ def course_charts(frames: Sequence[Frame], course: Course, unit: str) -> list[Ch
     ]
 
 
-def error_rate_chart(frames: Sequence[Frame], course: Course, unit: str) -> Chart:
-    """Return the chart of the error rate, with the range of usual days."""
-    usual = usual_range(course.error_rate)
-    note = f"A range of usual {unit}s needs {MIN_USUAL} of them."
+def error_rate_chart(frames: Sequence[Frame], course: Course, recent: int, unit: str) -> Chart:
+    """Return the chart of the error rate, with the range that was usual before the recent frames."""
+    first = frames[-recent].day
+    usual = usual_range(course.error_rate[:-recent])
+    note = f"A usual range needs {MIN_USUAL} {unit}s with executions before {first}."
     if usual:
         low, high = map(percent, usual)
-        note = f"Shaded: from {low} to {high}, the range without the highest and the lowest tenth of the {unit}s."
+        note = f"Shaded: usual before {first}, from {low} to {high}, without the highest and lowest tenth of {unit}s."
     chart = _course_chart("Error rate", frames, course.error_rate, percent, axis_percent, unit, usual)
     notes = (f"Executions with errors, by {unit}.", *chart.notes, note)
     return replace(chart, notes=notes, placeholder="Nothing was executed.")
@@ -109,7 +110,7 @@ def month_chart(frames: Sequence[Frame], course: Course, limit: int | None) -> C
 
 def describe_month(month: Month) -> tuple[str, ...]:
     """Describe a month's credits, their forecast and the limit in sentences."""
-    of_limit = f", {share(month.used, month.limit)} of {compact_credits(month.limit)}" if month.limit else ""
+    of_limit = f", {share(month.used, month.limit)} of {compact_credits(month.limit)} (red)" if month.limit else ""
     sentences = [f"Until {month.until}: {compact_credits(month.used)} credits{of_limit}."]
     if month.missing:
         sentences.append(f"{count_of(month.missing, 'day')} until then without figures: the sum is incomplete.")
@@ -118,11 +119,9 @@ def describe_month(month: Month) -> tuple[str, ...]:
         sentences.append(f"A forecast needs {MIN_DAYS} days of the month.")
     elif not is_complete:
         of_limit = f", {share(month.forecast, month.limit)} of the limit" if month.limit else ""
-        days = "The missing days and the rest" if month.missing else "The rest"
-        if month.elapsed == month.days:
-            days = "The missing days"
         sentences.append(
-            f"{days} as the average day: {compact_credits(month.forecast)} at the end of the month{of_limit}."
+            f"Dashed: {compact_credits(month.forecast)} at the end of the month{of_limit}, "
+            "if the other days are as the average of those with figures."
         )
     if month.reached is not None:
         verb = "Limit reached" if month.reached <= month.until else "Limit reached by that line"

@@ -64,15 +64,24 @@ class Days:
 class _Plot:
     """The axes of a chart, with its labels."""
 
-    def __init__(self, axes: Axes, days: Days, top: Decimal, label: Callable[[Decimal], str]) -> None:
+    def __init__(
+        self,
+        axes: Axes,
+        days: Days,
+        top: Decimal,
+        label: Callable[[Decimal], str],
+        band: tuple[float, float] | None = None,
+    ) -> None:
         self._axes = axes
         self._top = top
         self._first, self._end = days.axis()
         ticks = [(amount, text) for amount in (Decimal(0), top / 2, top) if (text := label(amount))]
         # Digits are at most 0.6 em wide.
         self._left = max(len(text) for _, text in ticks) * 0.6 * _LABEL + 6
+        if band:
+            self._rectangle(self._first, self._end, *band, BAND)
         for begin, end in days.gaps():
-            self.area([(begin, 0), (begin, top), (end, top), (end, 0)], GAP)
+            self._rectangle(begin, end, 0, top, GAP)
         for amount, text in ticks:
             y = self._y(amount)
             self._line([(self._left, y), (WIDTH, y)], LINE, 1)
@@ -97,11 +106,16 @@ class _Plot:
     def _line(self, points: Sequence[tuple[float, float]], color: str, width: float, dashes: bool = False) -> None:
         style: Any = (0, (4, 3)) if dashes else "solid"
         x, y = zip(*points, strict=True)
-        self._axes.plot(x, y, color=color, linewidth=width, linestyle=style, clip_on=False)
+        # The lines of the grid are behind areas.
+        order = 0 if color == LINE else 2
+        self._axes.plot(x, y, color=color, linewidth=width, linestyle=style, zorder=order, clip_on=False)
 
     def _text(self, x: float, y: float, text: str, align: str) -> None:
         style: dict[str, Any] = {"parse_math": False, "va": "baseline", "ha": align}
         self._axes.text(x, y, text, fontsize=_LABEL, color=FAINT, **style)
+
+    def _rectangle(self, begin: float, end: float, low: _Number, high: _Number, color: str) -> None:
+        self.area([(begin, low), (begin, high), (end, high), (end, low)], color)
 
     def area(self, points: Sequence[tuple[float, _Number]], color: str) -> None:
         """Fill the area between points, each a day's ordinal and an amount."""
@@ -145,11 +159,8 @@ def draw_course(
     top = top_of_axis(max([*known, *(usual or ())]))
 
     def paint(axes: Axes) -> None:
-        plot = _Plot(axes, days, top, label)
+        plot = _Plot(axes, days, top, label, usual)
         middles = [start.toordinal() + days.length / 2 for start in days.starts]
-        if usual:
-            first, end = days.starts[0].toordinal(), days.starts[-1].toordinal() + days.length
-            plot.area([(first, usual[0]), (first, usual[1]), (end, usual[1]), (end, usual[0])], BAND)
         last = None
         for run in days.runs(values):
             points = [(middles[number], value) for number in run if (value := values[number]) is not None]

@@ -53,7 +53,7 @@ def render_history(history: History, title: str | None = None, monthly_centicred
         missing=describe_missing(frames),
         totals=_totals(history, course, unit),
         first_charts=[
-            error_rate_chart(frames, course, unit),
+            error_rate_chart(frames, course, history.recent, unit),
             month_chart(frames, course, monthly_centicredits),
             team_chart(history, unit),
         ],
@@ -64,9 +64,7 @@ def render_history(history: History, title: str | None = None, monthly_centicred
             (one, share(one.centicredits, history.centicredits), _rate(one.errors, one.executions))
             for one in sorted(shown.values(), key=lambda one: (-one.centicredits, -one.errors, one.scenario_id))
         ],
-        days=list(
-            zip(frames, course.executions, course.errors, course.error_rate, course.operations, course.centicredits)
-        )[::-1],
+        days=list(zip(frames, *vars(course).values(), strict=True))[::-1],
     )
 
 
@@ -87,13 +85,13 @@ def describe_missing(frames: Sequence[Frame]) -> str:
     verb = "has" if len(missing) == 1 else "have"
     more = f" and {len(missing) - _MAX_MISSING:,} more" if len(missing) > _MAX_MISSING else ""
     days = ", ".join(map(str, missing[:_MAX_MISSING]))
-    return f"{count_of(len(missing), 'day')} {verb} no file, and {verb.replace('have', 'are').replace('has', 'is')} grey: {days}{more}."
+    return f"{count_of(len(missing), 'day')} {verb} no file (grey): {days}{more}."
 
 
 def _totals(history: History, course: Course, unit: str) -> list[Total]:
     executions, operations, errors = map(sum_known, (course.executions, course.operations, course.errors))
     used = sum_known(course.centicredits)
-    usual = usual_range(course.error_rate)
+    usual = usual_range(course.error_rate[: -history.recent])
     rate_note = f"usually {percent(usual[0])} to {percent(usual[1])}" if usual else f"of all {unit}s"
     average = None if used is None else round_half_up(used, _known(course.centicredits))
     changes = [
@@ -131,7 +129,7 @@ def _comparison(history: History) -> tuple[str, ...]:
     return (
         f"{_span(later)} compared with {_span(before)}.",
         f"A scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors.",
-        f"It began to fail if it fails in the later days, with at least {FACTOR:g} times the error rate of the days "
+        f"It began to fail if it fails in the later days, with more than {FACTOR:g} times the error rate of the days "
         "before, and ceased to fail if it is the other way round.",
         f"Scenarios with fewer than {minimum} in one of the two are ignored.",
     )

@@ -14,7 +14,10 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _UNITS = {6: "M", 9: "B", 12: "T"}
 _THREE_DIGITS = Context(prec=3)
 # Not of the machine's locale.
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 # Characters, other than spaces, that HTML does not allow, not even escaped.
 _NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -35,9 +38,11 @@ def credits(centicredits: int | None) -> str:
 
 
 def compact_credits(centicredits: int | None) -> str:
-    """Format hundredths of credits as credits, like ``compact``: from a million on with three digits."""
-    if centicredits is None or centicredits < 10**8:
+    """Format hundredths of credits as credits, like ``compact``, and from 100 on without decimals."""
+    if centicredits is None or centicredits < 10**4:
         return credits(centicredits)
+    if centicredits < 10**8 - 50:
+        return whole((centicredits + 50) // 100)
     return _three_digits(Decimal(centicredits).scaleb(-2))
 
 

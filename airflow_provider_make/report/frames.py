@@ -73,7 +73,7 @@ def arrange_frames(pulls: Iterable[tuple[str, Summary]]) -> tuple[Frame, ...]:
 
 
 def describe_time_zones(frames: Iterable[Frame]) -> str:
-    """Describe whose days the frames are, such as "days of Europe/Prague" or "days that begin at 06:00 UTC"."""
+    """Describe whose days the frames are, such as "Europe/Prague" or "beginning at 06:00 UTC"."""
     zones, starts = set(), set()
     for frame in frames:
         begin = frame.summary.date_from or _EPOCH
@@ -84,8 +84,8 @@ def describe_time_zones(frames: Iterable[Frame]) -> str:
             starts.add(f"{begin.astimezone(UTC):%H:%M}")
     if starts == {"00:00"}:
         zones, starts = {*zones, "UTC"}, set()
-    texts = [f"days of {enumerate_words(sorted(zones))}"] if zones else []
-    texts += [f"days that begin at {enumerate_words(sorted(starts))} UTC"] if starts else []
+    texts = sorted(zones)
+    texts += [f"beginning at {enumerate_words(sorted(starts))} UTC"] if starts else []
     return enumerate_words(texts)
 
 

@@ -10,7 +10,6 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_make.report.changes import Selection, count_recent, select_scenarios
-from airflow_provider_make.report.content import Summary
 from airflow_provider_make.report.files import SourceFile
 from airflow_provider_make.report.frames import Frame, arrange_frames
 from airflow_provider_make.report.source import Pull, open_pull
@@ -24,7 +23,8 @@ MAX_TEAMS = 6
 # Files that are read at the same time: those of an object storage take a while to arrive.
 _CONCURRENCY = 4
 _NAMES = ("scenario_id", "name", "status", "team_id", "team_name")
-_In, _Out = TypeVar("_In"), TypeVar("_Out")
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 
 @dataclass(frozen=True)

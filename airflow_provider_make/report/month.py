@@ -55,7 +55,7 @@ def forecast_month(credits: Mapping[date, int | None], limit: int | None) -> Mon
     :param limit: Hundredths of credits for a month; None if it is not known.
     :return: The month.
     """
-    until = next(reversed(credits))
+    until = max(credits)
     first = until.replace(day=1)
     days = calendar.monthrange(first.year, first.month)[1]
     known = {day: used for day, used in credits.items() if day >= first and used is not None}

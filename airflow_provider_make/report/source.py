@@ -37,7 +37,10 @@ class Pull:
     def batches(self) -> Iterator[pyarrow.RecordBatch]:
         """Read the rows in batches of ``COLUMNS``."""
         # Threads would not be faster, and would use more memory.
-        return self.parquet.iter_batches(BATCH_SIZE, columns=list(COLUMNS), use_threads=False)
+        batches: Iterator[pyarrow.RecordBatch] = self.parquet.iter_batches(
+            BATCH_SIZE, columns=list(COLUMNS), use_threads=False
+        )
+        return batches
 
     def read(self, columns: Sequence[str]) -> pyarrow.Table:
         """Read some columns of all rows."""

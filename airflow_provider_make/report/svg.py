@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ _VARIABLES = {
     WORSE: "var(--worse)",
     **{color: f"var(--series-{number})" for number, color in enumerate(SERIES, 1)},
 }
+_SIZE = re.compile("[0-9.]+px")
 # The font is not kept, so that the page's applies.
 _KEPT = ("fill", "stroke", "stroke-width", "stroke-dasharray")
 
@@ -82,8 +84,8 @@ def _declarations(style: str) -> list[str]:
         name, _, value = (part.strip() for part in declaration.partition(":"))
         if name in _KEPT:
             kept.append(f"{name}: {_VARIABLES.get(value, value)}")
-        elif name == "font":
-            kept.append(f"font-size: {next(part for part in value.split() if part.endswith('px'))}")
+        elif name in ("font", "font-size") and (size := _SIZE.search(value)):
+            kept.append(f"font-size: {size[0]}")
         elif name == "text-anchor" and value != "start":
             kept.append(f"text-anchor: {value}")
     return kept

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # A host, with a port where a private instance has one. Other text from a file becomes no link.
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+_DATE = re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}\b")
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,19 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     names = ("whole", "compact", "credits", "compact_credits", "percent", "moment", "status_name", "single_line")
+    environment.filters["whole_dates"] = keep_dates_whole
     environment.filters.update({name: getattr(formatting, name) for name in names}, iso=iso)
     environment.globals.update(
         scenario_name=formatting.scenario_name, team_name=formatting.team_name, count_of=formatting.count_of
     )
     return environment.get_template(template).render(values)
+
+
+def keep_dates_whole(text: str) -> Markup:
+    """Put the dates in a text into elements that browsers don't break at their hyphens."""
+    from markupsafe import Markup, escape
+
+    return Markup(_DATE.sub(r"<time>\g<0></time>", str(escape(text))))
 
 
 def to_markup(svg: str) -> Markup:

@@ -24,8 +24,8 @@ TOTAL = Metrics(executions=7, centicredits=str(10**50), error_rate=0.5, errors_c
 
 
 def read(data: bytes) -> tuple[Summary, list[pyarrow.RecordBatch]]:
-    with open_pull(io.BytesIO(data), "s3://bucket/a.parquet") as (summary, batches):
-        return summary, list(batches)
+    with open_pull(io.BytesIO(data), "s3://bucket/a.parquet") as pull:
+        return pull.summary, list(pull.batches())
 
 
 @pytest.fixture
