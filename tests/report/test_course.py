@@ -32,5 +32,5 @@ def test_overall_error_rate(executions: tuple[int | None, ...], errors: tuple[in
 
 def test_usual_range_is_without_the_extreme_tenths() -> None:
     assert usual_range([*range(11)]) == (1.0, 9.0)
-    assert usual_range([None, *[2.0] * 9, 80.0]) == (2.0, pytest.approx(9.8))
+    assert usual_range([None, *[2.0] * 9, 80.0]) == pytest.approx((2.0, 9.8))
     assert usual_range([1.0] * 9 + [None] * 5) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -190,7 +191,7 @@ def test_page_accepts_any_text(name: str, team: str, status: str, title: str) ->
         one = replace(ONE, name=name, team_name=team, status=status)
         teams = (TeamHistory(1, team, (1,) * 18, 18),)
         shown = Scenarios((one,), 1)
-        lists = dict.fromkeys(("consumers", "worst", "began", "ceased", "new", "gone"), shown)
+        lists: dict[str, Any] = dict.fromkeys(("consumers", "worst", "began", "ceased", "new", "gone"), shown)
         return render_history(replace(HISTORY, teams=teams, **lists), title or "title")
 
     actual = page(name, team, status, title)
@@ -202,7 +203,7 @@ def test_page_accepts_any_text(name: str, team: str, status: str, title: str) ->
 def test_names_never_become_markup() -> None:
     one = replace(ONE, name=HOSTILE, team_name=HOSTILE, status=HOSTILE)
     shown = Scenarios((one,), 1)
-    lists = dict.fromkeys(("consumers", "worst", "began", "ceased", "new", "gone"), shown)
+    lists: dict[str, Any] = dict.fromkeys(("consumers", "worst", "began", "ceased", "new", "gone"), shown)
     page = Page(render_history(replace(HISTORY, teams=(TeamHistory(1, HOSTILE, (1,) * 18, 18),), **lists), HOSTILE))
     assert not page.all("script")
     assert page.rows()[0]["Team"] == page.all("h1")[0].words == HOSTILE

@@ -18,7 +18,7 @@ def pulled(begin: str | None, end: str | None, zone: str | None = None, organiza
         None if text is None else datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone or "UTC")).astimezone(UTC)
         for text in (begin, end)
     ]
-    return Summary(organization, "eu1.make.com", Totals(), "1", *times, zone)
+    return Summary(organization, "eu1.make.com", Totals(), "1", times[0], times[1], zone)
 
 
 def local_days(zone: str, first: date, count: int, is_named: bool) -> list[tuple[str, Summary]]:

@@ -11,7 +11,10 @@ from airflow_provider_make.report import svg
 
 
 def test_units_are_pixels_from_the_top_left() -> None:
-    drawing = ElementTree.fromstring(svg.draw(100, lambda axes: axes.fill([1, 1, 9], [2, 8, 8], linewidth=0)))
+    def paint(axes: Axes) -> None:
+        axes.fill([1, 1, 9], [2, 8, 8], linewidth=0)
+
+    drawing = ElementTree.fromstring(svg.draw(100, paint))
     assert drawing.attrib["viewBox"] == f"0 0 {svg.WIDTH} 100"
     (path,) = drawing.iter("path")
     assert path.attrib["d"].split()[:8] == ["M", "1", "2", "L", "1", "8", "L", "9"]
