@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
@@ -21,13 +22,14 @@ PARTITION_KEY = "partition_key"
 _MAX_KEY_LENGTH = 250
 
 
-def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
+def partition_of(outlet: Any, time_frame: TimeFrame, timezone: tzinfo = UTC) -> str | None:
     """
     Format the partition key of an outlet, if its extra has a ``partition_key``.
 
     :param outlet: One of the task's outlets, with an extra such as ``{"partition_key": "%Y-%m-%d"}``.
     :param time_frame: The time frame of the pull.
-    :return: The start of the time frame in UTC, in that format; None if the outlet has no format.
+    :param timezone: The time zone in which the key is written.
+    :return: The start of the time frame, in that format; None if the outlet has no format.
     :raises MakeInputError: The format is not valid, or the time frame has no start.
     """
     template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
@@ -40,7 +42,7 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
             f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a start: expected a data interval, "
             "date_from or lookback."
         )
-    key = time_frame.date_from.strftime(template)
+    key = time_frame.date_from.astimezone(timezone).strftime(template)
     if not key.strip() or len(key) > _MAX_KEY_LENGTH:
         expectation = f"a format whose result has 1 to {_MAX_KEY_LENGTH} characters"
         raise MakeInputError.expected(PARTITION_KEY, template, expectation)
@@ -48,7 +50,11 @@ def partition_of(outlet: Any, time_frame: TimeFrame) -> str | None:
 
 
 def check_outlets(
-    outlets: Sequence[Any], context: Context, time_frame: TimeFrame, output_path: str | None = None
+    outlets: Sequence[Any],
+    context: Context,
+    time_frame: TimeFrame,
+    output_path: str | None = None,
+    timezone: tzinfo = UTC,
 ) -> None:
     """
     Validate the partition keys of a task's outlets, and the asset of the object, before any request is sent.
@@ -57,10 +63,11 @@ def check_outlets(
     :param context: Airflow's context.
     :param time_frame: The time frame of the pull.
     :param output_path: Path or URL of the object; None for XCom.
+    :param timezone: The time zone in which partition keys are written.
     :raises MakeInputError: A partition key is not valid, or Airflow rejects the asset URI of the object.
     """
     for outlet, event in _events(outlets, context):
-        if partition_of(outlet, time_frame) is not None and not hasattr(event, "add_partitions"):
+        if partition_of(outlet, time_frame, timezone) is not None and not hasattr(event, "add_partitions"):
             raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")
     if output_path is not None and any(isinstance(outlet, AssetAlias) for outlet in outlets):
         try:
@@ -72,7 +79,11 @@ def check_outlets(
 
 
 def fill_outlet_events(
-    outlets: Sequence[Any], context: Context, time_frame: TimeFrame, summary: Mapping[str, Any]
+    outlets: Sequence[Any],
+    context: Context,
+    time_frame: TimeFrame,
+    summary: Mapping[str, Any],
+    timezone: tzinfo = UTC,
 ) -> None:
     """
     Fill the events of a task's outlets with the pull's summary, without the rows.
@@ -81,6 +92,7 @@ def fill_outlet_events(
     :param context: Airflow's context.
     :param time_frame: The time frame of the pull.
     :param summary: The summary of the pull.
+    :param timezone: The time zone in which partition keys are written.
     """
     extra = {name: value for name, value in summary.items() if name != "rows"}
     extra["error_rate"] = summary["total"]["error_rate"]
@@ -90,7 +102,7 @@ def fill_outlet_events(
                 event.add(Asset(uri=object_uri(summary["path"])), extra=extra)
             continue
         event.extra.update(extra)
-        if key := partition_of(outlet, time_frame):
+        if key := partition_of(outlet, time_frame, timezone):
             event.add_partitions(key)
 
 

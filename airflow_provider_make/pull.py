@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.api.plausibility import describe_fraction
@@ -15,6 +16,7 @@ from airflow_provider_make.exceptions import MakeApiError
 from airflow_provider_make.output.destination import Destination
 from airflow_provider_make.output.rows import RowBuilder, to_total
 from airflow_provider_make.paging.exact_reader import read_exactly
+from airflow_provider_make.text import counted
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
@@ -40,7 +42,7 @@ def pull(
     :param page_size: Entries in each page.
     :param max_concurrency: Maximum number of requests at the same time.
     :param destination: The destination of the rows.
-    :param log: Logger for the progress, every few seconds, and for the result.
+    :param log: Logger for the begin, the progress every few seconds, and the result.
     :return: The summary, JSON-serialisable: ``organization_id``, ``zone``, ``date_from``, ``date_to``,
         ``total``, ``row_count``, ``requests``, and the destination's ``path``, ``format``, ``bytes``
         and, without a path, ``rows``.
@@ -52,6 +54,7 @@ def pull(
 
         async def read(client: MakeClient) -> dict[str, Any]:
             requests_before = client.requests_sent
+            log.info("Pulling %s: requesting the first page.", _describe(query, client.settings.zone))
             total = await read_exactly(
                 client.ask,
                 query,
@@ -74,15 +77,20 @@ def pull(
 
         summary = destination.publish(event_loop.run(read))
     log.info(
-        "Pulled %d scenarios of organization %d from %s in %d requests, %.0f a second, into %s.",
-        progress.row_count,
-        query.organization_id,
-        summary["zone"],
-        summary["requests"],
+        "Pulled %s of %s in %s, %.0f a second, into %s.",
+        counted(progress.row_count, "scenario"),
+        _describe(query, summary["zone"]),
+        counted(summary["requests"], "request"),
         progress.rows_per_second(),
         summary["path"] or "XCom",
     )
     return summary
+
+
+def _describe(query: AnalyticsQuery, zone: str) -> str:
+    frame = query.time_frame
+    begin, end = iso(frame.date_from) or "a year ago", iso(frame.date_to) or "now"
+    return f"organization {query.organization_id} ({zone}) from {begin} to {end}"
 
 
 class _Progress:
@@ -106,11 +114,7 @@ class _Progress:
         if time.monotonic() - self._logged >= SECONDS_BETWEEN_LOG_LINES:
             self._logged = time.monotonic()
             self._log.info(
-                "%d pages, %d of %s scenarios, %.0f a second.",
-                self._page_count,
-                self.row_count,
-                total_count,
-                self.rows_per_second(),
+                describe_progress(self._page_count, self.row_count, total_count, time.monotonic() - self._began)
             )
         return True
 
@@ -118,6 +122,28 @@ class _Progress:
         self._log.warning("The pull starts again in %.1f s: %s.", delay, error.headline())
         self._destination.begin(self._builder)
         self.row_count = self._page_count = 0
+        self._began = time.monotonic() + delay
 
     def rows_per_second(self) -> float:
         return self.row_count / max(time.monotonic() - self._began, 1e-6)
+
+
+def describe_progress(page_count: int, row_count: int, total_count: int | None, seconds: float) -> str:
+    """
+    Describe how far a pull is.
+
+    :param page_count: Pages read.
+    :param row_count: Scenarios read, one or more.
+    :param total_count: Scenarios of the whole pull; None if Make has not sent the number.
+    :param seconds: Seconds since the first request.
+    :return: For example ``57 pages, 56944 of 250000 scenarios (22 %), 11200 a second, 18 s left.``
+    """
+    speed = row_count / max(seconds, 1e-6)
+    pages = counted(page_count, "page")
+    if not total_count:
+        return f"{pages}, {counted(row_count, 'scenario')}, {speed:.0f} a second."
+    percent = min(100, 100 * row_count // total_count)
+    left = timedelta(seconds=math.ceil(max(0, total_count - row_count) / speed))
+    return (
+        f"{pages}, {row_count} of {counted(total_count, 'scenario')} ({percent} %), {speed:.0f} a second, {left} left."
+    )

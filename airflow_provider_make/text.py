@@ -1,4 +1,4 @@
-"""Text from a server, made safe for databases, logs and terminals."""
+"""Text for people: a server's, made safe for databases, logs and terminals, and counts with their nouns."""
 
 from __future__ import annotations
 
@@ -29,3 +29,14 @@ def replace_unprintable(text: str) -> str:
     :return: The text, with U+FFFD in the place of each. It can also be stored.
     """
     return _UNPRINTABLE.sub(REPLACEMENT, text)
+
+
+def counted(number: int, noun: str) -> str:
+    """
+    Write a number with its noun.
+
+    :param number: The number.
+    :param noun: The noun in the singular; its plural ends in s.
+    :return: For example ``1 request`` or ``2 requests``.
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

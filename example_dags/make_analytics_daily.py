@@ -3,6 +3,7 @@
 The Airflow variable ``make_analytics_root`` sets the folder or bucket. Each run has a data interval of one day, so a
 retry, a later re-run or a backfill of an old day writes the same file again, and no other. To pull a year of history:
 ``airflow backfill create --dag-id make_analytics_daily --from-date ... --to-date ...``
+Make returns no figures of deleted scenarios, also for the past: ``if_exists="skip"`` keeps each day as first pulled.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
+# Whose days they are.
+TIMEZONE = "UTC"
 # Triggers make_analytics_consumer, which reads the summary from the asset event.
 DAILY = Asset(uri="file:///tmp/make_analytics")
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone=TIMEZONE),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     # A backfill shares the organization's rate limit with its other API clients.
@@ -34,9 +37,9 @@ def make_analytics_daily() -> None:
         task_id="pull",
         output_path=(
             "{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}"
-            "/organization_id={{ conn.make_default.extra_dejson['organization_id'] }}"
-            "/date={{ data_interval_start | ds }}/analytics.parquet"
+            "/organization_id={organization_id}/date={date_from:%Y-%m-%d}/analytics.parquet"
         ),
+        timezone=TIMEZONE,
         outlets=[DAILY],
     )
 

@@ -98,7 +98,13 @@ class Runs:
 
     def pull(self, **arguments: Any) -> None:
         """Pull in small pages, without delays."""
-        arguments = {"page_size": 100, "max_concurrency": 1, "api_retry_delay": 0.0, **arguments}
+        arguments = {
+            "lookback": timedelta(days=1),
+            "page_size": 100,
+            "max_concurrency": 1,
+            "api_retry_delay": 0.0,
+            **arguments,
+        }
         self.record(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
 
     def pulls(self) -> None:
@@ -127,6 +133,22 @@ class Runs:
                 self.pull(output_path=path)
             self.pull(output_path="s3://bucket/analytics.csv")
             self.record(lambda: MakeHook().test_connection()[1])
+            self.runs_and_files(sandbox)
+
+    def runs_and_files(self, sandbox: Sandbox) -> None:
+        """Pull without a time frame, into wrong paths, and into a file that exists."""
+        now = datetime.now(UTC)
+        contexts: tuple[Any, ...] = ({}, {"data_interval_start": now, "data_interval_end": now})
+        for context in contexts:
+            self.record(partial(MakeAnalyticsOperator(task_id="pull").execute, context))
+        for name in ("{day}.csv", "{date_from}.csv", "{date_to:%Y-%m-%d}.csv"):
+            self.pull(output_path=f"{self.folder}/{name}", lookback=timedelta(minutes=1), date_to=f"{now:%Y-%m-%d}T12")
+        path = f"{self.folder}/days.parquet"
+        sandbox.organization().add_scenarios(1)
+        for _ in range(2):
+            self.pull(output_path=path, date_from=f"{now - timedelta(days=1):%Y-%m-%d}", date_to=f"{now:%Y-%m-%d}")
+            sandbox.organization().delete_scenarios([sandbox.organization().scenarios[-1].id])
+        self.pull(output_path=path, if_exists="fail")
 
     def connections(self) -> None:
         with self.sandbox():

@@ -277,7 +277,7 @@ class BlockRunner:
         value = json.loads(text)
         if "row_count" in value:
             target = str(self.folder / "rows.parquet") if value["path"] else None
-            summary = MakeAnalyticsOperator(task_id="pull", output_path=target).execute({})
+            summary = MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=1), output_path=target).execute({})
             assert_same_shape(value, summary)
         elif "metric" in value:
             # Of a watcher or of a sensor.

@@ -18,6 +18,7 @@ from airflow_provider_make.api.transport import HttpResponse
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from tests.support.model_server import Server, servers
+from tests.support.time_frames import LAST_WEEK
 
 FAULTS: list[HttpResponse | MakeApiError] = [
     HttpResponse(429, {"retry-after": "0"}, b'{"message": "Requests limit"}'),
@@ -95,6 +96,7 @@ def test_rows_are_exact_or_nothing_is_written(
             sort_dir=sort_dir,
             output_path=str(path),
             api_retry_delay=0.0,
+            **LAST_WEEK,
         )
         try:
             summary = operator.execute({})

@@ -18,6 +18,7 @@ from airflow_provider_make.exceptions import MakeServerError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import find
+from tests.support.time_frames import LAST_WEEK
 
 AirflowTaskTimeout = find("AirflowTaskTimeout", "airflow.sdk.exceptions", "airflow.exceptions")
 # What Airflow wraps a task with an execution_timeout in: SIGALRM, whose handler raises.
@@ -44,7 +45,7 @@ def connected(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def operator(path: Path, **arguments: Any) -> MakeAnalyticsOperator:
-    return MakeAnalyticsOperator(task_id="pull", page_size=100, output_path=str(path), **arguments)
+    return MakeAnalyticsOperator(task_id="pull", page_size=100, output_path=str(path), **LAST_WEEK, **arguments)
 
 
 def client_threads() -> list[threading.Thread]:

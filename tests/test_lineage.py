@@ -20,6 +20,7 @@ from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from tests.support.airflow_versions import find
+from tests.support.time_frames import LAST_WEEK
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +46,7 @@ def names_of(datasets: list[dict[str, Any]]) -> list[tuple[str, str]]:
 
 def test_operator_reports_the_organization_and_the_object(make_sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "analytics.parquet"
-    task = MakeAnalyticsOperator(task_id="pull", output_path=str(path))
+    task = MakeAnalyticsOperator(task_id="pull", output_path=str(path), **LAST_WEEK)
     task.execute({})
     lineage = lineage_of(task)
     assert names_of(lineage["inputs"]) == names_of([organization(make_sandbox)])
@@ -61,14 +62,14 @@ def test_operator_reports_the_organization_and_the_object(make_sandbox: Sandbox,
 
 
 def test_operator_without_an_object_reports_the_organization(make_sandbox: Sandbox) -> None:
-    task = MakeAnalyticsOperator(task_id="pull", max_xcom_bytes=5_000_000)
+    task = MakeAnalyticsOperator(task_id="pull", max_xcom_bytes=5_000_000, **LAST_WEEK)
     task.execute({})
     lineage = lineage_of(task)
     assert (names_of(lineage["inputs"]), lineage["outputs"]) == (names_of([organization(make_sandbox)]), [])
 
 
 def test_a_failed_task_reports_the_organization(make_sandbox: Sandbox, tmp_path: Path) -> None:
-    task = MakeAnalyticsOperator(task_id="pull", output_path=str(tmp_path / "a.csv"), api_retry_limit=1)
+    task = MakeAnalyticsOperator(task_id="pull", output_path=str(tmp_path / "a.csv"), api_retry_limit=1, **LAST_WEEK)
     make_sandbox.fail("503")
     with pytest.raises(MakeServerError):
         task.execute({})

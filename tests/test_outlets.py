@@ -16,6 +16,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.outlets import check_outlets, fill_outlet_events, partition_of
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
+from tests.support.time_frames import LAST_WEEK
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 DAY = TimeFrame(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -170,7 +171,7 @@ def test_rejected_asset_fails_before_any_request(
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     path = "/".join([str(tmp_path), *["🐎" * 60] * 5, "a.csv"])
     for outlet in (AssetAlias("a"), PLAIN):
-        task = MakeAnalyticsOperator(task_id="pull", output_path=path, outlets=[outlet])
+        task = MakeAnalyticsOperator(task_id="pull", output_path=path, outlets=[outlet], **LAST_WEEK)
         if outlet is PLAIN:
             task.execute({})
         else:

@@ -16,6 +16,7 @@ import pytest
 from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Organization, Sandbox
+from tests.support.time_frames import LAST_WEEK
 
 Start = Callable[..., Sandbox]
 
@@ -36,7 +37,7 @@ def start(make_sandbox_factory: Start, monkeypatch: pytest.MonkeyPatch) -> Start
 
 def pull(**arguments: Any) -> dict[str, Any]:
     operator = MakeAnalyticsOperator(
-        task_id="pull", **{"max_xcom_bytes": 50_000_000, "api_retry_delay": 0.01, **arguments}
+        task_id="pull", **{"max_xcom_bytes": 50_000_000, "api_retry_delay": 0.01, **LAST_WEEK, **arguments}
     )
     summary: dict[str, Any] = operator.execute({})
     return summary
@@ -47,7 +48,7 @@ def ids(rows: list[dict[str, Any]]) -> list[int]:
 
 
 def truth(sandbox: Sandbox, sort_by: str = "name", sort_dir: str = "asc") -> list[int]:
-    return [entry["id"] for entry in sandbox.truth(sort_by=sort_by, sort_dir=sort_dir)]
+    return [entry["id"] for entry in sandbox.truth(sort_by=sort_by, sort_dir=sort_dir, **LAST_WEEK)]
 
 
 @pytest.mark.parametrize("max_concurrency", [1, 3, 8])
@@ -123,7 +124,7 @@ def test_rows_are_exact_and_in_the_requested_order_despite_shuffled_ties(
     assert sorted(ids(rows)) == sorted(truth(sandbox))
     make_names = {"error_rate": "errorRate", "team_name": "teamName", "executions_change": "executionsChange"}
     key = make_names.get(sort_by, sort_by)
-    in_order = [entry.get(key) for entry in sandbox.truth(sort_by=key, sort_dir=sort_dir)]
+    in_order = [entry.get(key) for entry in sandbox.truth(sort_by=key, sort_dir=sort_dir, **LAST_WEEK)]
     assert [row[sort_by] for row in rows] == in_order
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,6 +17,8 @@ _DURATION = TypeAdapter(timedelta)
 # The date part of an ISO 8601 duration with years or months: P1Y, P1M, P1Y2M3DT4H.
 _CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
 _ZERO = timedelta(0)
+# How late a run may begin for a lookback of a year to be cut to what Make still keeps.
+_LATEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class TimeFrame:
 def resolve_time_frame(
     *,
     now: datetime,
+    timezone: tzinfo = UTC,
     date_from: Any = None,
     date_to: Any = None,
     lookback: Any = None,
@@ -43,10 +47,14 @@ def resolve_time_frame(
     """
     Choose the time frame: explicit times first, then the lookback, then the run's data interval.
 
-    A date means midnight UTC, and a time without a time zone is in UTC. Fractions of a second are dropped: whether Make
-    accepts six digits is unknown.
+    A date means midnight, and a time without a time zone is in ``timezone``. Fractions of a second are dropped: whether
+    Make accepts six digits is unknown.
+
+    A lookback of a year begins a year before now if it would begin up to a day earlier, because a run begins later than
+    its data interval ends.
 
     :param now: The present time, aware.
+    :param timezone: The time zone of dates, and of times that have none.
     :param date_from: Explicit start: a datetime, a date, or ISO 8601 text; None if not set.
     :param date_to: Explicit end, in the same forms.
     :param lookback: Length of a frame that ends at ``date_to``, else at the end of the data interval, else now:
@@ -59,14 +67,16 @@ def resolve_time_frame(
         than a year ago, and Make keeps analytics for one year (OpenAPI description).
     """
     now = now.replace(microsecond=0)
-    begin, end = parse_time("date_from", date_from), parse_time("date_to", date_to)
+    oldest = one_year_before(now)
+    begin, end = parse_time("date_from", date_from, timezone), parse_time("date_to", date_to, timezone)
     data_interval_start, data_interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
         end = end or data_interval_end or now
         begin = _before(end, lookback)
+        if oldest - _LATEST_RUN <= begin < oldest and begin >= one_year_before(end):
+            begin = oldest
     elif begin is None and end is None and _is_longer_than_zero(data_interval_start, data_interval_end):
         begin, end = data_interval_start, data_interval_end
-    oldest = one_year_before(now)
     if (begin or oldest) >= (end or now):
         raise MakeInputError(
             f"The time frame is empty: expected date_from={iso(begin) or 'a year ago'} "
@@ -80,13 +90,65 @@ def resolve_time_frame(
     return TimeFrame(begin, end)
 
 
-def parse_time(name: str, value: Any) -> datetime | None:
+def require_time_frame(
+    time_frame: TimeFrame, *, now: datetime, data_interval_start: datetime | None, data_interval_end: datetime | None
+) -> TimeFrame:
+    """
+    Reject a time frame without start and end, for which Make's default is a year, and complete one without an end.
+
+    The end would be Make's own "now", which is another one for each page.
+
+    :param time_frame: The time frame, as chosen by :func:`resolve_time_frame`.
+    :param now: The present time, aware.
+    :param data_interval_start: Start of the run's data interval; None if the run has none.
+    :param data_interval_end: End of the run's data interval.
+    :return: The time frame, with its end.
+    :raises MakeInputError: The time frame has neither a start nor an end. The error explains what the run lacks.
+    """
+    if time_frame != TimeFrame():
+        return replace(time_frame, date_to=time_frame.date_to or now.astimezone(UTC).replace(microsecond=0))
+    if data_interval_start is None or data_interval_end is None:
+        reason = "this run has no data interval, like every run that an asset or `airflow dags trigger` starts"
+        run = ", and runs with a logical date (airflow dags trigger --logical-date)"
+    else:
+        reason = (
+            f"the data interval of this run begins and ends at {iso(_in_utc(data_interval_end))}, like those of all "
+            "cron strings on Airflow 3"
+        )
+        run = ""
+    raise MakeInputError(
+        f"The pull has no time frame: {reason}. Expected lookback, such as timedelta(days=1), or date_from; or a "
+        f"schedule with data intervals{run}: CronDataIntervalTimetable('0 0 * * *', timezone='UTC'), or any cron "
+        "string where [scheduler] create_cron_data_intervals is True. A whole year is lookback=timedelta(days=365)."
+    )
+
+
+def parse_timezone(value: Any) -> tzinfo:
+    """
+    Parse the ``timezone`` argument.
+
+    :param value: The name of a time zone, such as ``Europe/Prague``, or a time zone that has such a name.
+    :return: The time zone.
+    :raises MakeInputError: No time zone has this name.
+    """
+    # Of zoneinfo's and pendulum's time zones.
+    name = getattr(value, "key", value)
+    try:
+        if isinstance(name, str) and name.strip():
+            return ZoneInfo(name.strip())
+    except (ValueError, OSError, KeyError):
+        pass
+    raise MakeInputError.expected("timezone", value, "the name of a time zone, such as UTC or Europe/Prague")
+
+
+def parse_time(name: str, value: Any, timezone: tzinfo = UTC) -> datetime | None:
     """
     Parse a point in time as users write it.
 
     :param name: The argument, for the error.
     :param value: A datetime, a date, ISO 8601 text, or None. A date of digits may be an integer, which is what a Dag
         with ``render_template_as_native_obj`` turns ``{{ ds_nodash }}`` into.
+    :param timezone: The time zone of a date, and of a time that has none.
     :return: The time in UTC, or None.
     :raises MakeInputError: The value is not a time.
     """
@@ -102,7 +164,7 @@ def parse_time(name: str, value: Any) -> datetime | None:
     if not isinstance(value, datetime):
         raise MakeInputError.expected(name, value, _TIME_EXPECTATION)
     try:
-        return _in_utc(value)
+        return _in_utc(value, timezone)
     except OverflowError:
         raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
 
@@ -130,10 +192,10 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def _in_utc(moment: datetime | None) -> datetime | None:
+def _in_utc(moment: datetime | None, timezone: tzinfo = UTC) -> datetime | None:
     if moment is None:
         return None
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    aware = (moment.replace(tzinfo=timezone) if moment.tzinfo is None else moment).astimezone(UTC)
     # Airflow passes subclasses of datetime.
     return datetime.combine(aware.date(), aware.time().replace(microsecond=0), UTC)
 

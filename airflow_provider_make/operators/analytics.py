@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,44 +15,57 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
+    from airflow_provider_make.api.time_frame import TimeFrame
     from airflow_provider_make.hooks.make import MakeHook
+    from airflow_provider_make.output.destination import Destination
+    from airflow_provider_make.output.path_fields import PathFields
 
 
 class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     """
     Pull the analytics of every scenario of an organization, each exactly once.
 
-    The time frame is taken from the first of these that is set: ``date_from``, with or without ``date_to``;
-    ``lookback``, which ends at ``date_to``, the end of the data interval, or now; ``date_to`` alone; the run's data
-    interval, if it is longer than zero. A start or end that is not set is Make's default: a year ago, and now. A date
-    means midnight UTC; a time without a time zone is in UTC.
+    The time frame is taken from the first of these that is set: ``date_from``, up to ``date_to`` or now; ``lookback``,
+    which ends at ``date_to``, the end of the data interval, or now; ``date_to`` alone, from a year ago; the run's data
+    interval, if it is longer than zero. If none is set, the pull is an error: ``schedule="@daily"`` has no intervals on
+    Airflow 3.
+
+    ``output_path`` may have the fields ``{organization_id}``, ``{zone}``, ``{date_from:%Y-%m-%d}`` and
+    ``{date_to:%Y-%m-%d}``, with any format for strftime. They are filled with what the pull requests, times in
+    ``timezone``.
 
     All arguments but ``csv_safe``, ``api_retry_limit`` and ``api_retry_delay`` are templated; numbers may be rendered
     as text.
 
     The asset events of the task's ``outlets`` have the summary without ``rows``, and ``error_rate``, as ``extra``. An
     outlet with a ``partition_key`` in its own ``extra``, a strftime format such as ``%Y-%m-%d``, gets an event with a
-    partition key: the start of the time frame in UTC, in that format (Airflow 3.3 and later).
+    partition key: the start of the time frame in ``timezone``, in that format (Airflow 3.3 and later).
 
     :param organization_id: The organization; None for the connection's.
     :param team_id: Only scenarios of this team, or of a list of teams; None for all.
     :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
     :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid`` (disabled
         due to errors); None for all.
-    :param date_from: Start of the time frame, at most a year ago: a datetime, a date or ISO 8601 text.
+    :param date_from: Start of the time frame, at most a year ago: a datetime, a date or ISO 8601 text. A date means
+        midnight in ``timezone``, and a time without a time zone is in it.
     :param date_to: End of the time frame, in the same forms.
     :param lookback: Length of the time frame, if ``date_from`` is not set: a timedelta or
-        an ISO 8601 duration such as ``P1D``.
+        an ISO 8601 duration such as ``P1D``. A whole year is ``timedelta(days=365)``.
     :param sort_by: Order of the rows, by column name (``error_rate``) or Make's (``errorRate``). Make can't
         sort by centicredits.
     :param sort_dir: ``asc`` or ``desc``.
     :param page_size: Scenarios to request at a time; two or more. Make may return fewer.
     :param max_concurrency: Maximum number of requests, connections and pages in memory at the same time; one
         or more.
-    :param output_path: Path or URL of the object to write, for ``ObjectStoragePath``. It is written whole
-        or not at all, and replaces an existing object, whose mode it keeps. None for rows in XCom.
+    :param output_path: Path or URL of the object to write, for ``ObjectStoragePath``, with fields. It is written whole
+        or not at all. None for rows in XCom.
     :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to use the suffix
         of ``output_path``: ``.parquet``, ``.jsonl``, ``.csv``, ``.jsonl.gz`` or ``.csv.gz``.
+    :param if_exists: What happens if the object exists: ``replace`` (a re-run replaces it, and its mode is kept; with a
+        warning if it is a Parquet file of the same organization and time frame with more rows), ``skip`` (the task is
+        skipped before any request) or ``fail``.
+    :param timezone: Time zone of dates and of times without a time zone, of the fields of ``output_path``, and of
+        partition keys: a name such as ``Europe/Prague``.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
     :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :param max_xcom_bytes: Maximum size of the result as JSON; a larger result is an error.
@@ -63,8 +76,9 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
     :return: To XCom: ``{"organization_id", "zone", "date_from", "date_to", "total", "row_count", "requests",
         "path", "format", "bytes", "rows"}``; ``rows`` only without ``output_path``, and then the three before it
         are None.
-    :raises MakeInputError: An argument or the connection is not valid, and no request was sent; or the result is too
-        large for XCom. Airflow does not retry.
+    :raises MakeInputError: An argument or the connection is not valid, there is no time frame, or the object exists and
+        ``if_exists`` is ``fail``, and no request was sent; or the result is too large for XCom. Airflow does not retry.
+    :raises AirflowSkipException: The object exists, and ``if_exists`` is ``skip``.
     :raises MakeApiError: A page could not be fetched, or the pages do not have every scenario exactly once.
         Nothing was written.
     """
@@ -83,6 +97,8 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         "max_concurrency",
         "output_path",
         "output_format",
+        "if_exists",
+        "timezone",
         "storage_conn_id",
         "max_xcom_bytes",
         "make_conn_id",
@@ -109,6 +125,8 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         max_concurrency: int | str = 8,
         output_path: str | None = None,
         output_format: str | None = None,
+        if_exists: str = "replace",
+        timezone: str = "UTC",
         csv_safe: bool = False,
         storage_conn_id: str | None = None,
         max_xcom_bytes: int | str = 1_048_576,
@@ -131,6 +149,8 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         self.max_concurrency = max_concurrency
         self.output_path = output_path
         self.output_format = output_format
+        self.if_exists = if_exists
+        self.timezone = timezone
         self.csv_safe = csv_safe
         self.storage_conn_id = storage_conn_id
         self.max_xcom_bytes = max_xcom_bytes
@@ -153,31 +173,17 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         :return: The summary, as described for the class.
         """
         from airflow_provider_make.api.query import AnalyticsQuery
-        from airflow_provider_make.api.time_frame import resolve_time_frame
+        from airflow_provider_make.api.time_frame import parse_timezone
         from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
         from airflow_provider_make.lineage import organization_uri
         from airflow_provider_make.outlets import check_outlets, fill_outlet_events
-        from airflow_provider_make.output.destination import open_destination
+        from airflow_provider_make.output.path_fields import PathFields
         from airflow_provider_make.pull import pull
 
         max_concurrency = parse_positive_integer("max_concurrency", self.max_concurrency)
         page_size = parse_page_size(self.page_size)
-        time_frame = resolve_time_frame(
-            now=datetime.now(UTC),
-            date_from=self.date_from,
-            date_to=self.date_to,
-            lookback=self.lookback,
-            data_interval_start=context.get("data_interval_start"),
-            data_interval_end=context.get("data_interval_end"),
-        )
-        destination = open_destination(
-            output_path=self.output_path,
-            output_format=self.output_format,
-            storage_conn_id=self.storage_conn_id,
-            max_xcom_bytes=self.max_xcom_bytes,
-            csv_safe=self.csv_safe,
-        )
-        check_outlets(self.outlets, context, time_frame, destination.path)
+        timezone = parse_timezone(self.timezone)
+        time_frame = self._time_frame(context, timezone)
         with self.hook as hook:
             query = AnalyticsQuery.from_arguments(
                 organization_id=hook.settings.resolve_organization_id(self.organization_id),
@@ -189,6 +195,8 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
                 sort_dir=self.sort_dir,
             )
             zone = hook.settings.zone
+            destination = self._destination(PathFields(query.organization_id, zone, time_frame, timezone))
+            check_outlets(self.outlets, context, time_frame, destination.path, timezone)
             self.link_organization(context, zone, query.organization_id)
             self._organization_uri = organization_uri(zone, query.organization_id)
             summary = pull(
@@ -200,8 +208,42 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
                 log=self.log,
             )
         self._summary = summary
-        fill_outlet_events(self.outlets, context, time_frame, summary)
+        fill_outlet_events(self.outlets, context, time_frame, summary, timezone)
         return summary
+
+    def _time_frame(self, context: Context, timezone: tzinfo) -> TimeFrame:
+        from airflow_provider_make.api.time_frame import require_time_frame, resolve_time_frame
+
+        now = datetime.now(UTC)
+        interval: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
+        time_frame = resolve_time_frame(
+            now=now,
+            timezone=timezone,
+            date_from=self.date_from,
+            date_to=self.date_to,
+            lookback=self.lookback,
+            **interval,
+        )
+        return require_time_frame(time_frame, now=now, **interval)
+
+    def _destination(self, fields: PathFields) -> Destination:
+        from airflow_provider_make.output.destination import open_destination
+
+        destination = open_destination(
+            output_path=fields.fill(self.output_path),
+            output_format=self.output_format,
+            storage_conn_id=self.storage_conn_id,
+            max_xcom_bytes=self.max_xcom_bytes,
+            csv_safe=self.csv_safe,
+            if_exists=self.if_exists,
+            timezone=str(fields.timezone),
+            log=self.log,
+        )
+        if fields.shares_path_with_next(self.output_path):
+            self.log.warning(
+                "The next time frame has the same path %s. Give its fields a longer format.", destination.path
+            )
+        return destination
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
+from airflow_provider_make.output.existing_object import check_existing, describe_loss, parse_if_exists
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
 from airflow_provider_make.output.rows import RowBuilder
@@ -53,6 +55,9 @@ def open_destination(
     storage_conn_id: str | None,
     max_xcom_bytes: Any,
     csv_safe: Any = False,
+    if_exists: Any = "replace",
+    timezone: str = "UTC",
+    log: Any = None,
 ) -> Destination:
     """
     Choose the destination, and validate its arguments before any request is sent.
@@ -62,19 +67,38 @@ def open_destination(
     :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :param max_xcom_bytes: Maximum size of the result as JSON.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
+    :param if_exists: ``replace``, ``skip`` or ``fail``: what happens if the object exists.
+    :param timezone: The time zone of the pull's days, which Parquet's metadata gets.
+    :param log: Logger for a warning about the replaced object; None for the module's.
     :return: The destination, to use in ``with``.
     :raises MakeInputError: An argument is not valid.
     """
     if not isinstance(csv_safe, bool):
         raise MakeInputError.expected("csv_safe", csv_safe, "True or False")
+    if_exists = parse_if_exists(if_exists)
     if output_path is None:
-        options = {"output_format": output_format, "storage_conn_id": storage_conn_id, "csv_safe": csv_safe or None}
+        options = {
+            "output_format": output_format,
+            "storage_conn_id": storage_conn_id,
+            "csv_safe": csv_safe or None,
+            "if_exists": None if if_exists == "replace" else if_exists,
+        }
         for name, value in options.items():
             if value is not None:
                 raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
         return XComDestination(parse_positive_integer("max_xcom_bytes", max_xcom_bytes))
     path = parse_object_path("output_path", output_path, "a whole path or URL, or None for XCom")
-    return ObjectDestination(path, *choose_format(path, output_format), storage_conn_id, csv_safe)
+    format_name, compressed = choose_format(path, output_format)
+    return ObjectDestination(
+        path,
+        format_name,
+        compressed,
+        storage_conn_id,
+        csv_safe,
+        if_exists,
+        timezone,
+        log or logging.getLogger(__name__),
+    )
 
 
 class XComDestination:
@@ -146,10 +170,21 @@ class ObjectDestination:
     :param compressed: Whether to compress with gzip.
     :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas are escaped.
+    :param if_exists: ``replace``, ``skip`` or ``fail``: what happens if the object exists.
+    :param timezone: The time zone of the pull's days, which Parquet's metadata gets.
+    :param log: Logger for a warning about the replaced object.
     """
 
     def __init__(
-        self, path: str, format_name: str, compressed: bool, storage_conn_id: str | None, csv_safe: bool
+        self,
+        path: str,
+        format_name: str,
+        compressed: bool,
+        storage_conn_id: str | None,
+        csv_safe: bool,
+        if_exists: str,
+        timezone: str,
+        log: Any,
     ) -> None:
         self.path: str | None = path
         self._location = path
@@ -157,12 +192,16 @@ class ObjectDestination:
         self._compressed = compressed
         self._storage_conn_id = storage_conn_id
         self._csv_safe = csv_safe
+        self._if_exists = if_exists
+        self._timezone = timezone
+        self._log = log
         self._writer: Writer | None = None
 
     def __enter__(self) -> Self:
         # What can't be written fails here, before the first request.
         self._target = resolve_object("output_path", self._location, self._storage_conn_id)
         check_writable("output_path", self._location, self._target)
+        check_existing(self._target, self._if_exists)
         # A file without a name: nothing is left of it if the worker is killed.
         self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
@@ -190,18 +229,23 @@ class ObjectDestination:
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Copy the spooled file to the storage, and replace an existing object. Missing local folders are created.
+        Copy the spooled file to the storage. Missing local folders are created.
 
         :param summary: The summary without the object.
         :return: The summary with ``path``, ``format`` and ``bytes``.
+        :raises AirflowSkipException: Another task has created the object meanwhile, and it is to be kept.
+        :raises MakeInputError: Another task has created the object meanwhile, and that is an error.
         """
         writer, self._writer = self._writer, None
         if writer is None:
             raise RuntimeError("begin() comes before publish()")
         with self._spool_errors():
-            writer.close(summary)
+            writer.close({**summary, "timezone": self._timezone})
             size = self._spool.seek(0, os.SEEK_END)
             self._spool.flush()
+        check_existing(self._target, self._if_exists)
+        if self._format == "parquet" and (warning := describe_loss(self._target, summary)):
+            self._log.warning(warning)
         write_atomically(self._spool, self._target.fs, self._target.path)
         return {**summary, "path": str(self._target), "format": self._format, "bytes": size}
 

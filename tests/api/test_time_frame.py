@@ -2,13 +2,22 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.time_frame import TimeFrame, iso, one_year_before, parse_time, resolve_time_frame
+from airflow_provider_make.api.time_frame import (
+    TimeFrame,
+    iso,
+    one_year_before,
+    parse_time,
+    parse_timezone,
+    require_time_frame,
+    resolve_time_frame,
+)
 from airflow_provider_make.exceptions import MakeInputError
 
 NOW = datetime(2026, 6, 15, 12, 30, tzinfo=UTC)
@@ -80,6 +89,76 @@ def test_data_interval_of_pendulum_times_is_converted_to_datetime_in_utc() -> No
     frame = resolve_time_frame(now=NOW, data_interval_start=start, data_interval_end=end)
     assert frame == TimeFrame(START, END)
     assert (type(frame.date_from), iso(frame.date_from)) == (datetime, "2026-06-13T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (date(2026, 3, 29), "2026-03-28T23:00:00Z"),
+        ("2026-03-30", "2026-03-29T22:00:00Z"),
+        (datetime(2026, 3, 29, 12), "2026-03-29T10:00:00Z"),
+        (datetime(2026, 3, 29, 12, tzinfo=UTC), "2026-03-29T12:00:00Z"),
+        ("2026-03-29T12:00:00+01:00", "2026-03-29T11:00:00Z"),
+        # Summer time begins: this half hour does not exist, and ends as long after midnight as if it did.
+        (datetime(2026, 3, 29, 2, 30), "2026-03-29T01:30:00Z"),
+    ],
+)
+def test_dates_and_naive_times_are_in_the_time_zone(value: Any, expected: str) -> None:
+    assert iso(parse_time("date_from", value, parse_timezone("Europe/Prague"))) == expected
+
+
+def test_time_zone_is_a_name_or_a_time_zone_with_a_name() -> None:
+    for value in ("Europe/Prague", " Europe/Prague ", PRAGUE, ZoneInfo("Europe/Prague")):
+        assert parse_timezone(value) == ZoneInfo("Europe/Prague")
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "Mars", "../etc/passwd", "/etc/passwd", "Europe", "a\0b", 1, None, UTC, CENTRAL]
+)
+def test_error_names_the_invalid_time_zone(value: Any) -> None:
+    with pytest.raises(MakeInputError, match="timezone=.* Europe/Prague"):
+        parse_timezone(value)
+
+
+@pytest.mark.parametrize(
+    ("run", "reason"),
+    [
+        ({"data_interval_start": None, "data_interval_end": None}, "no data interval"),
+        ({"data_interval_start": None, "data_interval_end": END}, "no data interval"),
+        ({"data_interval_start": END, "data_interval_end": END}, "begins and ends at 2026-06-14T00:00:00Z"),
+    ],
+)
+def test_run_without_a_time_frame_is_an_error_that_names_the_ways_out(run: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MakeInputError) as caught:
+        require_time_frame(resolve_time_frame(now=NOW, **run), now=NOW, **run)
+    text = str(caught.value)
+    for words in (reason, "lookback", "CronDataIntervalTimetable", "create_cron_data_intervals", "timedelta(days=365)"):
+        assert words in text
+    assert ("--logical-date" in text) == (run["data_interval_start"] is None)
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (TimeFrame(MAY, None), TimeFrame(MAY, NOW)),
+        (TimeFrame(MAY, JUNE), TimeFrame(MAY, JUNE)),
+        (TimeFrame(None, JUNE), TimeFrame(None, JUNE)),
+    ],
+)
+def test_time_frame_without_an_end_ends_now(frame: TimeFrame, expected: TimeFrame) -> None:
+    run = {"data_interval_start": None, "data_interval_end": None}
+    assert require_time_frame(frame, now=NOW + timedelta(microseconds=5), **run) == expected
+
+
+@pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(hours=23)])
+def test_lookback_of_a_year_is_cut_to_what_make_keeps(late: timedelta) -> None:
+    frame = resolve_time_frame(now=NOW, lookback=timedelta(days=365), data_interval_end=NOW - late)
+    assert frame == TimeFrame(one_year_before(NOW), NOW - late)
+
+
+def test_lookback_of_a_year_does_not_end_more_than_a_day_ago() -> None:
+    with pytest.raises(MakeInputError, match="more than a year ago"):
+        resolve_time_frame(now=NOW, lookback=timedelta(days=365), data_interval_end=NOW - timedelta(days=2))
 
 
 @pytest.mark.parametrize("name", ["date_from", "date_to"])

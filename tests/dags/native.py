@@ -18,7 +18,7 @@ DAILY = Asset(uri="s3://warehouse/analytics", extra={"partition_key": "%Y-%m-%d"
 WRONG = Asset(uri="s3://warehouse/wrong", extra={"partition_key": "daily"})
 
 with DAG("links", schedule=None, start_date=START) as links:
-    MakeAnalyticsOperator(task_id="pull", max_xcom_bytes=5_000_000)
+    MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=7), max_xcom_bytes=5_000_000)
     MakeErrorRateSensor(task_id="wait", threshold=40, scope="scenario", min_executions=10)
     MakeErrorRateSensor(task_id="quiet", threshold=90, timeout=0, soft_fail=True)
 
@@ -39,6 +39,7 @@ if HAS_RETRY_POLICIES:
     with DAG("waits", schedule=None, start_date=START) as waits:
         MakeAnalyticsOperator(
             task_id="pull",
+            lookback=timedelta(days=7),
             api_retry_limit=1,
             max_xcom_bytes=5_000_000,
             retries=2,

@@ -2,21 +2,23 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputError, MakeServerError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
-
-MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+from tests.support.time_frames import LAST_WEEK, MIDNIGHT
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +26,17 @@ def connection(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
 
 
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the operator logs, whatever Airflow's version does with it."""
+    caplog.set_level("INFO", "tests.pull")
+    monkeypatch.setattr(MakeAnalyticsOperator, "log", logging.getLogger("tests.pull"))
+    return caplog
+
+
 def execute(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-    operator = MakeAnalyticsOperator(task_id="pull", api_retry_delay=0.0, **arguments)
+    frame = {} if context or not {"date_from", "date_to", "lookback"}.isdisjoint(arguments) else LAST_WEEK
+    operator = MakeAnalyticsOperator(task_id="pull", api_retry_delay=0.0, **frame, **arguments)
     summary: dict[str, Any] = operator.execute(context or {})  # type: ignore[arg-type]
     return summary
 
@@ -91,18 +102,92 @@ def test_all_filters_are_sent(make_sandbox: Sandbox) -> None:
     summary = execute(team_id=teams, status=["active", "invalid"], sort_by="error_rate", sort_dir="desc")
     assert {row["team_id"] for row in summary["rows"]} == set(teams)
     assert {row["status"] for row in summary["rows"]} == {"active", "invalid"}
-    truth = make_sandbox.truth(team_id=teams, status=["active", "invalid"], sort_by="errorRate", sort_dir="desc")
+    filters: dict[str, Any] = {"team_id": teams, "status": ["active", "invalid"]}
+    truth = make_sandbox.truth(**filters, sort_by="errorRate", sort_dir="desc", **LAST_WEEK)
     assert [row["scenario_id"] for row in summary["rows"]] == [entry["id"] for entry in truth]
 
 
-def test_data_interval_is_the_time_frame_unless_it_is_empty() -> None:
+def test_data_interval_is_the_time_frame_unless_it_is_empty(make_sandbox: Sandbox) -> None:
     interval = {"data_interval_start": MIDNIGHT - timedelta(days=1), "data_interval_end": MIDNIGHT}
     summary = execute(interval)
     assert summary["date_from"] == (MIDNIGHT - timedelta(days=1)).strftime("%Y-%m-%dT00:00:00Z")
-    summary = execute({"data_interval_start": MIDNIGHT, "data_interval_end": MIDNIGHT})
-    assert (summary["date_from"], summary["date_to"]) == (None, None)
-    summary = execute({"data_interval_start": MIDNIGHT, "data_interval_end": MIDNIGHT}, lookback=timedelta(hours=1))
+    empty = {"data_interval_start": MIDNIGHT, "data_interval_end": MIDNIGHT}
+    summary = execute(empty, lookback=timedelta(hours=1))
     assert summary["date_to"] == MIDNIGHT.strftime("%Y-%m-%dT00:00:00Z")
+    requests = len(make_sandbox.requests)
+    with pytest.raises(MakeInputError, match="has no time frame.*CronDataIntervalTimetable"):
+        execute(empty)
+    assert len(make_sandbox.requests) == requests
+
+
+def test_pull_from_a_start_ends_now_on_every_page(make_sandbox: Sandbox) -> None:
+    summary = execute(date_from=MIDNIGHT - timedelta(days=1), page_size=100)
+    assert abs(datetime.fromisoformat(summary["date_to"]) - datetime.now(UTC)) < timedelta(minutes=5)
+    assert {row["date_to"] for row in summary["rows"]} == {summary["date_to"]}
+    ends = {dict(request.query)["timeframe[dateTo]"] for request in make_sandbox.requests}
+    assert ends == {summary["date_to"]}
+
+
+def test_year_on_purpose_is_pulled_also_by_a_late_run() -> None:
+    summary = execute({"data_interval_end": datetime.now(UTC) - timedelta(hours=6)}, lookback=timedelta(days=365))
+    begin, end = (datetime.fromisoformat(summary[name]) for name in ("date_from", "date_to"))
+    assert timedelta(days=364) < end - begin < timedelta(days=366)
+
+
+def test_path_and_naive_times_are_in_the_time_zone(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    prague = ZoneInfo("Europe/Prague")
+    day = (datetime.now(prague) - timedelta(days=2)).date()
+    summary = execute(
+        output_path=f"{tmp_path}/{{zone}}/{{organization_id}}/{{date_from:%Y/%m}}/{{date_from:%d}}-{{date_to:%d}}.jsonl",
+        timezone="Europe/Prague",
+        date_from=day,
+        date_to=str(day + timedelta(days=1)),
+    )
+    zone = make_sandbox.host.removeprefix("http://")
+    assert summary["path"] == f"{tmp_path}/{zone}/1/{day:%Y/%m}/{day:%d}-{day + timedelta(days=1):%d}.jsonl"
+    assert datetime.fromisoformat(summary["date_from"]) == datetime.combine(day, time.min, prague)
+
+
+def test_existing_object_is_kept_without_a_request(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "analytics.jsonl"
+    first = execute(output_path=str(path), if_exists="skip")
+    requests, content = len(make_sandbox.requests), path.read_bytes()
+    with pytest.raises(AirflowSkipException, match="exists"):
+        execute(output_path=str(path), if_exists="skip")
+    with pytest.raises(MakeInputError, match="exists"):
+        execute(output_path=str(path), if_exists="fail")
+    assert (len(make_sandbox.requests), path.read_bytes()) == (requests, content)
+    assert first["path"] == str(path)
+
+
+def test_replacing_a_file_that_had_more_rows_is_a_warning(
+    make_sandbox: Sandbox, tmp_path: Path, logged: pytest.LogCaptureFixture
+) -> None:
+    day = tmp_path / "analytics.parquet"
+    execute(output_path=str(day))
+    make_sandbox.organization().delete_scenarios([make_sandbox.organization().scenarios[0].id])
+    assert execute(output_path=str(day))["row_count"] == 249
+    (message,) = [record.getMessage() for record in logged.records if "had 250 rows" in record.getMessage()]
+    assert "replaced by 249" in message
+
+
+def test_paths_that_the_next_time_frame_repeats_are_a_warning(tmp_path: Path, logged: pytest.LogCaptureFixture) -> None:
+    for name, hours in (("{date_from:%Y-%m-%d}", 1), ("{date_from:%Y-%m-%dT%H}", 1), ("{date_to:%Y-%m-%d}", 24)):
+        begin = MIDNIGHT - timedelta(days=2)
+        execute(output_path=f"{tmp_path}/{name}.jsonl", date_from=begin, date_to=begin + timedelta(hours=hours))
+    messages = [record.getMessage() for record in logged.records if "next time frame" in record.getMessage()]
+    assert len(messages) == 1
+    assert "has the same path" in messages[0]
+
+
+def test_log_names_organization_zone_and_time_frame(
+    make_sandbox: Sandbox, tmp_path: Path, logged: pytest.LogCaptureFixture
+) -> None:
+    summary = execute(output_path=str(tmp_path / "a.jsonl"))
+    subject = f"organization 1 ({summary['zone']}) from {summary['date_from']} to {summary['date_to']}"
+    messages = [record.getMessage() for record in logged.records if subject in record.getMessage()]
+    assert [message.partition(" organization")[0] for message in messages] == ["Pulling", "Pulled 250 scenarios of"]
+    assert "in 1 request, " in messages[1]
 
 
 def test_result_too_large_for_xcom_raises_early_and_suggests_output_path(make_sandbox: Sandbox) -> None:
@@ -131,6 +216,11 @@ def test_result_too_large_for_xcom_raises_early_and_suggests_output_path(make_sa
         ({"output_path": "/tmp/x.xls"}, "output_path='/tmp/x.xls'"),
         ({"output_path": "/tmp/x.jsonl", "output_format": "xls"}, "output_format='xls'"),
         ({"output_format": "jsonl"}, "output_format='jsonl'"),
+        ({"if_exists": "skip"}, "if_exists='skip'"),
+        ({"if_exists": "keep"}, "if_exists='keep'"),
+        ({"timezone": "Mars"}, "timezone='Mars'"),
+        ({"timezone": None}, "timezone=None"),
+        ({"output_path": "/tmp/{team_id}.csv"}, r"\{organization_id\}, \{zone\}"),
         ({"api_retry_limit": 0}, "api_retry_limit=0"),
     ],
 )

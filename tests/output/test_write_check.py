@@ -21,6 +21,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.write_check import check_writable
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.file_systems import NOBODY, as_nobody, as_root, folder_for_all, mounted
+from tests.support.time_frames import LAST_WEEK
 
 
 def check(path: object) -> None:
@@ -234,6 +235,6 @@ def test_no_request_is_sent_for_an_object_that_can_not_be_written(
     (tmp_path / "a.csv").mkdir()
     for path in (f"{tmp_path}/a.csv", f"{tmp_path}/", "s3:/bucket/a.csv", "s3://bucket.csv", "s3://bucket/a.csv"):
         with pytest.raises(MakeInputError, match="output_path="):
-            MakeAnalyticsOperator(task_id="pull", output_path=path, output_format="csv").execute({})
+            MakeAnalyticsOperator(task_id="pull", output_path=path, output_format="csv", **LAST_WEEK).execute({})
     assert make_sandbox.requests == []
     assert stat.S_ISDIR((tmp_path / "a.csv").stat().st_mode)

@@ -40,7 +40,7 @@ print(json.dumps([sorted(bag.dags), bag.import_errors]))
 PULL = """
 import json, sys
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-print(json.dumps(MakeAnalyticsOperator(task_id="pull", output_path=sys.argv[1]).execute({})))
+print(json.dumps(MakeAnalyticsOperator(task_id="pull", lookback="P7D", output_path=sys.argv[1]).execute({})))
 """
 READ = """
 import sys, pyarrow.parquet
@@ -52,7 +52,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
 def test_pull(make_sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
-    assert MakeAnalyticsOperator(task_id="pull").execute({})["row_count"] == 250
+    assert MakeAnalyticsOperator(task_id="pull", lookback="P7D").execute({})["row_count"] == 250
 """
 
 

@@ -18,6 +18,7 @@ import pytest
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Process, S3Store, Store, Target, new_secret
+from tests.support.time_frames import LAST_WEEK
 
 AZURITE = "azurite@3.35.0"
 _REQUIRED = ("adlfs", "boto3", "duckdb", "matplotlib", "moto", "pyarrow", "s3fs")
@@ -129,7 +130,13 @@ def pull(sandbox: Sandbox) -> Pull:
     """Return a function that pulls into an object with the operator."""
 
     def run(target: Target, name: str, **arguments: Any) -> dict[str, Any]:
-        options = {"page_size": 100, "storage_conn_id": target.conn_id, "api_retry_delay": 0.01, **arguments}
+        options = {
+            "page_size": 100,
+            "storage_conn_id": target.conn_id,
+            "api_retry_delay": 0.01,
+            **LAST_WEEK,
+            **arguments,
+        }
         operator = MakeAnalyticsOperator(task_id="pull", output_path=f"{target.url}/{name}", **options)
         summary: dict[str, Any] = operator.execute({})
         return summary

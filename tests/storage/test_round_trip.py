@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, Asset, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, AirflowSkipException, Asset, ObjectStoragePath
 
+from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.object_path import object_uri
 from airflow_provider_make.report import write_report
 from airflow_provider_make.sandbox import Sandbox
@@ -95,6 +98,29 @@ def test_rerun_replaces_the_object(suffix: str, deleted: int, target: Target, sa
     assert (len(after[name]) < len(before[name])) == bool(deleted)
     for read in READERS:
         assert [{**row, "extracted_at": None} for row in read(target, name)] == expected_rows(sandbox, FROM, TO)
+
+
+def test_existing_object_is_kept_without_a_request(target: Target, sandbox: Sandbox, pull: Pull) -> None:
+    pull(target, "day/rows.csv", if_exists="skip", **FRAME)
+    before, requests = target.objects(), len(sandbox.requests)
+    with pytest.raises(AirflowSkipException):
+        pull(target, "day/rows.csv", if_exists="skip", **FRAME)
+    with pytest.raises(MakeInputError, match="exists"):
+        pull(target, "day/rows.csv", if_exists="fail", **FRAME)
+    assert (target.objects(), len(sandbox.requests)) == (before, requests)
+    # The name of a folder, which is no object in an object store.
+    pull(target, "day/rows.csv.gz", if_exists="skip", **FRAME)
+
+
+def test_object_with_more_rows_is_replaced_with_a_warning(
+    target: Target, sandbox: Sandbox, pull: Pull, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(MakeAnalyticsOperator, "log", logging.getLogger("tests.pull"))
+    pull(target, "rows.parquet", **FRAME)
+    sandbox.organization().delete_scenarios([sandbox.organization().scenarios[0].id])
+    pull(target, "rows.parquet", **FRAME)
+    (message,) = [record.getMessage() for record in caplog.records if "had 1000 rows" in record.getMessage()]
+    assert "replaced by 999" in message
 
 
 def test_other_objects_are_not_changed(target: Target, pull: Pull) -> None:

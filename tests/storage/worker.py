@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -99,7 +100,9 @@ def _raise(number: int, frame: FrameType | None) -> None:
 def _execute(**arguments: Any) -> dict[str, Any]:
     from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-    summary: dict[str, Any] = MakeAnalyticsOperator(task_id="pull", **arguments).execute({})
+    summary: dict[str, Any] = MakeAnalyticsOperator(
+        task_id="pull", **{"lookback": timedelta(days=7), **arguments}
+    ).execute({})
     return summary
 
 

@@ -9,7 +9,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-PATH = "{{ var.value.make_analytics_root }}/weekly/week={{ data_interval_start | ds }}/analytics.parquet"
+PATH = "{{ var.value.make_analytics_root }}/weekly/week={date_from:%Y-%m-%d}/analytics.parquet"
 
 
 @dag(
