@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import queue
 import shlex
 import signal
 import sys
-import threading
+import time
 from collections.abc import Sequence
 from types import FrameType
 
+from airflow_provider_make import __version__
 from airflow_provider_make.sandbox.faults import Fault
 from airflow_provider_make.sandbox.query import MISREADINGS
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS
 from airflow_provider_make.sandbox.server import Sandbox
 from airflow_provider_make.sandbox.value_types import VALUE_TYPES
+
+# It spells MAKE on a phone's keys. Airflow's own port is 8080.
+DEFAULT_PORT = 6253
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             organization_id=first,
             scenarios=options.scenarios,
             organizations=dict.fromkeys(others, options.scenarios),
+            story=options.story,
+            huge_credits=options.huge_credits,
             seed=options.seed,
             token=options.token,
             latency=options.latency,
@@ -51,29 +58,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     sandbox.fail(*options.fault)
     try:
-        _serve(sandbox)
+        _serve(sandbox, is_quiet=options.quiet)
     except OSError as error:
         print(f"The sandbox can't listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _serve(sandbox: Sandbox) -> None:
-    stopped = threading.Event()
+def _serve(sandbox: Sandbox, *, is_quiet: bool) -> None:
+    # None ends it. The main thread prints, so that a reader that does not read can't block the server.
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        stopped.set()
+        lines.put(None)
 
     previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        if not is_quiet:
+            sandbox.log_requests(lines.put)
         with sandbox:
             _print_usage(sandbox)
-            # Without a timeout, a signal would not end the wait on Windows.
-            while not stopped.wait(0.5):
-                pass
+            _print_until_none(lines)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _print_until_none(lines: queue.SimpleQueue[str | None]) -> None:
+    while True:
+        try:
+            # Without a timeout, a signal would not end the wait on Windows.
+            line = lines.get(timeout=0.5)
+        except queue.Empty:
+            continue
+        if line is None:
+            return
+        print(time.strftime("%H:%M:%S"), line, flush=True)
 
 
 def _print_usage(sandbox: Sandbox) -> None:
@@ -100,10 +120,12 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m airflow_provider_make.sandbox",
         description="Run a local server that imitates Make's analytics endpoint. Ctrl-C stops it.",
     )
+    parser.add_argument("--version", action="version", version=f"airflow-provider-make {__version__}")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=8080, help="port to listen on; 0 picks a free one (default: %(default)s)"
+        "--port", type=int, default=DEFAULT_PORT, help="port to listen on; 0 picks a free one (default: %(default)s)"
     )
+    parser.add_argument("--quiet", action="store_true", help="print no line for each request (default: print one)")
     parser.add_argument(
         "--organization",
         type=int,
@@ -113,6 +135,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--scenarios", type=int, default=250, help="number of scenarios per organization (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--no-story",
+        dest="story",
+        action="store_false",
+        help="no scenario begins to fail, is disabled, created or deleted (default: each happens every month)",
+    )
+    parser.add_argument(
+        "--huge-credits",
+        action="store_true",
+        help="one scenario in a hundred uses more centicredits than fit into 64 bits (default: none does)",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="any integer; the same seed generates the same data (default: %(default)s)"

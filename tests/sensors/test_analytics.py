@@ -509,9 +509,9 @@ def test_a_budget_of_credits_since_the_begin_of_the_month(wait: Wait, connected:
 def test_scenarios_are_found_by_credits_although_make_cannot_sort_by_them(
     wait: Wait, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = make_sandbox_factory(scenarios=2500)
+    # Some of its scenarios use 10**19 centicredits per execution.
+    sandbox = make_sandbox_factory(scenarios=2500, huge_credits=True)
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
-    # Some scenarios of the sandbox use 10**19 centicredits per execution.
     result = wait(sensor(metric="credits", threshold=1e16, scope="scenario", lookback="P30D"))
     frame = {name: datetime.fromisoformat(result[name]) for name in ("date_from", "date_to")}
     credits = {entry["id"]: int(entry["centicredits"]) / 100 for entry in sandbox.truth(**frame)}

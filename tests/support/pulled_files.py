@@ -31,15 +31,16 @@ def write_pull(
     zone: str = "eu1.make.com",
     date_from: datetime | None = FROM,
     date_to: datetime | None = TO,
-    timezone: str | None = None,
+    timezone: str = "UTC",
+    extracted_at: datetime = EXTRACTED,
 ) -> Path:
     """Write a pull's file with the operator's own destination."""
     destination = open_destination(
-        output_path=path, output_format="parquet", storage_conn_id=None, max_xcom_bytes=1_000_000
+        output_path=path, output_format="parquet", storage_conn_id=None, max_xcom_bytes=1_000_000, timezone=timezone
     )
     count = 0
     with destination:
-        destination.begin(RowBuilder(organization_id, date_from, date_to, EXTRACTED))
+        destination.begin(RowBuilder(organization_id, date_from, date_to, extracted_at))
         for page in pages:
             destination.add(page)
             count += len(page)
@@ -52,7 +53,6 @@ def write_pull(
                 "total": to_total(total),
                 "row_count": count,
                 "requests": 1,
-                "timezone": timezone,
             }
         )
     return path
