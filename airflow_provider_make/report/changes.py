@@ -51,15 +51,17 @@ class Changes:
     gone: Selection
 
 
-def count_recent(frames: int, length: int) -> int:
+def count_compared(frames: int, length: int) -> tuple[int, int]:
     """
-    Count the recent frames, which are compared with those before.
+    Count the recent frames, and those that they are compared with.
 
     :param frames: The number of frames.
     :param length: The number of days in each.
-    :return: The frames of a week, but at least one, and at most half of all.
+    :return: The frames of a week, but at least one, and at most half of all; and the frames of four weeks before them,
+        as far as there are so many.
     """
-    return min(max(7 // length, 1), frames // 2)
+    recent = min(max(7 // length, 1), frames // 2)
+    return recent, min(max(28 // length, 1), frames - recent)
 
 
 def select_scenarios(scenarios: pyarrow.Table, min_executions: int, frames: Sequence[int]) -> Changes:
@@ -77,9 +79,9 @@ def select_scenarios(scenarios: pyarrow.Table, min_executions: int, frames: Sequ
     """
     import numpy
 
-    executions, errors = _floats(scenarios, "executions"), _floats(scenarios, "errors")
+    executions = _floats(scenarios, "executions")
     recent_executions, recent_errors = _floats(scenarios, "recent_executions"), _floats(scenarios, "recent_errors")
-    before_executions, before_errors = executions - recent_executions, errors - recent_errors
+    before_executions, before_errors = _floats(scenarios, "before_executions"), _floats(scenarios, "before_errors")
     recent = _rates(recent_errors, recent_executions, min_executions)
     before = _rates(before_errors, before_executions, min_executions)
     first, last = scenarios["first"].to_numpy(), scenarios["last"].to_numpy()

@@ -124,7 +124,8 @@ def _known(values: Sequence[int | None]) -> int:
 
 
 def _comparison(history: History) -> tuple[str, ...]:
-    later, before = history.frames[-history.recent :], history.frames[: -history.recent]
+    before = history.frames[: -history.recent][-history.before :]
+    later = history.frames[-history.recent :]
     minimum = count_of(history.min_executions, "execution")
     return (
         f"{_span(later)} compared with {_span(before)}.",
@@ -162,7 +163,7 @@ def _recent_rate(one: ScenarioHistory) -> str:
 
 
 def _rate_before(one: ScenarioHistory) -> str:
-    return _rate(one.errors - one.recent_errors, one.executions - one.recent_executions)
+    return _rate(one.before_errors, one.before_executions)
 
 
 def _recent_executions(one: ScenarioHistory) -> str:

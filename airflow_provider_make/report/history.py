@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_provider_make.report.changes import Selection, count_recent, select_scenarios
+from airflow_provider_make.report.changes import Selection, count_compared, select_scenarios
 from airflow_provider_make.report.files import SourceFile
 from airflow_provider_make.report.frames import Frame, arrange_frames
 from airflow_provider_make.report.source import Pull, open_pull
@@ -36,6 +36,8 @@ class ScenarioHistory:
     :param last: The last day with it.
     :param recent_executions: Executions in the recent frames.
     :param recent_errors: Errors in the recent frames.
+    :param before_executions: Executions in the frames that those are compared with.
+    :param before_errors: Errors in these.
     """
 
     scenario_id: int
@@ -51,6 +53,8 @@ class ScenarioHistory:
     centicredits: int
     recent_executions: int
     recent_errors: int
+    before_executions: int
+    before_errors: int
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ class History:
 
     :param frames: The time frames, in order.
     :param recent: The number of frames at the end that are compared with those before.
+    :param before: The number of those before.
     :param min_executions: Error rates of fewer executions are ignored.
     :param extracted_at: When the last pull with a scenario began; None if there is none.
     :param scenarios: The number of scenarios in the last frame.
@@ -89,6 +94,7 @@ class History:
 
     frames: tuple[Frame, ...]
     recent: int
+    before: int
     min_executions: int
     extracted_at: datetime | None = None
     scenarios: int = 0
@@ -123,12 +129,14 @@ def read_history(files: Sequence[SourceFile], min_executions: int) -> History:
         frames = arrange_frames(each(lambda file: (file.location, _read(file, lambda pull: pull.summary)), files))
         by_location = {file.location: file for file in files}
         in_order = [by_location[frame.location] for frame in frames]
-        recent = count_recent(len(frames), frames[0].length)
+        recent, before = count_compared(len(frames), frames[0].length)
+        first_recent = len(frames) - recent
         sums = Sums()
         with_rows: list[int] = []
         count = 0
         for number, rows in enumerate(each(lambda file: _read(file, lambda pull: pull.read(SUM_COLUMNS)), in_order)):
-            sums.add(rows, number, number >= len(frames) - recent)
+            is_before = first_recent - before <= number < first_recent
+            sums.add(rows, number, "recent" if number >= first_recent else "before" if is_before else None)
             count = len(rows)
             if len(rows):
                 with_rows.append(number)
@@ -155,6 +163,7 @@ def read_history(files: Sequence[SourceFile], min_executions: int) -> History:
     return History(
         frames=frames,
         recent=recent,
+        before=before,
         min_executions=min_executions,
         extracted_at=extracted_at,
         scenarios=count,

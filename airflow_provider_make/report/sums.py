@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pyarrow
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 SUM_COLUMNS = ("scenario_id", "team_id", "team_name", "executions", "operations", "centicredits", "errors")
 # Rows that wait to be added up; fewer are slower, more take more memory.
 _MAX_WAITING = 200_000
-_COUNTS = ("executions", "operations", "errors", "recent_executions", "recent_errors")
+_PARTS = ("recent", "before")
+_COUNTS = ("executions", "operations", "errors")
 _AGGREGATES = {
     "first": "min",
     "last": "max",
     **dict.fromkeys((*_COUNTS, "centicredits"), "sum"),
+    **{f"{part}_{name}": "sum" for part in _PARTS for name in ("executions", "errors")},
 }
 
 
@@ -33,13 +35,13 @@ class Sums:
         self.team_names: dict[int | None, str | None] = {}
         self._tables: list[pyarrow.Table] = []
 
-    def add(self, rows: pyarrow.Table, frame: int, is_recent: bool) -> None:
+    def add(self, rows: pyarrow.Table, frame: int, part: Literal["recent", "before"] | None) -> None:
         """
         Add the rows of a frame.
 
         :param rows: The rows, with ``SUM_COLUMNS``.
         :param frame: The number of the frame; frames are added in order.
-        :param is_recent: Whether the frame also counts for ``recent_executions`` and ``recent_errors``.
+        :param part: Which of two parts that are compared the frame belongs to; None for neither.
         """
         import pyarrow
 
@@ -49,10 +51,11 @@ class Sums:
             "scenario_id": rows["scenario_id"],
             "first": pyarrow.repeat(pyarrow.scalar(frame, pyarrow.int32()), len(rows)),
             "last": pyarrow.repeat(pyarrow.scalar(frame, pyarrow.int32()), len(rows)),
-            **{name: rows[name].cast(count) for name in ("executions", "operations", "errors")},
+            **{name: rows[name].cast(count) for name in _COUNTS},
         }
-        for name in ("executions", "errors"):
-            columns[f"recent_{name}"] = columns[name] if is_recent else pyarrow.nulls(len(rows), count)
+        for one in _PARTS:
+            for name in ("executions", "errors"):
+                columns[f"{one}_{name}"] = columns[name] if part == one else pyarrow.nulls(len(rows), count)
         columns["centicredits"] = rows["centicredits"].cast(pyarrow.decimal256(76, 0))
         self._add_teams(rows, columns["centicredits"], frame)
         self._tables.append(pyarrow.table({name: columns[name] for name in ("scenario_id", *_AGGREGATES)}))
@@ -64,8 +67,8 @@ class Sums:
         Return the sums of scenarios.
 
         :return: A row for each scenario, sorted by ``scenario_id``: ``first`` and ``last``, the numbers of the frames;
-            ``executions``, ``operations``, ``errors``, ``recent_executions``, ``recent_errors`` and ``centicredits``,
-            decimals, null where no frame has a value.
+            ``executions``, ``operations``, ``errors`` and ``centicredits``, and ``executions`` and ``errors`` of each
+            part, such as ``recent_errors``: decimals, null where no frame has a value.
         """
         self._tables = [_sum_up(self._tables)]
         return self._tables[0].sort_by("scenario_id")

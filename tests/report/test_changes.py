@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow
 import pytest
 
-from airflow_provider_make.report.changes import MAX_SCENARIOS, Changes, Selection, count_recent, select_scenarios
+from airflow_provider_make.report.changes import MAX_SCENARIOS, Changes, Selection, count_compared, select_scenarios
 
 COUNT = pyarrow.decimal128(38, 0)
 SCHEMA = pyarrow.schema(
@@ -15,7 +15,18 @@ SCHEMA = pyarrow.schema(
         "scenario_id": pyarrow.int64(),
         "first": pyarrow.int32(),
         "last": pyarrow.int32(),
-        **dict.fromkeys(("executions", "operations", "errors", "recent_executions", "recent_errors"), COUNT),
+        **dict.fromkeys(
+            (
+                "executions",
+                "operations",
+                "errors",
+                "recent_executions",
+                "recent_errors",
+                "before_executions",
+                "before_errors",
+            ),
+            COUNT,
+        ),
         "centicredits": pyarrow.decimal256(76, 0),
     }
 )
@@ -54,8 +65,12 @@ def select(*rows: dict[str, Any], min_executions: int = 20, frames: tuple[int, .
     ],
 )
 def test_scenarios_that_began_or_ceased_to_fail(before: tuple[int, int], recent: tuple[int, int], change: str) -> None:
-    both = [None if a is None else a + b for a, b in zip(before, recent, strict=True)]
-    row = {"executions": both[0], "errors": both[1], "recent_executions": recent[0], "recent_errors": recent[1]}
+    row = {
+        "before_executions": before[0],
+        "before_errors": before[1],
+        "recent_executions": recent[0],
+        "recent_errors": recent[1],
+    }
     changes = select(row)
     found = [name for name in ("began", "ceased") if getattr(changes, name).count]
     assert found == ([change] if change else [])
@@ -96,8 +111,21 @@ def test_long_lists_are_cut_and_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "length", "recent"),
-    [(2, 1, 1), (7, 1, 3), (13, 1, 6), (14, 1, 7), (365, 1, 7), (2, 7, 1), (52, 7, 1), (9, 3, 2)],
+    ("frames", "length", "recent", "before"),
+    [
+        (2, 1, 1, 1),
+        (7, 1, 3, 4),
+        (13, 1, 6, 7),
+        (14, 1, 7, 7),
+        (35, 1, 7, 28),
+        (365, 1, 7, 28),
+        (2, 7, 1, 1),
+        (52, 7, 1, 4),
+        (9, 3, 2, 7),
+        (5, 30, 1, 1),
+    ],
 )
-def test_recent_frames_are_a_week_at_most_half_and_at_least_one(frames: int, length: int, recent: int) -> None:
-    assert count_recent(frames, length) == recent
+def test_the_last_week_is_compared_with_the_four_weeks_before(
+    frames: int, length: int, recent: int, before: int
+) -> None:
+    assert count_compared(frames, length) == (recent, before)

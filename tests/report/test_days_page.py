@@ -31,11 +31,14 @@ FRAMES = tuple(
     frame(number, Totals(1000, 28_000_000, "10000000000", 25, 2.5)) for number in (0, 1, 2, 5, *range(6, 20))
 )
 LAST = FRAMES[-1].day
-ONE = ScenarioHistory(7, "Sync orders", "invalid", 1, "Sales", FIRST, LAST, 1000, 25000, 250, 1234567, 100, 30)
-TWO = ScenarioHistory(8, None, None, None, None, FIRST, FIRST, 1, 5, 0, 10**20, 0, 0)
+ONE = ScenarioHistory(
+    7, "Sync orders", "invalid", 1, "Sales", FIRST, LAST, 1000, 25000, 250, 1234567, 100, 30, 900, 220
+)
+TWO = ScenarioHistory(8, None, None, None, None, FIRST, FIRST, 1, 5, 0, 10**20, 0, 0, 0, 0)
 HISTORY = History(
     frames=FRAMES,
     recent=7,
+    before=11,
     min_executions=20,
     extracted_at=EXTRACTED,
     scenarios=59,
@@ -49,7 +52,7 @@ HISTORY = History(
     began=Scenarios((ONE,), 12),
     gone=Scenarios((TWO,), 1),
 )
-EMPTY = History(tuple(frame(number, Totals(0, 0, "0", 0)) for number in range(3)), 1, 20)
+EMPTY = History(tuple(frame(number, Totals(0, 0, "0", 0)) for number in range(3)), 1, 2, 20)
 
 
 def words(page: Page, name: str = "main") -> str:

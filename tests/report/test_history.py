@@ -39,7 +39,7 @@ _entries = st.lists(
     max_size=13,
     unique_by=lambda one: one.scenario_id,
 )
-_days = st.dictionaries(st.integers(0, 20).map(lambda n: FIRST + timedelta(days=n)), _entries, min_size=2, max_size=16)
+_days = st.dictionaries(st.integers(0, 60).map(lambda n: FIRST + timedelta(days=n)), _entries, min_size=2, max_size=45)
 Days = Mapping[date, Sequence[ScenarioMetrics]]
 
 
@@ -54,7 +54,7 @@ def _total(entries: Sequence[ScenarioMetrics], column: str) -> int:
     return sum(int(getattr(one, column) or 0) for one in entries)
 
 
-def expected_scenarios(days: Days, recent: Sequence[date]) -> dict[int, ScenarioHistory]:
+def expected_scenarios(days: Days, recent: Sequence[date], compared: Sequence[date]) -> dict[int, ScenarioHistory]:
     found = {}
     for number in sorted({one.scenario_id for entries in days.values() for one in entries}):
         mine = {day: one for day in sorted(days) for one in days[day] if one.scenario_id == number}
@@ -64,6 +64,7 @@ def expected_scenarios(days: Days, recent: Sequence[date]) -> dict[int, Scenario
             for column in ("executions", "operations", "errors", "centicredits")
         }
         lately = [one for day, one in mine.items() if day in recent]
+        before = [one for day, one in mine.items() if day in compared]
         found[number] = ScenarioHistory(
             number,
             last.name,
@@ -75,12 +76,14 @@ def expected_scenarios(days: Days, recent: Sequence[date]) -> dict[int, Scenario
             **sums,
             recent_executions=_total(lately, "executions"),
             recent_errors=_total(lately, "errors"),
+            before_executions=_total(before, "executions"),
+            before_errors=_total(before, "errors"),
         )
     return found
 
 
-def expected_lists(days: Days, recent: Sequence[date], minimum: int) -> dict[str, Scenarios]:
-    scenarios = expected_scenarios(days, recent).values()
+def expected_lists(days: Days, recent: Sequence[date], compared: Sequence[date], minimum: int) -> dict[str, Scenarios]:
+    scenarios = expected_scenarios(days, recent, compared).values()
     with_rows = [day for day in sorted(days) if days[day]]
 
     def rate(executions: int, errors: int) -> float:
@@ -90,7 +93,7 @@ def expected_lists(days: Days, recent: Sequence[date], minimum: int) -> dict[str
         return rate(one.recent_executions, one.recent_errors)
 
     def before(one: ScenarioHistory) -> float:
-        return rate(one.executions - one.recent_executions, one.errors - one.recent_errors)
+        return rate(one.before_executions, one.before_errors)
 
     def listed(chosen: list[ScenarioHistory], *keys: Any) -> Scenarios:
         chosen.sort(key=lambda one: ([-key(one) for key in keys], one.scenario_id))
@@ -104,7 +107,7 @@ def expected_lists(days: Days, recent: Sequence[date], minimum: int) -> dict[str
         ),
         "ceased": listed(
             [one for one in scenarios if before(one) >= 5 and before(one) > 2 * now(one)],
-            lambda one: one.errors - one.recent_errors,
+            lambda one: one.before_errors,
         ),
         "new": listed(
             [one for one in scenarios if one.first > with_rows[0]],
@@ -119,17 +122,18 @@ def expected_lists(days: Days, recent: Sequence[date], minimum: int) -> dict[str
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(_days, st.sampled_from([1, 20, 1000]))
 def test_content_equals_plain_python(days: Days, minimum: int) -> None:
     history = history_of(days, minimum)
     order = sorted(days)
     recent = order[len(order) - min(7, len(order) // 2) :]
+    compared = order[max(len(order) - len(recent) - 28, 0) : len(order) - len(recent)]
+    assert (history.recent, history.before) == (len(recent), len(compared))
     assert [frame.day for frame in history.frames] == order
-    assert order[len(order) - history.recent :] == recent
     assert history.extracted_at == (EXTRACTED if any(days.values()) else None)
     assert history.scenarios == len(days[order[-1]])
-    for name, scenarios in expected_lists(days, recent, minimum).items():
+    for name, scenarios in expected_lists(days, recent, compared, minimum).items():
         assert getattr(history, name) == scenarios, name
     by_team = {
         team: [_total([one for one in days[day] if one.team_id == team], "centicredits") for day in order]
