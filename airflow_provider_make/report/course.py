@@ -10,6 +10,8 @@ from airflow_provider_make.report.frames import Frame
 
 # A range of fewer days would say little.
 MIN_USUAL = 10
+# Of figures that vary at random, about one in 25 is further from the median.
+SPREAD = 3
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,16 @@ def overall_error_rate(course: Course) -> float | None:
 
 def usual_range(values: Sequence[float | None]) -> tuple[float, float] | None:
     """
-    Return the range from the 10th to the 90th percentile.
+    Return the range of usual values: the median, and ``SPREAD`` times the median distance from it on either side.
 
-    Percentiles, as a few extreme days don't shift them.
+    Medians, as unusual values don't shift them, even if up to half of all are unusual.
 
-    :param values: Figures by frame; None is ignored.
-    :return: The lower and the upper end; None if fewer than ``MIN_USUAL`` values are known.
+    :param values: Figures by frame, zero or more; None is ignored.
+    :return: The lower end, at least zero, and the upper end; None if fewer than ``MIN_USUAL`` values are known.
     """
     known = [value for value in values if value is not None]
     if len(known) < MIN_USUAL:
         return None
-    tenths = statistics.quantiles(known, n=10, method="inclusive")
-    return tenths[0], tenths[-1]
+    median = statistics.median(known)
+    distance = SPREAD * statistics.median(abs(value - median) for value in known)
+    return max(median - distance, 0.0), median + distance

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_make.report.course import MIN_USUAL, Course, usual_range
+from airflow_provider_make.report.course import MIN_USUAL, SPREAD, Course, usual_range
 from airflow_provider_make.report.day_charts import Days, draw_course, draw_stack, draw_sum
 from airflow_provider_make.report.formatting import (
     axis_count,
@@ -44,7 +44,10 @@ def error_rate_chart(frames: Sequence[Frame], course: Course, recent: int, unit:
     note = f"A usual range needs {MIN_USUAL} {unit}s with executions before {first}."
     if usual:
         low, high = map(percent, usual)
-        note = f"Shaded: usual before {first}, from {low} to {high}, without the highest and lowest tenth of {unit}s."
+        note = (
+            f"Shaded: usual before {first}, from {low} to {high}. That is the median of the {unit}s, "
+            f"and {SPREAD} times the median distance from it."
+        )
     chart = _course_chart("Error rate", frames, course.error_rate, percent, axis_percent, unit, usual)
     notes = (f"Executions with errors, by {unit}.", *chart.notes, note)
     return replace(chart, notes=notes, placeholder="Nothing was executed.")

@@ -30,7 +30,16 @@ def test_overall_error_rate(executions: tuple[int | None, ...], errors: tuple[in
     assert overall_error_rate(Course(executions, empty, empty, errors, empty)) == rate
 
 
-def test_usual_range_is_without_the_extreme_tenths() -> None:
-    assert usual_range([*range(11)]) == (1.0, 9.0)
-    assert usual_range([None, *[2.0] * 9, 80.0]) == pytest.approx((2.0, 9.8))
-    assert usual_range([1.0] * 9 + [None] * 5) is None
+@pytest.mark.parametrize(
+    ("values", "usual"),
+    [
+        ([float(number) for number in range(11)], (0.0, 14.0)),
+        ([*[2.0] * 8, 2.1, 1.9, 80.0], (2.0, 2.0)),
+        # A third of the days is unusual.
+        ([1.9, 2.0, 2.0, 2.1, 2.2, 1.8, 2.0, 2.1, 30.0, 31.0, 32.0, 30.0], (1.65, 2.55)),
+        ([None, *[5.0] * 10], (5.0, 5.0)),
+        ([1.0] * 9 + [None] * 5, None),
+    ],
+)
+def test_usual_range_ignores_unusual_values(values: list[float | None], usual: tuple[float, float] | None) -> None:
+    assert usual_range(values) == (usual if usual is None else pytest.approx(usual))

@@ -46,7 +46,11 @@ def test_figures_that_no_file_has_are_not_drawn() -> None:
     ("days", "note"),
     [
         (9, "A usual range needs 10 days with executions before 2026-03-10."),
-        (11, "Shaded: usual before 2026-03-12, from 1.00 % to 9.00 %, without the highest and lowest tenth of days."),
+        (
+            11,
+            "Shaded: usual before 2026-03-12, from 0.00 % to 14.00 %. That is the median of the days, and 3 times the "
+            "median distance from it.",
+        ),
     ],
 )
 def test_the_usual_range_is_explained(days: int, note: str) -> None:
