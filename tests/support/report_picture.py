@@ -15,7 +15,7 @@ from tests.support.daily_files import write_days
 # Six weeks, and the last day is one on which scenarios fail.
 LAST, DAYS = date(2026, 5, 17), 42
 MONTHLY_CREDITS = 55_000_000
-SIZE = "1280,1330"
+SIZE = "1280,1470"
 
 
 def main(picture: Path) -> None:
