@@ -53,7 +53,7 @@ def test_documented_versions_are_the_pinned_ones() -> None:
     }
     rows = table(README, "Airflow")
     assert [row[0] for row in rows] == [pins[minor]["apache-airflow"] for minor in sorted(pins, key=float)]
-    for version, *features in rows:
+    for version, _, *features in rows:
         major, minor, _ = map(int, version.split("."))
         assert features == ["yes", "yes" if major >= 3 else "", "yes" if (major, minor) >= (3, 3) else ""]
     (documented,) = re.findall(r"^Provider http (\S+), common-compat (\S+)\.$", README.read_text(), re.MULTILINE)

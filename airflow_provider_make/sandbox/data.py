@@ -111,8 +111,10 @@ def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = 
         idle = position % 33 == 7
         huge = huge_credits and position % 100 == 11
         operations = 1.25 + 25 * uniform() ** 3
-        error_share = 0.5 * uniform() ** 2 if status == "invalid" else 0.3 * uniform() ** 16
-        executions = 0.0 if idle else 10 ** (-1.7 + 3.4 * uniform())
+        error_share = 0.5 * uniform() ** 2 if status == "invalid" else 0.25 * uniform() ** 8
+        # The golden ratio spreads them evenly, so that a sandbox of a few scenarios has a busy one.
+        busyness = (0.9 + 0.618 * position + 0.1 * uniform()) % 1
+        executions = 0.0 if idle else 10 ** (-1.7 + 3.4 * busyness)
         yield Scenario(
             id=scenario_id,
             imt_id=f"{floor(uniform() * 2**52):013x}",

@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from airflow_provider_make.sandbox.account import Account, check_analytics_access, is_account_path
 from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, fault_response, refusal_response
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
@@ -25,8 +26,8 @@ from airflow_provider_make.sandbox.refusals import Refusal
 from airflow_provider_make.sandbox.request_log import Outcome, describe_request
 from airflow_provider_make.sandbox.responses import PageCache, encode
 
+_BASE_PATH = "/api/v2/"
 _ANALYTICS_PATH = re.compile(r"/api/v2/analytics/([^/]+)")
-_USER_PATH = "/api/v2/users/me"
 _FAULTS_PATH = "/sandbox/faults"
 
 
@@ -62,6 +63,7 @@ class Endpoint:
     def __init__(self, organizations: Mapping[int, Organization], options: Options) -> None:
         self._organizations = organizations
         self._options = options
+        self._account = Account(organizations, options)
         self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
         shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
         self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle, value_types=options.value_types)
@@ -195,17 +197,19 @@ class Endpoint:
 
     def _body(self, request: web.BaseRequest, outcome: Outcome) -> bytes:
         match = _ANALYTICS_PATH.fullmatch(request.path)
-        if match is None and request.path != _USER_PATH:
+        account_path = request.path.removeprefix(_BASE_PATH)
+        if match is None and not (account_path != request.path and is_account_path(account_path)):
             raise Refusal(404)
         if request.method != "GET":
             raise Refusal(405)
         if request.headers.get("Authorization") not in self._authorizations:
             raise Refusal(401)
         if match is None:
-            return encode({"authUser": {"id": 1, "name": "Sandbox"}})
+            return encode(self._account.respond(account_path, request.query.items(), request.host))
         if not re.fullmatch(r"[0-9]{1,18}", match[1]):
             raise Refusal(400, [f"Invalid value {match[1]!r} of 'organizationId': expected an integer."])
         organization = self._organizations.get(int(match[1]))
+        check_analytics_access(self._options)
         if organization is None:
             raise Refusal(403)
         self._rate_limit.count(organization.organization_id)

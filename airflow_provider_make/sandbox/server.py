@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Unpack
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from airflow_provider_make.sandbox.background_server import BackgroundServer
 from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
-from airflow_provider_make.sandbox.options import Options
+from airflow_provider_make.sandbox.options import SCOPES, Options, Plan, Role
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import Misreading
 from airflow_provider_make.sandbox.rate_limit import RateLimitHint
@@ -55,6 +55,10 @@ class Sandbox:
         to 2**53); ``number`` for centicredits as numbers; ``null`` for rates and changes that are null instead of
         absent. :meth:`truth` always has the documented types.
     :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
+    :param scopes: The token's scopes; all that the sandbox knows by default. Without a request's scope, it gets a 401.
+    :param plan: ``enterprise`` (default), or ``teams``, whose organizations get a 403 for analytics.
+    :param role: ``owner`` (default), ``admin``, ``member`` or ``accountant``; all but owners get a 403 for analytics.
+    :param elsewhere: Ids of the user's organizations in another zone, which are listed only; none by default.
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
     :raises ValueError: If an argument is out of range.
@@ -80,11 +84,17 @@ class Sandbox:
         misread_filters: Misreading | None = None,
         value_types: ValueTypes = "documented",
         fault_rate: float = 0.0,
+        scopes: Collection[str] = SCOPES,
+        plan: Plan = "enterprise",
+        role: Role = "owner",
+        elsewhere: Collection[int] = (),
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         if organization_id in (organizations or {}):
             raise ValueError(f"organization {organization_id} is given twice")
+        if both := {organization_id, *(organizations or {})}.intersection(elsewhere):
+            raise ValueError(f"organization {min(both)} is in both zones")
         sizes = {organization_id: scenarios, **(organizations or {})}
         self._organizations = {
             id_: Organization(id_, size, seed=seed, absent_first=absent_first, huge_credits=huge_credits, story=story)
@@ -102,6 +112,10 @@ class Sandbox:
             misread_filters=misread_filters,
             value_types=value_types,
             fault_rate=fault_rate,
+            scopes=scopes,
+            plan=plan,
+            role=role,
+            elsewhere=elsewhere,
         )
         self._endpoint = Endpoint(self._organizations, options)
         self.organization_id = organization_id

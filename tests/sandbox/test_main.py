@@ -119,6 +119,12 @@ def test_the_command_prints_its_version(capsys: pytest.CaptureFixture[str]) -> N
 def test_options_of_the_command_reach_the_server() -> None:
     options = {"requests-per-minute": 3, "rate-limit-hint": "text", "max-limit": 9, "misread-filters": "last"}
     pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    account = ["--scopes", "analytics:read", "user:read", "--role", "admin", "--elsewhere", "9", "--plan", "teams"]
+    with running(*account) as (_, url, _):
+        user = requests.get(f"{url}/users/me?cols[]=userOrganizationRoles", headers=TOKEN, timeout=10).json()
+        assert [role["usersRoleId"] for role in user["authUser"]["userOrganizationRoles"]] == [12, 12]
+        paths = ("analytics/1", "organizations")
+        assert [requests.get(f"{url}/{path}", headers=TOKEN, timeout=10).status_code for path in paths] == [403, 401]
     with running(*pairs, "--value-types", "text") as (_, url, _):
         too_large, filtered, ids, refused = (
             requests.get(f"{url}/analytics/1?{query}", headers=TOKEN, timeout=10)
@@ -139,6 +145,8 @@ def test_options_of_the_command_reach_the_server() -> None:
         (["--scenarios", "many"], "argument --scenarios"),
         (["--rate-limit-hint", "header"], "argument --rate-limit-hint: invalid choice"),
         (["--max-limit", "0"], "max_limit must be at least 1"),
+        (["--plan", "free"], "argument --plan: invalid choice"),
+        (["--elsewhere", "1"], "organization 1 is in both zones"),
     ],
 )
 def test_errors_name_the_invalid_option(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,6 +26,7 @@ from airflow_provider_make.sensors import analytics
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
 from airflow_provider_make.thresholds.event_payload import timeout_payload
 from tests.support.airflow_versions import VERSION, AirflowRescheduleException
+from tests.support.sandbox_requests import analytics_requests
 
 Wait = Callable[..., dict[str, Any]]
 
@@ -207,7 +208,7 @@ def test_permanent_errors_fail_at_once(
         wait(sensor())
     assert isinstance(caught.value, AirflowFailException)
     assert connected.token not in str(caught.value)
-    assert len(connected.requests) == 2
+    assert len(analytics_requests(connected)) == 2
 
 
 @MODES
