@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Context, Decimal
 
 _ABSENT = "–"
@@ -104,9 +104,9 @@ def change(rate: float | None) -> str:
     return f"{'+' if rate > 0 else '−'}{percent(abs(rate))}"
 
 
-def moment(time: datetime) -> str:
-    """Format a time for people: date and time of day in UTC, to the minute."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+def moment(time: datetime, zone: tzinfo = UTC) -> str:
+    """Format a time for people: date and time of day in a time zone, to the minute."""
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
 def month_name(day: date) -> str:

@@ -77,7 +77,7 @@ def describe_time_zones(frames: Iterable[Frame]) -> str:
     zones, starts = set(), set()
     for frame in frames:
         begin = frame.summary.date_from or _EPOCH
-        local = begin.astimezone(_zone(frame.summary))
+        local = begin.astimezone(time_zone(frame.summary))
         if frame.summary.timezone and local.time() == time():
             zones.add(str(local.tzinfo))
         else:
@@ -110,11 +110,12 @@ def _frame(location: str, summary: Summary) -> Frame:
     days = round(length / _DAY)
     if days < 1 or abs(length - days * _DAY) > _TOLERANCE:
         raise _invalid(f"the time frame of {location!r} ({_interval(summary)}) is not a number of whole days")
-    day = (summary.date_from.astimezone(UTC) + _DAY / 2).astimezone(_zone(summary)).date()
+    day = (summary.date_from.astimezone(UTC) + _DAY / 2).astimezone(time_zone(summary)).date()
     return Frame(location, summary, day, days)
 
 
-def _zone(summary: Summary) -> ZoneInfo:
+def time_zone(summary: Summary) -> ZoneInfo:
+    """Return the time zone whose days a pull covers; UTC if the file does not name one that this machine knows."""
     try:
         return ZoneInfo(summary.timezone or "UTC")
     except (ValueError, OSError, KeyError):

@@ -19,6 +19,7 @@ from airflow_provider_make.report.formatting import (
     team_name,
     whole,
 )
+from airflow_provider_make.report.frames import time_zone
 from airflow_provider_make.report.template import Chart, LinksToMake, Total, render, to_markup
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def render_pull(content: Content, title: str | None = None) -> str:
         title=title,
         content=content,
         summary=content.summary,
+        zone=time_zone(content.summary),
         links=LinksToMake(content.summary),
         totals=_totals(content),
         charts=_charts(content),

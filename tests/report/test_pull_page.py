@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -83,6 +84,17 @@ def test_heading_has_organization_zone_and_time_frame() -> None:
     times = [one.attributes["datetime"] for one in page.all("time")]
     assert times == ["2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-23T06:00:30Z"]
     assert "Pulled 2026-11-23 06:00 UTC by airflow-provider-make 0.1.0." in page.all("footer")[0].words
+
+
+def test_the_time_frame_is_in_the_time_zone_of_the_pull() -> None:
+    frame = structs.replace(
+        summary(), date_from=datetime(2026, 3, 28, 23, tzinfo=UTC), date_to=datetime(2026, 3, 29, 22, tzinfo=UTC)
+    )
+    page = Page(render_pull(replace(EMPTY, summary=structs.replace(frame, timezone="Europe/Prague"))))
+    assert page.all("header")[0].words.endswith("eu1.make.com, 2026-03-29 00:00 to 2026-03-30 00:00 Europe/Prague")
+    assert page.all("title")[0].words.endswith("to 2026-03-30 00:00")
+    unknown = Page(render_pull(replace(EMPTY, summary=structs.replace(frame, timezone="Not/There"))))
+    assert unknown.all("header")[0].words.endswith("eu1.make.com, 2026-03-28 23:00 to 2026-03-29 22:00 UTC")
 
 
 @pytest.mark.parametrize(
