@@ -51,6 +51,7 @@ def test_airflow_parses_all_example_dags() -> None:
         "make_analytics_daily",
         "make_analytics_organizations",
         "make_analytics_report",
+        "make_analytics_to_postgres",
         "make_analytics_to_xcom",
         "make_error_rate_guard",
         "make_error_rate_incidents",
