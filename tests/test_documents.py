@@ -200,7 +200,7 @@ class BlockRunner:
             case ["python", "-m", "airflow_provider_make.sandbox", *_]:
                 # A free port instead of the default one.
                 self.start_and_stop_sandbox([sys.executable, *words[1:], "--port", "0"])
-            case ["python", "-m", "airflow_provider_make.report", _, "-o", page]:
+            case ["python", "-m", "airflow_provider_make.report", _, "-o", page, *_]:
                 done = subprocess.run(
                     [sys.executable, *words[1:]], check=True, capture_output=True, text=True, timeout=60
                 )
