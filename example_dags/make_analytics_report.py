@@ -13,8 +13,6 @@ from airflow.providers.common.compat.sdk import dag, task
 
 from airflow_provider_make.report import write_report
 
-ORGANIZATION = "organization_id={{ conn.make_default.extra_dejson['organization_id'] }}"
-
 
 @dag(
     # After Monday's run of make_analytics_daily.
@@ -25,15 +23,15 @@ ORGANIZATION = "organization_id={{ conn.make_default.extra_dejson['organization_
     tags=["make", "example"],
 )
 def make_analytics_report() -> None:
-    """Write the report of the connection's organization."""
+    """Write the report of one organization. For several, add its folder to both paths: /organization_id=42."""
 
     @task
     def report(source: str, target: str) -> str:
         return write_report(source, target, min_executions=20)
 
     report(
-        source="{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}/" + ORGANIZATION,
-        target="{{ var.value.get('make_reports_root', '/tmp/make_reports') }}/" + ORGANIZATION + ".html",
+        source="{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}",
+        target="{{ var.value.get('make_reports_root', '/tmp/make_reports') }}/analytics.html",
     )
 
 

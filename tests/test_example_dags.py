@@ -130,9 +130,9 @@ def test_weekly_report_is_about_the_days_that_were_pulled(
     for _ in range(2):
         state, results = run("make_analytics_report")
     assert state == "success"
-    assert results["report"] == str(tmp_path / "reports" / "organization_id=1.html")
-    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["organization_id=1.html"]
-    page = Page((tmp_path / "reports" / "organization_id=1.html").read_text())
+    assert results["report"] == str(tmp_path / "reports" / "analytics.html")
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["analytics.html"]
+    page = Page((tmp_path / "reports" / "analytics.html").read_text())
     pulled = [MIDNIGHT - timedelta(days=days + 1) for days in (0, 1, 3)]
     assert f"1 day has no file (grey): {MIDNIGHT - timedelta(days=3):%Y-%m-%d}." in page.all("header")[0].words
     truth = [make_sandbox.truth_total(date_from=day, date_to=day + timedelta(days=1)) for day in pulled]

@@ -28,8 +28,8 @@ def write_report(
     :param source: Path or URL of a Parquet file, as ``ObjectStoragePath`` accepts it: the ``path`` of the operator's
         result; or of a folder, which is searched with all folders in it, or a glob such as ``/data/make/*.parquet``;
         or a list of these. All files must be of one organization.
-    :param target: Path or URL of the report, which ends in ``.html``; None for the source's name with ``.html`` if the
-        source is one file. An existing object is replaced as a whole, or not at all.
+    :param target: Path or URL of the report, which ends in ``.html``; None for the name of the source's file or folder
+        with ``.html``. An existing object is replaced as a whole, or not at all.
     :param title: Heading of the page; None for the organization.
     :param min_executions: Error rates of scenarios with fewer executions are ignored; one or more.
     :param monthly_credits: Credits that the organization has for a calendar month, above zero; None for a page
@@ -60,7 +60,7 @@ def write_report(
     # Both are resolved before the source is read, which may take a while.
     files = find_files(source, storage_conn_id)
     target_path = default_target(source, files) if target is None else target
-    expectation = "a path or URL that ends in .html, or None for the source's name with .html if it is one file"
+    expectation = "a path or URL that ends in .html, or None for the name of the source's file or folder with .html"
     target_path = parse_object_path("target", target_path, expectation)
     if not target_path.endswith(".html"):
         raise MakeInputError.expected("target", target, expectation)

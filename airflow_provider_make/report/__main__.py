@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         "--output",
         metavar="FILE.html",
-        help="path or URL of the report (default: the file's name with .html, if there is one file)",
+        help="path or URL of the report (default: the name of the file or folder with .html)",
     )
     parser.add_argument("--title", metavar="TEXT", help="heading of the page (default: the organization)")
     parser.add_argument(

@@ -32,10 +32,12 @@ class SourceFile:
 
 
 def default_target(source: Any, files: Sequence[SourceFile]) -> str | None:
-    """Return the location of a source with ``.html``; None if it is not one file, as a folder is only for data."""
-    if not _is_one(source) or [file.location for file in files] != [_parse(source)]:
+    """Return the location of a file or folder with ``.html``, so next to it; None for a list or a glob."""
+    if not _is_one(source):
         return None
-    return f"{files[0].location.removesuffix('.parquet')}.html"
+    location = _parse(source)
+    is_glob = bool(_WILDCARDS.intersection(location)) and [file.location for file in files] != [location]
+    return None if is_glob else f"{location.removesuffix('.parquet')}.html"
 
 
 def find_files(source: Any, storage_conn_id: str | None) -> list[SourceFile]:

@@ -99,11 +99,12 @@ def test_other_sources_are_rejected(source: Any) -> None:
         find_files(source, None)
 
 
-def test_only_one_file_has_a_default_target(tmp_path: Path) -> None:
+def test_one_file_and_one_folder_have_a_default_target_next_to_them(tmp_path: Path) -> None:
     (tmp_path / "a.parquet").write_text("")
     for source, target in (
         (tmp_path / "a.parquet", f"{tmp_path}/a.html"),
-        (tmp_path, None),
+        (tmp_path, f"{tmp_path}.html"),
+        (f"{tmp_path}/", f"{tmp_path}.html"),
         (f"{tmp_path}/*.parquet", None),
         ([tmp_path / "a.parquet"], None),
     ):

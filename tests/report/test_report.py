@@ -252,9 +252,11 @@ def test_report_over_the_days_that_were_pulled(
         assert Path(again).read_bytes() == Path(target).read_bytes()
 
 
-def test_several_files_need_a_target(source: Path, tmp_path: Path) -> None:
-    for several in (tmp_path, f"{tmp_path}/*.parquet", [source]):
-        with pytest.raises(MakeInputError, match="target=None .*that ends in .html, or None .* if it is one file"):
+def test_a_glob_and_a_list_need_a_target(source: Path, tmp_path: Path) -> None:
+    for several in (f"{tmp_path}/*.parquet", [source]):
+        with pytest.raises(
+            MakeInputError, match="target=None .*that ends in .html, or None for the name of the source"
+        ):
             write_report(several)
     assert files(tmp_path) == ["analytics.parquet"]
 
