@@ -1,3 +1,4 @@
+.DEFAULT_GOAL := help
 # Each target sets up the virtual environment that it needs; only make and Python 3.11 or later are required.
 PYTHON ?= python3
 BIN := .venv/bin
@@ -8,12 +9,16 @@ MATRIX := 2.11 3.0 3.1 3.2 3.3
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: demo test test-storage test-release test-matrix test-e2e bench docs picture lint format clean
+.PHONY: help demo test test-storage test-release test-matrix test-e2e bench docs picture lint format dist debian-packages clean
+
+help:  ## Print this list
+	@sed -nE 's/^([a-z0-9%-]+):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/2.11/' | expand -t 20
 
 demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, with a Dag in a real Airflow
 	$(BIN)/python example_dags/demo.py
 
 test: .venv/test.ready lint  ## Run linters, type checks and all fast tests
+	@echo 'Running all fast tests, which takes some minutes:'
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Node is installed, Azure's emulator
@@ -27,7 +32,7 @@ test-matrix: $(MATRIX:%=test-airflow-%)  ## Run all fast tests on every minor ve
 		print(*(f"{n} {v(n)}," for n in ("apache-airflow", "apache-airflow-providers-http", \
 		"apache-airflow-providers-common-compat", "pydantic")), "passed")';)
 
-test-airflow-%: .venv-airflow-%/test.ready
+test-airflow-%: .venv-airflow-%/test.ready  ## Run all fast tests on one minor version of Airflow
 	.venv-airflow-$*/bin/python -m pytest -q $(SIDE_BY_SIDE)
 
 test-e2e: .venv/e2e.ready  ## Test on a real Airflow, with its components as processes on free loopback ports
@@ -42,7 +47,7 @@ docs: .venv-docs/docs.ready  ## Build the documentation into site/; a dead link 
 picture: .venv/test.ready  ## Create docs/images/report.png; needs Chromium
 	$(BIN)/python -m tests.support.report_picture docs/images/report.png
 
-lint: .venv/test.ready
+lint: .venv/test.ready  ## Run linters and type checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -51,33 +56,49 @@ format: .venv/test.ready  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:
-	rm -rf site .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+dist: .venv-release/release.ready  ## Build the distributions into dist/; if TAG is set, it must be the version's
+	@test -z "$(TAG)" || grep -qx '__version__ = "$(TAG:v%=%)"' airflow_provider_make/__init__.py || \
+		{ echo 'airflow_provider_make/__init__.py has another version than the tag $(TAG).'; exit 1; }
+	rm -rf dist
+	UV_CONSTRAINT=$(CURDIR)/constraints/release.txt .venv-release/bin/pyproject-build --installer uv
+	.venv-release/bin/twine check --strict dist/*
+
+debian-packages:  ## Install what test-e2e needs, on Debian as root: PostgreSQL, Redis and Chromium
+	apt-get update
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql redis-server chromium
+
+clean:  ## Remove all environments, caches and build results
+	rm -rf dist site .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 .venv/uv.ready .venv-bench/uv.ready .venv-docs/uv.ready .venv-storage/uv.ready .venv-release/uv.ready: %/uv.ready: \
 		constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
+	@echo 'Creating $*'
 	$(PYTHON) -m venv $*
 	$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	@touch $@
 
 # The installation records the package's version, so it is renewed when __init__.py changes.
 .venv/demo.ready: .venv/uv.ready pyproject.toml airflow_provider_make/__init__.py constraints/airflow-3.3.txt
+	@echo 'Installing the project with Airflow into .venv, which takes up to some minutes'
 	$(UV) $(PINS) --editable .[parquet]
 	@touch $@
 
 # Compiled at once: the tests start many processes, and some machines don't keep what a process compiles.
 .venv/test.ready: .venv/demo.ready
+	@echo 'Installing the tools for tests into .venv, and compiling all packages, which takes up to some minutes'
 	$(UV) --compile-bytecode $(PINS) --group dev
 	@touch $@
 
 .venv/e2e.ready: .venv/test.ready
+	@echo 'Installing Celery and Playwright into .venv'
 	$(UV) $(PINS) --group e2e
 	@touch $@
 
 .PRECIOUS: .venv-airflow-%/test.ready
 .venv-airflow-%/test.ready: constraints/airflow-%.txt constraints/development.txt pyproject.toml \
 		airflow_provider_make/__init__.py
+	@echo 'Installing the project with Airflow $* into .venv-airflow-$*, which takes up to some minutes'
 	$(PYTHON) -m venv .venv-airflow-$*
 	.venv-airflow-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	.venv-airflow-$*/bin/uv pip install --quiet --compile-bytecode --python .venv-airflow-$*/bin/python \
@@ -86,24 +107,28 @@ clean:
 
 # A separate environment, so that dlt's requirements don't affect the project's versions.
 .venv-bench/bench.ready: .venv-bench/uv.ready pyproject.toml constraints/airflow-3.3.txt constraints/benchmarks.txt
+	@echo 'Installing the project with Airflow and dlt into .venv-bench, which takes up to some minutes'
 	.venv-bench/bin/uv pip install --quiet --python .venv-bench/bin/python $(PINS) \
 		--constraint constraints/benchmarks.txt --editable . --group bench
 	@touch $@
 
 # A separate environment, because the amazon provider is not compatible with constraints/airflow-3.3.txt.
 .venv-storage/storage.ready: .venv-storage/uv.ready pyproject.toml constraints/storage.txt
+	@echo 'Installing the project with Airflow and clients of storages into .venv-storage, which takes up to some minutes'
 	.venv-storage/bin/uv pip install --quiet --python .venv-storage/bin/python \
 		--constraint constraints/storage.txt --editable . --group storage
 	@touch $@
 
 # A separate environment without the project: the tests install the distributions that they build.
 .venv-release/release.ready: .venv-release/uv.ready pyproject.toml constraints/release.txt
+	@echo 'Installing the tools for releases into .venv-release'
 	.venv-release/bin/uv pip install --quiet --python .venv-release/bin/python \
 		--constraint constraints/release.txt --group release
 	@touch $@
 
 # A separate environment without Airflow: the site is built from the sources.
 .venv-docs/docs.ready: .venv-docs/uv.ready pyproject.toml constraints/docs.txt
+	@echo 'Installing the tools for the documentation into .venv-docs'
 	.venv-docs/bin/uv pip install --quiet --python .venv-docs/bin/python --constraint constraints/docs.txt \
 		--constraint constraints/development.txt --group docs
 	@touch $@

@@ -20,7 +20,10 @@ SCENARIOS = 2500
 def main() -> None:
     """Start a sandbox and an Airflow on SQLite, pull one day, print the results, and clean up."""
     root = Path(tempfile.gettempdir()) / "make_analytics"
-    with tempfile.TemporaryDirectory(prefix="airflow-home-") as airflow_home, Sandbox(scenarios=SCENARIOS) as sandbox:
+    with (
+        tempfile.TemporaryDirectory(prefix="airflow-home-") as airflow_home,
+        Sandbox(scenarios=SCENARIOS, story=True) as sandbox,
+    ):
         os.environ.update(
             AIRFLOW_HOME=airflow_home,
             AIRFLOW__CORE__LOAD_EXAMPLES="False",

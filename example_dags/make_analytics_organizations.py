@@ -1,4 +1,8 @@
-"""Pull several organizations in several zones in parallel, with a connection for each, and add up their totals."""
+"""Pull each day of all organizations that the token sees, each into a file of its own, and add up their totals.
+
+The token needs the scope ``organizations:read`` besides ``analytics:read``. An organization that the user joins later
+is pulled from the next run on. Each mapped task is named after its organization's id.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +14,12 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-# The organization for each connection of type make, which has the zone and the token.
-ORGANIZATIONS = {"make_eu": 1, "make_us": 2}
-ROOT = "{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}"
-DAY = "{{ data_interval_start | ds }}"
+# Whose days they are.
+TIMEZONE = "UTC"
 
 
 @dag(
-    schedule=CronDataIntervalTimetable("0 0 * * *", timezone="UTC"),
+    schedule=CronDataIntervalTimetable("0 0 * * *", timezone=TIMEZONE),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=2,
@@ -25,17 +27,29 @@ DAY = "{{ data_interval_start | ds }}"
     tags=["make", "example"],
 )
 def make_analytics_organizations() -> None:
-    """Pull one day of each organization into a separate file."""
-    pull = MakeAnalyticsOperator.partial(task_id="pull").expand_kwargs(
-        [
-            {
-                "make_conn_id": make_conn_id,
-                "organization_id": organization_id,
-                "output_path": f"{ROOT}/organization_id={organization_id}/date={DAY}/analytics.parquet",
-            }
-            for make_conn_id, organization_id in ORGANIZATIONS.items()
-        ]
-    )
+    """Pull one day of each organization of the connection's zone, then add up their totals."""
+
+    @task
+    def find_organizations() -> list[int]:
+        from airflow_provider_make.hooks.make import MakeHook
+
+        with MakeHook() as hook:
+            return [
+                organization["organization_id"]
+                for organization in hook.get_organizations()
+                # The token is for one zone; and a plan without analytics would be a 403.
+                if organization["in_zone"] and organization["analytics_access"] is not False
+            ]
+
+    pull = MakeAnalyticsOperator.partial(
+        task_id="pull",
+        map_index_template="{{ task.organization_id }}",
+        output_path=(
+            "{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}"
+            "/organization_id={organization_id}/date={date_from:%Y-%m-%d}/analytics.parquet"
+        ),
+        timezone=TIMEZONE,
+    ).expand(organization_id=find_organizations())
 
     @task
     def add_up(summaries: list[dict[str, Any]]) -> dict[str, int]:

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     requested = (Path(argument.split("::")[0]).resolve() for argument in config.args)
     return None if any(path.is_relative_to(collection_path) for path in requested) else True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why tests were skipped: each reason once, with the number of tests."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[-1]).removeprefix("Skipped: ") for report in reports)
+    if reasons:
+        terminalreporter.write_line("Skipped: " + "; ".join(f"{count} {reason}" for reason, count in reasons.items()))
 
 
 @pytest.fixture(scope="session")

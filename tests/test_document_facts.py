@@ -23,7 +23,8 @@ from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.get_provider_info import get_provider_info
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.formats import FORMATS, choose_format, parquet_schema
-from airflow_provider_make.sandbox import Fault, Sandbox
+from airflow_provider_make.sandbox import Fault, Sandbox, story
+from airflow_provider_make.sandbox.__main__ import DEFAULT_PORT
 from airflow_provider_make.sandbox.__main__ import main as run_sandbox
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
@@ -54,7 +55,7 @@ def test_documented_versions_are_the_pinned_ones() -> None:
     }
     rows = table(README, "Airflow")
     assert [row[0] for row in rows] == [pins[minor]["apache-airflow"] for minor in sorted(pins, key=float)]
-    for version, *features in rows:
+    for version, _, *features in rows:
         major, minor, _ = map(int, version.split("."))
         assert features == ["yes", "yes" if major >= 3 else "", "yes" if (major, minor) >= (3, 3) else ""]
     (documented,) = re.findall(r"^Provider http (\S+), common-compat (\S+)\.$", README.read_text(), re.MULTILINE)
@@ -203,7 +204,19 @@ def test_documented_options_are_those_of_the_sandbox_and_its_command(capsys: pyt
     with pytest.raises(SystemExit):
         run_sandbox(["--help"])
     of_command = re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE)
-    assert {codes(option)[0] for _, option, _ in rows} | {"--fault"} == set(of_command)
+    assert {codes(option)[0] for _, option, _ in rows} | {"--fault", "--quiet", "--version"} == set(of_command)
+
+
+def test_documented_days_of_the_story_are_those_of_the_sandbox() -> None:
+    days = [int(day) for day, _ in table(DOCS / "testing.md", "day of the month")]
+    assert days == [story.REPLACED_ON, story.FAILS_FROM, story.FAILS_UNTIL, story.DISABLED_ON]
+
+
+def test_the_documented_port_is_that_of_the_command() -> None:
+    text = (DOCS / "testing.md").read_text()
+    assert f"http://127.0.0.1:{DEFAULT_PORT}/" in text
+    assert f"Its port is {DEFAULT_PORT}," in text
+    assert "8080" not in text.replace("8080 is Airflow's own", "")
 
 
 def test_documented_fixtures_and_methods_exist() -> None:

@@ -37,6 +37,7 @@ from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger,
 from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
 from tests.support.loopback import http_response, responding
+from tests.support.sandbox_requests import get_page
 
 LINES = [
     line
@@ -51,7 +52,7 @@ DIFFERS = {
     r"/data/make/[\w/=.-]*\.parquet": r"/\S+\.parquet",
     r"/data/make": r"/\S+",
     r"http://localhost:\S+(?=, )": r"http://localhost:\S+",
-    r"eu1\.make\.com(?!, eu2)": r"127\.0\.0\.1:\d+",
+    r"eu1\.make\.com(?!, eu2)": r"(?:127\.0\.0\.1:\d+|eu1\.make\.com)",
     r"\b(?<!HTTP )(?<!SC)\d+(?:\.\d+)?\b": r"[\d.]+",
 }
 _differs = re.compile("|".join(f"({pattern})" for pattern in DIFFERS))
@@ -118,8 +119,11 @@ class Runs:
             for number in (0, 1):
 
                 def change(organization: Organization, added: int = number) -> None:
-                    organization.delete_scenarios([organization.scenarios[0].id])
-                    organization.add_scenarios(added)
+                    first = min(organization.scenarios, key=lambda scenario: scenario.name)
+                    organization.delete_scenarios([first.id])
+                    for new in organization.add_scenarios(added):
+                        # On the last page.
+                        organization.rename_scenario(new.id, "~")
 
                 sandbox.at_request(len(sandbox.requests) + 2, change)
                 self.pull()
@@ -150,6 +154,33 @@ class Runs:
             sandbox.organization().delete_scenarios([sandbox.organization().scenarios[-1].id])
         self.pull(output_path=path, if_exists="fail")
 
+    def refusals(self) -> None:
+        """Pull with a token that Make refuses, for each reason."""
+        scopes = ["analytics:read", "organizations:read", "user:read"]
+        for organization_id, options in (
+            (42, {"scopes": scopes[1:]}),
+            (42, {"scopes": [scopes[0], scopes[2]], "plan": "teams"}),
+            (42, {"plan": "teams"}),
+            (42, {"role": "admin"}),
+            (43, {}),
+            (43, {"elsewhere": [43]}),
+        ):
+            with self.sandbox({"organization_id": organization_id}, **options):
+                self.pull()
+        with self.sandbox({"organization_id": None}):
+            self.record(lambda: MakeHook().test_connection()[1])
+        with self.sandbox():
+            self.connect(json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"]) | {"password": "another-token"})
+            self.pull()
+
+    def console(self) -> None:
+        """Request a page twice, once with a fault."""
+        with self.sandbox(scenarios=2) as sandbox:
+            sandbox.log_requests(lambda line: self.messages.append(f"09:00:02 {line}"))
+            sandbox.fail(None, "503")
+            for _ in range(2):
+                get_page(sandbox, 42, limit=2)
+
     def connections(self) -> None:
         with self.sandbox():
             valid = json.loads(os.environ["AIRFLOW_CONN_MAKE_DEFAULT"])
@@ -161,6 +192,11 @@ class Runs:
             ):
                 self.connect(valid | invalid)
                 self.record(lambda: MakeHook().settings)
+            for unreadable in (json.dumps(valid)[:-1], '{"conn_type": "make", "token": ""}', "make://:a/b@host"):
+                self.patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", unreadable)
+                self.record(lambda: MakeHook().settings)
+            self.patch.delenv("AIRFLOW_CONN_MAKE_DEFAULT")
+            self.record(lambda: MakeHook().settings)
             self.connect(valid | {"extra": {}})
             self.pull()
             with responding(http_response(status="403 Forbidden", body=b"error code: 1010")) as firewall:
@@ -256,6 +292,8 @@ def test_every_documented_line_is_written(
     monkeypatch.setattr(pull, "SECONDS_BETWEEN_LOG_LINES", 0.0)
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
+    runs.refusals()
+    runs.console()
     runs.connections()
     runs.sensors_and_triggers()
     written = "\n".join([*runs.messages, caplog.text, *capfd.readouterr()])

@@ -107,8 +107,7 @@ class BlockRunner:
         for documented_path, test_path in {
             "/data/make": str(self.folder / "data"),
             "/etc/airflow/connections.json": str(self.folder / "connections.json"),
-            "--port 8080": "--port 0",
-            "http://127.0.0.1:8080": self.sandbox.host,
+            "http://127.0.0.1:6253": self.sandbox.host,
         }.items():
             text = text.replace(documented_path, test_path)
         return text
@@ -197,7 +196,8 @@ class BlockRunner:
             case ["python", "-m", "airflow_provider_make.sandbox", "--help"]:
                 subprocess.run([sys.executable, *words[1:]], check=True, capture_output=True, timeout=60)
             case ["python", "-m", "airflow_provider_make.sandbox", *_]:
-                self.start_and_stop_sandbox([sys.executable, *words[1:]])
+                # A free port instead of the default one.
+                self.start_and_stop_sandbox([sys.executable, *words[1:], "--port", "0"])
             case ["python", "-m", "airflow_provider_make.report", _, "-o", page]:
                 done = subprocess.run(
                     [sys.executable, *words[1:]], check=True, capture_output=True, text=True, timeout=60

@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
+from tests.support.sandbox_requests import analytics_requests
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -92,30 +93,28 @@ def test_consumer_uses_the_extra_of_asset_events() -> None:
     assert load(triggering_dataset_events={"dataset": [SimpleNamespace(extra=extra)]}) == expected
 
 
-def test_organizations_of_several_zones_are_pulled(
+def test_all_organizations_that_the_token_sees_are_pulled(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    zones = {
-        "MAKE_EU": make_sandbox_factory(organization_id=1, scenarios=30),
-        "MAKE_US": make_sandbox_factory(organization_id=2, scenarios=40, token="another-token"),
-    }
-    for name, sandbox in zones.items():
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", sandbox.connection_json)
-    state, results = run("make_analytics_organizations")
-    assert state == "success"
+    sandbox = make_sandbox_factory(scenarios=30, organizations={2: 40, 7: 1}, elsewhere=[9])
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    example = load("make_analytics_organizations")
+    dag_run = run_dag(example, MIDNIGHT)
+    assert str(dag_run.state) == "success"
+    tasks = dag_run.get_task_instances()
+    assert [task.rendered_map_index for task in tasks if task.task_id == "pull"] == ["1", "2", "7"]
+    (add_up,) = [task for task in tasks if task.task_id == "add_up"]
     day: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=1), "date_to": MIDNIGHT}
-    assert results["add_up"] == {
-        "scenarios": 70,
-        "executions": sum(sandbox.truth_total(**day)["executions"] for sandbox in zones.values()),
-        "errors": sum(sandbox.truth_total(**day)["errors"] for sandbox in zones.values()),
+    assert add_up.xcom_pull(task_ids="add_up") == {
+        "scenarios": 71,
+        "executions": sum(sandbox.truth_total(id_, **day)["executions"] for id_ in (1, 2, 7)),
+        "errors": sum(sandbox.truth_total(id_, **day)["errors"] for id_ in (1, 2, 7)),
     }
     # As a user reads the folder: Arrow needs the types of the keys in the paths.
     in_path = ds.partitioning(pa.schema([("organization_id", pa.int64()), ("date", pa.date32())]), flavor="hive")
     table = ds.dataset(tmp_path, partitioning=in_path).to_table()
     rows = {(row["organization_id"], row["scenario_id"]) for row in table.to_pylist()}
-    assert rows == {
-        (sandbox.organization_id, entry["id"]) for sandbox in zones.values() for entry in sandbox.truth(**day)
-    }
+    assert rows == {(id_, entry["id"]) for id_ in (1, 2, 7) for entry in sandbox.truth(id_, **day)}
 
 
 def test_weekly_report_is_written_next_to_the_weeks_file(make_sandbox: Sandbox, tmp_path: Path) -> None:
@@ -142,7 +141,7 @@ def test_airflow_retries_only_transient_errors(fault: str, tries: int, make_sand
     pull.retry_delay, pull.api_retry_limit = timedelta(0), 1
     make_sandbox.fail(*[fault] * 9)
     assert str(run_dag(example, MIDNIGHT).state) == "failed"
-    assert len(make_sandbox.requests) == tries
+    assert len(analytics_requests(make_sandbox)) == tries
 
 
 @pytest.mark.parametrize("errors", [1, 10])

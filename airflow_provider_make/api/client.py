@@ -1,18 +1,22 @@
-"""The client of the analytics endpoint: fetches one page, with retries, at the rate that the limits allow."""
+"""The client of the API: sends one request, with retries, at the rate that the limits allow."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
-from airflow_provider_make.api.error_mapping import error_from_response
+from airflow_provider_make.api.diagnosis import ANALYTICS_SCOPE, Access, default_advice
+from airflow_provider_make.api.error_mapping import error_from_response, is_refused_by_make
+from airflow_provider_make.api.evidence import Diagnoses
 from airflow_provider_make.api.plausibility import check_filters
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage, PageParser
 from airflow_provider_make.api.retry import MAX_RATE_LIMIT_WAIT, Attempts, RateLimiter, RetryRules
-from airflow_provider_make.api.transport import Transport
+from airflow_provider_make.api.transport import HttpResponse, Transport
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
@@ -20,26 +24,50 @@ from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 LARGE_BODY_BYTES = 4_000_000
 # What fetches a page: the client's ``ask``, or a stand-in for it.
 Ask = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, AnalyticsPage]]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class ApiRequest(Generic[Result]):
+    """
+    A GET request.
+
+    :param path: The path, relative to the base URL.
+    :param parameters: Names and values of the URL parameters, not yet percent-encoded.
+    :param access: What the request needs, to explain a refusal.
+    :param parse: Parses the body of a 200 response, and raises ``MakeApiError`` if it is not valid.
+    """
+
+    path: str
+    parameters: list[tuple[str, str]]
+    access: Access
+    parse: Callable[[bytes], Result]
 
 
 class MakeClient:
     """
-    Fetch pages of analytics from one zone. Used in ``async with``, on one event loop at a time.
+    Send requests to one zone. Used in ``async with``, on one event loop at a time.
 
     All requests of a client share its connections and its rate limit, so one 429 holds back all of them.
 
     :param settings: The connection settings.
     :param rules: How often each request is tried, and the delays between tries.
     :param log: Logger for a warning at each failed try.
+    :param diagnoses: The diagnoses of refused requests, to share them with other clients; None for none so far.
     """
 
-    def __init__(self, settings: ConnectionSettings, rules: RetryRules, log: Any) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, rules: RetryRules, log: Any, diagnoses: Diagnoses | None = None
+    ) -> None:
         self.settings = settings
         self.retry_rules = rules
         self.log = log
         self._rate_limiter = RateLimiter(settings.requests_per_minute)
         self._transport = Transport(settings)
         self._parser = PageParser()
+        self._diagnoses = diagnoses or Diagnoses()
+        # The last 401 or 403, known before its diagnosis is complete.
+        self.refusal: MakeApiError | None = None
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -61,13 +89,31 @@ class MakeClient:
         :param page: The page.
         :param rules: Retry rules for this page; None for the client's.
         :return: The page.
+        :raises MakeApiError: As :meth:`fetch`.
+        """
+
+        def parse(body: bytes) -> AnalyticsPage:
+            parsed = self._parser.parse(body, page)
+            check_filters(query, parsed)
+            return parsed
+
+        access = Access(ANALYTICS_SCOPE, query.organization_id)
+        return await self.fetch(ApiRequest(query.path, query.parameters(page), access, parse), rules)
+
+    async def fetch(self, request: ApiRequest[Result], rules: RetryRules | None = None) -> Result:
+        """
+        Send a request until there is a valid response.
+
+        :param request: The request.
+        :param rules: Retry rules for this request; None for the client's.
+        :return: The parsed response.
         :raises MakeApiError: A retry would not help, or none is left. Its ``tries`` has the errors of all tries.
         """
         attempts = Attempts(rules or self.retry_rules)
         while True:
             await self._wait_for_rate_limit()
             try:
-                return await self._try(query, page)
+                return await self._try(request)
             except MakeApiError as error:
                 delay = attempts.record(error)
                 if delay is None:
@@ -98,21 +144,32 @@ class MakeClient:
         while wait := self._rate_limiter.claim(asyncio.get_running_loop().time()):
             await asyncio.sleep(wait)
 
-    async def _try(self, query: AnalyticsQuery, page: PageRequest) -> AnalyticsPage:
-        response = await self._transport.get(query.path, query.parameters(page))
+    async def _try(self, request: ApiRequest[Result]) -> Result:
+        response = await self._transport.get(request.path, request.parameters)
         if response.status != 200:
-            now = datetime.now(UTC)
-            error = error_from_response(
-                response.status, response.headers, response.body, secret=self.settings.token, now=now
-            )
-            if error.advice and response.status in (401, 403, 404):
-                # Mapped tasks may use several connections.
-                where = f"connection {self.settings.conn_id!r} at {self.settings.zone}"
-                error.advice += f" This was {where}, organization {query.organization_id}."
-            raise error
+            raise await self._error(response, request.access)
         if len(response.body) > LARGE_BODY_BYTES:
-            parsed = await asyncio.to_thread(self._parser.parse, response.body, page)
-        else:
-            parsed = self._parser.parse(response.body, page)
-        check_filters(query, parsed)
-        return parsed
+            return await asyncio.to_thread(request.parse, response.body)
+        return request.parse(response.body)
+
+    async def _error(self, response: HttpResponse, access: Access) -> MakeApiError:
+        settings, status, received = self.settings, response.status, (response.headers, response.body)
+        error = error_from_response(status, *received, secret=settings.token, now=datetime.now(UTC))
+        # Mapped tasks may use several connections.
+        organization = "" if access.organization_id is None else f", organization {access.organization_id}"
+        where = f" This was connection {settings.conn_id!r} at {settings.zone}{organization}."
+        advice = error.advice
+        if advice and status in (401, 403, 404):
+            error.advice = advice + where
+        if is_refused_by_make(status, *received):
+            advice = default_advice(access) or advice
+            error.advice, self.refusal = advice + where, error
+            # Whatever fails here must not hide the refusal.
+            with suppress(Exception):
+                diagnosis = await self._diagnoses.advise(status, access, settings, self._get_once)
+                error.advice = (diagnosis or advice) + where
+        return error
+
+    async def _get_once(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
+        await self._wait_for_rate_limit()
+        return await self._transport.get(path, parameters)

@@ -74,6 +74,18 @@ def error_from_response(
     )
 
 
+def is_refused_by_make(status: int, headers: Mapping[str, str], body: bytes) -> bool:
+    """
+    Decide whether Make itself refuses the token: what a firewall or a proxy refuses is not about the token.
+
+    :param status: The HTTP status.
+    :param headers: The headers, case-insensitive.
+    :param body: The body.
+    :return: Whether it is Make's 401 or 403.
+    """
+    return status in (401, 403) and parse_error_body(body, headers.get("content-type", ""), "").is_from_make
+
+
 def _error_class(status: int) -> type[MakeApiError]:
     if status >= 500 or status in _TRANSIENT_STATUSES:
         return MakeServerError

@@ -147,7 +147,7 @@ class PageParser:
         :raises MakeResponseError: The body does not have the documented shape, a value is not exactly what it should
             be, or it is not the requested page.
         """
-        _check_size(body, request.limit or _DEFAULT_LIMIT)
+        check_size(body, request.limit or _DEFAULT_LIMIT)
         page = self._decode(body)
         problem = None
         if request.return_total_count and page.pg.total_count is None:
@@ -174,7 +174,14 @@ class PageParser:
         return page
 
 
-def _check_size(body: bytes, limit: int) -> None:
+def check_size(body: bytes, limit: int) -> None:
+    """
+    Refuse a body with far more values than its entries can have.
+
+    :param body: The body.
+    :param limit: The most entries that it has.
+    :raises MakeResponseError: It has more values.
+    """
     # A few kilobytes of gzip may contain millions of tiny values, which take gigabytes as objects.
     if len(body) > _BYTES_PER_ENTRY * (limit + _MARGIN):
         values = sum(map(body.count, (b",", b"[", b"{")))

@@ -14,8 +14,16 @@ def connection_form_widgets() -> dict[str, Any]:
     :return: A wtforms field by the name of each extra.
     """
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
+    from markupsafe import Markup
     from wtforms import IntegerField, StringField
     from wtforms.validators import Optional, any_of
+
+    class TextFieldWithErrors(BS3TextFieldWidget):  # type: ignore[misc]
+        """Shows the errors, too: the script of Airflow 2.11's form replaces the text of the alerts that have them."""
+
+        def __call__(self, field: Any, **attributes: Any) -> str:
+            error = Markup('<p class="text-danger">{}</p>')
+            return Markup("").join([super().__call__(field, **attributes), *map(error.format, field.errors)])
 
     widgets = {}
     for name, described in CONNECTION_FIELDS.items():
@@ -26,7 +34,7 @@ def connection_form_widgets() -> dict[str, Any]:
             described["label"],
             validators=[Optional(), *choice],
             description=described["description"],
-            widget=BS3TextFieldWidget(),
+            widget=TextFieldWithErrors(),
         )
     return widgets
 
@@ -37,4 +45,6 @@ def ui_field_behaviour() -> dict[str, Any]:
 
     :return: The fields to hide, labels to replace and placeholders, by the key names of Airflow before 3.2.
     """
-    return {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+    behaviour = {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
+    # These versions can test a connection without a port.
+    return behaviour | {"placeholders": UI_FIELD_BEHAVIOUR["placeholders"] | {"port": "443"}}

@@ -2,37 +2,41 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import partial
 from itertools import chain
-from typing import Any, Self
+from typing import Any
 
 import msgspec
-import requests
-from airflow.providers.common.compat.connection import get_async_connection
-from airflow.providers.http.hooks.http import HttpHook
 
-from airflow_provider_make.api.client import MakeClient
-from airflow_provider_make.api.error_mapping import error_from_response
-from airflow_provider_make.api.event_loop import EventLoopThread
-from airflow_provider_make.api.network import requests_session
+from airflow_provider_make.api.client import ApiRequest, MakeClient
+from airflow_provider_make.api.diagnosis import Access, describe_organization, list_some
+from airflow_provider_make.api.error_body import shorten
+from airflow_provider_make.api.organizations import (
+    ListPage,
+    ListQuery,
+    mark_zone,
+    organizations_query,
+    parse_list,
+    teams_query,
+)
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.arguments import parse_page_size
+from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
-from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.hooks.zone import MakeZoneHook
 from airflow_provider_make.lineage import organization_uri, report_input
 from airflow_provider_make.paging.page_plan import PagePlan
+from airflow_provider_make.paging.whole_list import read_list
 
 __all__ = ["AnalyticsPage", "MakeHook"]
 
 
-class MakeHook(HttpHook):
+class MakeHook(MakeZoneHook):
     """
     Fetch scenario analytics from one zone of Make, with one token.
 
@@ -53,117 +57,12 @@ class MakeHook(HttpHook):
     """
 
     conn_name_attr = "make_conn_id"
-    default_conn_name = "make_default"
     conn_type = "make"
     hook_name = "Make"
 
     # Airflow expects these on the class itself.
     get_connection_form_widgets = staticmethod(connection_form_widgets)
     get_ui_field_behaviour = staticmethod(ui_field_behaviour)
-
-    def __init__(
-        self,
-        make_conn_id: str = default_conn_name,
-        api_retry_limit: int = 5,
-        api_retry_delay: float = 1.0,
-        method: str = "GET",
-        auth_type: Any = None,
-        **http_options: Any,
-    ) -> None:
-        if auth_type is not None:
-            raise MakeInputError.expected("auth_type", auth_type, "None: the connection's token authorizes")
-        super().__init__(method=method, http_conn_id=make_conn_id, **http_options)
-        self.make_conn_id = make_conn_id
-        self.retry_rules = RetryRules(api_retry_limit, api_retry_delay)
-
-    @cached_property
-    def settings(self) -> ConnectionSettings:
-        """
-        The settings of the connection, looked up at first use and validated.
-
-        :raises MakeInputError: A field of the connection is not valid, or missing.
-        """
-        return self._check_connection(self.get_connection(self.make_conn_id))
-
-    async def load_settings(self) -> None:
-        """
-        Look up the connection without blocking the event loop; ``settings`` is set then.
-
-        :raises MakeInputError: A field of the connection is not valid, or missing.
-        """
-        if "settings" not in self.__dict__:
-            self.settings = self._check_connection(await get_async_connection(self.make_conn_id))
-
-    def _check_connection(self, connection: AirflowConnection) -> ConnectionSettings:
-        try:
-            settings = ConnectionSettings.from_airflow(connection)
-        except MakeInputError as error:
-            raise MakeInputError(f"Connection {self.make_conn_id!r}: {error}") from None
-        if settings.unknown_extras:
-            self.log.warning(
-                "Connection %r: ignoring the extra keys %s, which this provider does not know.",
-                self.make_conn_id,
-                ", ".join(settings.unknown_extras),
-            )
-        return settings
-
-    def new_client(self) -> MakeClient:
-        """Create a client for coroutines, to open on the caller's event loop."""
-        return MakeClient(self.settings, self.retry_rules, self.log)
-
-    @cached_property
-    def event_loop(self) -> EventLoopThread:
-        """The event loop of the hook's own methods, in a thread that keeps a client open."""
-        # Without a reference to the hook, which would keep it alive.
-        event_loop = EventLoopThread(partial(MakeClient, self.settings, self.retry_rules, self.log))
-        # For hooks that are never closed: when the hook is deleted, or at exit.
-        weakref.finalize(self, event_loop.close)
-        return event_loop
-
-    @property
-    def base_url(self) -> str:
-        """The base URL of the API; ends in ``/api/v2``."""
-        return self.settings.base_url
-
-    @base_url.setter
-    def base_url(self, value: str) -> None:
-        """Ignore HttpHook's value; ours comes from the connection settings."""
-
-    def get_conn(
-        self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
-    ) -> requests.Session:
-        """
-        Create a requests session that is authorized for the zone. Extras of the connection never become headers.
-
-        :param headers: Further headers.
-        :param extra_options: Overrides of the connection's ``verify``, ``proxies``, ``cert``, ``timeout`` and
-            ``trust_env``, and ``HttpHook``'s other options. Redirects are followed only if ``allow_redirects`` is set.
-        :return: The session.
-        """
-        # HttpHook.run reads the options of the request from this attribute.
-        self.merged_extra = {"timeout": self.settings.timeout, "allow_redirects": False, **(extra_options or {})}
-        session = requests_session(self.settings, self.merged_extra)
-        session.headers.update(headers or {})
-        if adapter := self.adapter or self.keep_alive_adapter:
-            session.mount("https://", adapter)
-            session.mount("http://", adapter)
-        return session
-
-    def check_response(self, response: requests.Response) -> None:
-        """
-        Raise Make's error for a response that is not a success.
-
-        :param response: The response.
-        :raises MakeApiError: The status is not 2xx; the subclass depends on the status.
-        """
-        if response.status_code not in range(200, 300):
-            raise error_from_response(
-                response.status_code,
-                response.headers,
-                response.content,
-                secret=self.settings.token,
-                now=datetime.now(UTC),
-            )
 
     def get_analytics_page(
         self,
@@ -252,33 +151,77 @@ class MakeHook(HttpHook):
         )
         return self._iter_pages(query, size)
 
+    def get_organizations(self) -> list[dict[str, Any]]:
+        """
+        Fetch all organizations that the token's user is a member of, to map tasks over them.
+
+        The token needs the scope ``organizations:read``. Make lists the organizations of all zones, and this connection
+        reaches those with ``in_zone``.
+
+        :return: A dict for each organization, JSON-serialisable: ``organization_id``; ``name``; ``zone``;
+            ``timezone_id`` (Make's number of a time zone); ``is_paused``; ``analytics_access`` (whether the plan
+            includes analytics); ``in_zone`` (False if it is in another zone than the connection). Make does not return
+            each of them for each organization: all but ``organization_id`` and ``in_zone`` may be None.
+        :raises MakeApiError: A page could not be fetched, after all tries.
+        :raises MakeIncompleteResultError: The list changed in each of three passes.
+        """
+        return mark_zone(self._list(organizations_query()), self.settings.zone)
+
+    def get_teams(self, organization_id: Any = None) -> list[dict[str, Any]]:
+        """
+        Fetch all teams of an organization. The token needs the scope ``teams:read``.
+
+        :param organization_id: The organization; None for the connection's.
+        :return: A dict for each team, JSON-serialisable: ``team_id``, ``name``, ``organization_id``, ``is_paused``;
+            ``name`` and ``is_paused`` may be None.
+        :raises MakeInputError: The organization is not valid, or there is none; no request was sent.
+        :raises MakeApiError: A page could not be fetched, after all tries.
+        :raises MakeIncompleteResultError: The list changed in each of three passes.
+        """
+        organization = self.settings.resolve_organization_id(organization_id)
+        return self._list(teams_query(parse_positive_integer("organization_id", organization)))
+
     def test_connection(self) -> tuple[bool, str]:
         """
         Request one entry of the connection's organization, without retries.
 
-        :return: Whether it succeeded, and the message for the user.
+        :return: Whether it succeeded, and the message for the user: if Make refuses the request, with what is at fault;
+            without ``organization_id``, with the organizations of the token's user.
         """
+        once = RetryRules(1, 0.0)
         try:
             if self.settings.organization_id is None:
-                return False, f"The connection can't be tested without organization_id. Zone: {self.settings.zone}."
+                return False, (
+                    "The connection can't be tested without organization_id. "
+                    f"Zone: {self.settings.zone}. {self._describe_organizations(once)}"
+                )
             query = self._query(sort_by="name", sort_dir="asc")
             one_entry = PageRequest(limit=1, return_total_count=True)
-            page = self.event_loop.run(lambda client: client.ask(query, one_entry, RetryRules(1, 0.0)))
+            page = self.event_loop.run(lambda client: client.ask(query, one_entry, once))
         except (MakeApiError, MakeInputError) as error:
             return False, str(error)
         organization = f"organization {self.settings.organization_id}: {page.pg.total_count} scenarios"
         return True, f"{self.settings.zone} answers for {organization}."
 
-    def close(self) -> None:
-        """Close the HTTP connections, after requests of other threads; a later request opens new ones."""
-        if "event_loop" in self.__dict__:
-            self.event_loop.close()
+    def _describe_organizations(self, rules: RetryRules) -> str:
+        try:
+            organizations = self._list(organizations_query(), rules)
+        except MakeApiError as error:
+            return f"The token's organizations are unknown: {error}"
+        seen = shorten(list_some(map(describe_organization, organizations)), self.settings.token)
+        return f"The token's user is a member of: {seen or 'no organization'}."
 
-    def __enter__(self) -> Self:
-        return self
+    def _list(self, query: ListQuery, rules: RetryRules | None = None) -> list[dict[str, Any]]:
+        access = Access(query.scope, query.organization_id)
+        parse = partial(parse_list, query=query)
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+        async def read(client: MakeClient) -> list[dict[str, Any]]:
+            async def fetch(offset: int) -> ListPage:
+                return await client.fetch(ApiRequest(query.name, query.parameters(offset), access, parse), rules)
+
+            return await read_list(fetch)
+
+        return self.event_loop.run(read)
 
     def _query(
         self, *, organization_id: Any = None, date_from: Any = None, date_to: Any = None, **values: Any

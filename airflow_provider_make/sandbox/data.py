@@ -6,31 +6,21 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from math import cos, floor, pi, sin
+from math import floor, pi, sin
 from typing import NamedTuple
+
+from airflow_provider_make.sandbox.names import TEAMS, ScenarioNames
+from airflow_provider_make.sandbox.rhythm import busy_hours
 
 # More than two years ago: early enough for the oldest frame that a client may request, and for the one before it.
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
-_ACTIVITIES = (
-    "Sync orders",
-    "Send invoices",
-    "Import leads",
-    "Archive e-mails",
-    "Update stock",
-    'Route "urgent" tickets',
-    "Export contacts, companies, deals",
-    "Rückerstattungen prüfen",
-    "請求書を送信する",
-    "Notify #sales 🚀",
-)
-_ACTIVITY_WEIGHTS = (20, 16, 16, 14, 14, 6, 6, 4, 2, 2)
-_TEAMS = ("Sales", "Finance", "Support", "Marketing", "Logistics", "Équipe Données", 'Labs, "EMEA"', "IT")
 _TEAM_WEIGHTS = (24, 20, 16, 12, 10, 8, 6, 4)
 _STATUSES = ("active", "inactive", "invalid")
 _STATUS_WEIGHTS = (80, 14, 6)
 _FOLDERS_PER_TEAM = 4
+# By hour, UTC: most scenarios are busiest during office hours.
+_BUSIEST_HOUR_WEIGHTS = (2, 3, 3, 2, 1, 1, 3, 6, 9, 10, 9, 7, 6, 8, 9, 8, 6, 4, 4, 5, 4, 3, 2, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +38,7 @@ class Scenario:
     :param executions_per_hour: Mean number of executions per hour, 0.0 for a scenario that never runs.
     :param operations_per_execution: Mean number of operations per execution, at least 1.25.
     :param centicredits_per_execution: Mean number of centicredits per execution.
-    :param error_share: Mean share of executions that fail, 0.0 to 0.75.
+    :param error_share: Mean share of executions that fail, 0.0 to 0.5.
     :param busiest_hour: Hour of the day (UTC, 0 to 23) with the most executions.
     """
 
@@ -93,20 +83,22 @@ class Statistics(NamedTuple):
     error_rate_change: float | None
 
 
-def generate_scenarios(organization_id: int, seed: int) -> Iterator[Scenario]:
+def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = False) -> Iterator[Scenario]:
     """
     Yield an organization's scenarios without end, so that a larger organization begins with those of a smaller one.
 
     :param organization_id: The organization; each has different scenarios.
     :param seed: Any integer; the same seed yields the same scenarios on every machine.
+    :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
     :return: Scenarios in the order of their ids.
     """
     choice = random.Random(f"scenarios/{organization_id}/{seed}")
     uniform = choice.random
     # A weighted choice() for each scenario would double the time to generate 100,000 of them.
-    activities = choice.choices(_ACTIVITIES, _ACTIVITY_WEIGHTS, k=1009)
-    teams = choice.choices(range(len(_TEAMS)), _TEAM_WEIGHTS, k=1013)
+    teams = choice.choices(range(len(TEAMS)), _TEAM_WEIGHTS, k=1013)
     statuses = choice.choices(_STATUSES, _STATUS_WEIGHTS, k=1019)
+    busiest_hours = choice.choices(range(24), _BUSIEST_HOUR_WEIGHTS, k=1021)
+    names = ScenarioNames(choice)
     scenario_id = 1000 + floor(uniform() * 9000)
     position = 0
     while True:
@@ -117,23 +109,27 @@ def generate_scenarios(organization_id: int, seed: int) -> Iterator[Scenario]:
         status = statuses[position % len(statuses)]
         # At fixed positions, so that a sandbox of forty scenarios has an idle and a huge one.
         idle = position % 33 == 7
-        huge = position % 100 == 11
+        huge = huge_credits and position % 100 == 11
         operations = 1.25 + 25 * uniform() ** 3
-        error_share = 0.75 * uniform() ** (2 if status == "invalid" else 8)
+        error_share = 0.5 * uniform() ** 2 if status == "invalid" else 0.25 * uniform() ** 8
+        # The golden ratio spreads them evenly, so that a sandbox of a few scenarios has a busy one.
+        busyness = (0.9 + 0.618 * position + 0.1 * uniform()) % 1
+        executions = 0.0 if idle else 10 ** (-1.7 + 3.4 * busyness)
         yield Scenario(
             id=scenario_id,
             imt_id=f"{floor(uniform() * 2**52):013x}",
-            name=f"{activities[position % len(activities)]} {position + 1:05d}",
+            name=names.next(team),
             status=status,
             team_id=team_id,
-            team_name=_TEAMS[team],
+            team_name=TEAMS[team],
             folder_id=team_id * 10 + folder if folder else None,
-            executions_per_hour=0.0 if idle else 10 ** (-1.7 + 3.4 * uniform()),
+            # A scenario that is switched off is only executed by hand.
+            executions_per_hour=executions if status == "active" else executions / 50,
             operations_per_execution=operations,
             # More than 64 bits from the second execution on, and still far from 38 digits after a year.
             centicredits_per_execution=10**19 + scenario_id if huge else floor(operations * 100),
             error_share=0.0 if error_share < 0.0005 else error_share,
-            busiest_hour=floor(uniform() * 24),
+            busiest_hour=busiest_hours[position % len(busiest_hours)],
         )
         position += 1
 
@@ -146,6 +142,42 @@ def hours_since_2020(moment: datetime) -> float:
     :return: The hours, 0.0 for earlier times.
     """
     return max(0.0, (moment - _BEGINNING) / timedelta(hours=1))
+
+
+def count_until(scenario: Scenario, hours: float) -> Counts:
+    """
+    Count a scenario's executions, operations, centicredits and errors since 2020.
+
+    :param scenario: The scenario; one with executions.
+    :param hours: The end, in hours since 2020.
+    :return: The counts, none of which falls from one time to a later one.
+    """
+    rate = scenario.executions_per_hour
+    executions = floor(rate * busy_hours(scenario.busiest_hour, hours))
+    # Operations, credits and errors per execution vary around their means, over some weeks. If they were proportional,
+    # all changes would be equal, and a client that confuses them would pass. Each scenario has its own period, so that
+    # they do not all swing together. Errors also vary by day.
+    swing = _swing(executions, rate * (1200 + scenario.id % 997))
+    charged, per_execution = executions + 0.3 * swing, scenario.centicredits_per_execution
+    failing = executions - 0.3 * swing - 0.4 * _swing(executions, rate * 31)
+    return Counts(
+        executions,
+        floor(scenario.operations_per_execution * (executions + 0.2 * swing)),
+        # A float would not hold huge credits exactly.
+        floor(charged * per_execution) if per_execution < 2**32 else floor(charged) * per_execution,
+        floor(scenario.error_share * failing),
+    )
+
+
+def subtract(counts: Counts, others: Counts) -> Counts:
+    """
+    Subtract counts.
+
+    :param counts: The counts.
+    :param others: The counts to subtract.
+    :return: The differences.
+    """
+    return Counts(counts[0] - others[0], counts[1] - others[1], counts[2] - others[2], counts[3] - others[3])
 
 
 def count_in_frame(scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
@@ -162,10 +194,10 @@ def count_in_frame(scenario: Scenario, start: float, end: float) -> tuple[Counts
     """
     if not scenario.executions_per_hour:
         return ZERO_COUNTS, ZERO_COUNTS
-    at_end = _count_until(scenario, end)
-    at_start = _count_until(scenario, start)
-    before = _count_until(scenario, max(0.0, start - (end - start)))
-    return _between(at_start, at_end), _between(before, at_start)
+    at_end = count_until(scenario, end)
+    at_start = count_until(scenario, start)
+    before = count_until(scenario, max(0.0, start - (end - start)))
+    return subtract(at_end, at_start), subtract(at_start, before)
 
 
 def compare(counts: Counts, preceding: Counts) -> Statistics:
@@ -200,35 +232,8 @@ def statistics(scenario: Scenario, date_from: datetime, date_to: datetime) -> St
     return compare(*count_in_frame(scenario, hours_since_2020(date_from), hours_since_2020(date_to)))
 
 
-def _between(early: Counts, late: Counts) -> Counts:
-    return Counts(late[0] - early[0], late[1] - early[1], late[2] - early[2], late[3] - early[3])
-
-
-@lru_cache(maxsize=4096)
-def _busy_hours(busiest_hour: int, hours: float) -> float:
-    # The integral of 1 + 0.5 cos(day) + 0.3 cos(week) + 0.15 sin(15,000 hours), which never falls. So each hour, day
-    # and year differs from the preceding one.
-    return (
-        hours
-        + 0.5 * 24 / (2 * pi) * sin(2 * pi * (hours - busiest_hour) / 24)
-        + 0.3 * 168 / (2 * pi) * sin(2 * pi * hours / 168)
-        + 0.15 * 15_000 / (2 * pi) * (1 - cos(2 * pi * hours / 15_000))
-    )
-
-
-def _count_until(scenario: Scenario, hours: float) -> Counts:
-    rate = scenario.executions_per_hour
-    executions = floor(rate * _busy_hours(scenario.busiest_hour, hours))
-    # Operations, credits and errors per execution vary around their means, with a period of ten weeks. If they were
-    # proportional, all changes would be equal, and a client that confuses them would pass.
-    period = rate * 1680
-    swing = period / (2 * pi) * sin(2 * pi * executions / period)
-    return Counts(
-        executions,
-        floor(scenario.operations_per_execution * (executions + 0.2 * swing)),
-        floor(executions + 0.5 * swing) * scenario.centicredits_per_execution,
-        floor(scenario.error_share * (executions - 0.3 * swing)),
-    )
+def _swing(executions: int, period: float) -> float:
+    return period / (2 * pi) * sin(2 * pi * executions / period)
 
 
 def _error_rate(counts: Counts) -> float | None:

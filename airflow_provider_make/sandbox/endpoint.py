@@ -16,16 +16,18 @@ from weakref import WeakSet
 
 from aiohttp import web
 
+from airflow_provider_make.sandbox.account import Account, check_analytics_access, is_account_path
 from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, fault_response, refusal_response
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
 from airflow_provider_make.sandbox.rate_limit import RateLimit
 from airflow_provider_make.sandbox.refusals import Refusal
+from airflow_provider_make.sandbox.request_log import Outcome, describe_request
 from airflow_provider_make.sandbox.responses import PageCache, encode
 
+_BASE_PATH = "/api/v2/"
 _ANALYTICS_PATH = re.compile(r"/api/v2/analytics/([^/]+)")
-_USER_PATH = "/api/v2/users/me"
 _FAULTS_PATH = "/sandbox/faults"
 
 
@@ -61,6 +63,7 @@ class Endpoint:
     def __init__(self, organizations: Mapping[int, Organization], options: Options) -> None:
         self._organizations = organizations
         self._options = options
+        self._account = Account(organizations, options)
         self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
         shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
         self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle, value_types=options.value_types)
@@ -74,6 +77,7 @@ class Endpoint:
         self._requests: list[RecordedRequest] = []
         self._connections = 0
         self._open_connections: WeakSet[asyncio.BaseTransport] = WeakSet()
+        self._log: Callable[[str], object] | None = None
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -120,6 +124,14 @@ class Endpoint:
         error, self._action_error = self._action_error, None
         return error
 
+    def log_requests(self, receive: Callable[[str], object]) -> None:
+        """
+        Describe each request in a line.
+
+        :param receive: A function that accepts the line.
+        """
+        self._log = receive
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """
         Handle a request.
@@ -127,14 +139,28 @@ class Endpoint:
         :param request: The request.
         :return: The response, correct or faulty.
         """
+        begin = time.monotonic()
+        outcome = Outcome()
+        response = await self._respond(request, outcome)
+        if self._log is not None:
+            # The fault "reset" has no response.
+            outcome.status = None if outcome.fault == "reset" else response.status
+            seconds, query, token = time.monotonic() - begin, request.query.items(), self._options.token
+            self._log(describe_request(request.method, request.path, query, outcome, seconds, token=token))
+        return response
+
+    async def _respond(self, request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:
         try:
             if request.path == _FAULTS_PATH:
                 return await self._receive_faults(request)
             fault = self._record(request)
+            outcome.fault = None if fault is None else str(fault)
             await asyncio.sleep(self._options.latency)
             response = await fault_response(fault, request) if fault is not None else None
             if response is None:
-                response = web.Response(body=self._body(request), content_type="application/json", charset="utf-8")
+                response = web.Response(
+                    body=self._body(request, outcome), content_type="application/json", charset="utf-8"
+                )
             return response
         except Refusal as refusal:
             return refusal_response(refusal)
@@ -169,19 +195,21 @@ class Endpoint:
                 self._action_error = self._action_error or error
         return fault
 
-    def _body(self, request: web.BaseRequest) -> bytes:
+    def _body(self, request: web.BaseRequest, outcome: Outcome) -> bytes:
         match = _ANALYTICS_PATH.fullmatch(request.path)
-        if match is None and request.path != _USER_PATH:
+        account_path = request.path.removeprefix(_BASE_PATH)
+        if match is None and not (account_path != request.path and is_account_path(account_path)):
             raise Refusal(404)
         if request.method != "GET":
             raise Refusal(405)
         if request.headers.get("Authorization") not in self._authorizations:
             raise Refusal(401)
         if match is None:
-            return encode({"authUser": {"id": 1, "name": "Sandbox"}})
+            return encode(self._account.respond(account_path, request.query.items(), request.host))
         if not re.fullmatch(r"[0-9]{1,18}", match[1]):
             raise Refusal(400, [f"Invalid value {match[1]!r} of 'organizationId': expected an integer."])
         organization = self._organizations.get(int(match[1]))
+        check_analytics_access(self._options)
         if organization is None:
             raise Refusal(403)
         self._rate_limit.count(organization.organization_id)
@@ -191,7 +219,9 @@ class Endpoint:
             max_limit=self._options.max_limit,
             misread_filters=self._options.misread_filters,
         )
-        return self._pages.get(organization, query)
+        page = self._pages.get(organization, query)
+        outcome.entries = page.entries
+        return page.body
 
     async def _receive_faults(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from airflow_provider_make.sandbox.query import MISREADINGS, Misreading
 from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS, RateLimitHint
 from airflow_provider_make.sandbox.value_types import VALUE_TYPES, ValueTypes
+
+Plan = Literal["enterprise", "teams"]
+PLANS: tuple[str, ...] = get_args(Plan)
+Role = Literal["owner", "admin", "member", "accountant"]
+ROLES: tuple[str, ...] = get_args(Role)
+SCOPES = ("analytics:read", "organizations:read", "teams:read", "user:read")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +37,10 @@ class Options:
     misread_filters: Misreading | None = None
     value_types: ValueTypes = "documented"
     fault_rate: float = 0.0
+    scopes: Collection[str] = SCOPES
+    plan: Plan = "enterprise"
+    role: Role = "owner"
+    elsewhere: Collection[int] = ()
 
     def __post_init__(self) -> None:
         """Validate the options."""
@@ -46,6 +58,10 @@ class Options:
             ("rate_limit_hint", (None, *RATE_LIMIT_HINTS)),
             ("misread_filters", (None, *MISREADINGS)),
             ("value_types", VALUE_TYPES),
+            ("plan", PLANS),
+            ("role", ROLES),
         ):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {getattr(self, name)!r}")
+        if unknown := [scope for scope in self.scopes if scope not in SCOPES]:
+            raise ValueError(f"scopes must be of {', '.join(SCOPES)}, not {unknown[0]!r}")

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 
@@ -15,11 +16,11 @@ from airflow_provider_make.sandbox.data import (
     Scenario,
     Statistics,
     compare,
-    count_in_frame,
     generate_scenarios,
     hours_since_2020,
 )
 from airflow_provider_make.sandbox.query import Selection
+from airflow_provider_make.sandbox.story import NO_STORY, Story, tell_story
 
 _CACHED_RESULTS = 8
 
@@ -47,10 +48,22 @@ class Organization:
     :param scenarios: The initial number of scenarios, at least 0.
     :param seed: Any integer, 0 by default; the same seed generates the same scenarios.
     :param absent_first: Whether rows without a value for the sort key are first instead of last (default).
+    :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
+    :param story: Whether every month a scenario begins to fail, one is disabled, one created and one deleted, no by
+        default.
     :raises ValueError: If a number is out of range.
     """
 
-    def __init__(self, organization_id: int, scenarios: int, *, seed: int = 0, absent_first: bool = False) -> None:
+    def __init__(
+        self,
+        organization_id: int,
+        scenarios: int,
+        *,
+        seed: int = 0,
+        absent_first: bool = False,
+        huge_credits: bool = False,
+        story: bool = False,
+    ) -> None:
         if organization_id < 1:
             raise ValueError(f"organization_id must be positive, not {organization_id}")
         if scenarios < 0:
@@ -58,8 +71,12 @@ class Organization:
         self.organization_id = organization_id
         self._absent_first = absent_first
         self._lock = threading.RLock()
-        self._generator = generate_scenarios(organization_id, seed)
+        self._generator = generate_scenarios(organization_id, seed, huge_credits=huge_credits)
+        # With a story, also the scenarios of the past and the future.
         self._scenarios = list(islice(self._generator, scenarios))
+        self._story = NO_STORY
+        if story:
+            self._scenarios, self._story = tell_story(self._scenarios, self._generator)
         self._fixed_counts: dict[int, tuple[int, int]] = {}
         self._results: OrderedDict[Selection, Result] = OrderedDict()
         self._revision = 0
@@ -73,8 +90,9 @@ class Organization:
     @property
     def scenarios(self) -> list[Scenario]:
         """A copy of the list of current scenarios, in the order of their ids."""
+        now = hours_since_2020(datetime.now(UTC))
         with self._lock:
-            return list(self._scenarios)
+            return [seen for scenario in self._scenarios if (seen := self._story.seen_at(scenario, now))]
 
     def add_scenarios(self, count: int) -> list[Scenario]:
         """
@@ -143,7 +161,9 @@ class Organization:
         """
         with self._lock:
             if selection not in self._results:
-                self._results[selection] = _select(self._scenarios, selection, self._absent_first, self._fixed_counts)
+                self._results[selection] = _select(
+                    self._scenarios, self._story, selection, self._absent_first, self._fixed_counts
+                )
                 if len(self._results) > _CACHED_RESULTS:
                     self._results.popitem(last=False)
             self._results.move_to_end(selection)
@@ -176,6 +196,7 @@ _KEYS: Mapping[str, Callable[[Row], str | float | None]] = {
 
 def _select(
     scenarios: Iterable[Scenario],
+    story: Story,
     selection: Selection,
     absent_first: bool,
     fixed_counts: Mapping[int, tuple[int, int]],
@@ -184,14 +205,16 @@ def _select(
     rows: list[Row] = []
     counts: list[Counts] = []
     preceding: list[Counts] = []
-    for scenario in scenarios:
+    for any_scenario in scenarios:
+        scenario = story.seen_at(any_scenario, end)
         if (
-            (selection.team_ids and scenario.team_id not in selection.team_ids)
+            scenario is None
+            or (selection.team_ids and scenario.team_id not in selection.team_ids)
             or (selection.folder_ids and scenario.folder_id not in selection.folder_ids)
             or (selection.statuses and scenario.status not in selection.statuses)
         ):
             continue
-        frame, frame_before = count_in_frame(scenario, start, end)
+        frame, frame_before = story.count_in_frame(scenario, start, end)
         if scenario.id in fixed_counts:
             executions, errors = fixed_counts[scenario.id]
             frame = frame._replace(executions=executions, errors=errors)

@@ -6,7 +6,7 @@ import json
 import random
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_make.sandbox.data import Scenario, Statistics
 from airflow_provider_make.sandbox.organization import Organization, Result, Row
@@ -32,6 +32,13 @@ def encode(body: object) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
+class Page(NamedTuple):
+    """The encoded body of a page, and its number of entries."""
+
+    body: bytes
+    entries: int
+
+
 class PageCache:
     """
     Build encoded pages, and cache recent ones: a fast client reads a long page faster than it is built.
@@ -53,41 +60,41 @@ class PageCache:
         self._page_cap = page_cap
         self._shuffle = shuffle
         self._value_types = value_types
-        self._cached: OrderedDict[tuple[int, int, Query], bytes] = OrderedDict()
+        self._cached: OrderedDict[tuple[int, int, Query], Page] = OrderedDict()
         self._bytes = 0
 
-    def get(self, organization: Organization, query: Query) -> bytes:
+    def get(self, organization: Organization, query: Query) -> Page:
         """
         Return the page of a query, in the current state of the organization.
 
         :param organization: The requested organization.
         :param query: The query.
-        :return: The encoded body.
+        :return: The page.
         :raises Refusal: As :func:`page_body` does.
         """
         # The revision is read first: if another thread changes the organization after that, the newer page is cached
         # under an old revision, which is never requested again.
         key = (organization.organization_id, organization.revision, query)
-        body = self._cached.get(key)
-        if body is None:
-            page = page_body(organization, query, page_cap=self._page_cap, shuffle=self._shuffle)
-            body = encode(convert_values(page, self._value_types))
+        page = self._cached.get(key)
+        if page is None:
+            body = page_body(organization, query, page_cap=self._page_cap, shuffle=self._shuffle)
+            page = Page(encode(convert_values(body, self._value_types)), len(body["analytics"]))
             if self._shuffle is None:
-                self._add(key, body)
+                self._add(key, page)
         else:
             self._cached.move_to_end(key)
-        return body
+        return page
 
-    def _add(self, key: tuple[int, int, Query], body: bytes) -> None:
-        self._cached[key] = body
-        self._bytes += len(body)
+    def _add(self, key: tuple[int, int, Query], page: Page) -> None:
+        self._cached[key] = page
+        self._bytes += len(page.body)
         while self._bytes > _CACHED_BYTES:
-            self._bytes -= len(self._cached.popitem(last=False)[1])
+            self._bytes -= len(self._cached.popitem(last=False)[1].body)
 
 
 def page_body(
     organization: Organization, query: Query, *, page_cap: int | None = None, shuffle: random.Random | None = None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """
     Build the page of a query.
 

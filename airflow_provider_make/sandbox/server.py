@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import Unpack
 from urllib.parse import quote
 
-from aiohttp import web
-
+from airflow_provider_make.sandbox.background_server import BackgroundServer
 from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
-from airflow_provider_make.sandbox.options import Options
+from airflow_provider_make.sandbox.options import SCOPES, Options, Plan, Role
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import Misreading
 from airflow_provider_make.sandbox.rate_limit import RateLimitHint
@@ -34,6 +30,9 @@ class Sandbox:
     :param organization_id: The organization, 1 by default.
     :param scenarios: Number of scenarios of the organization, 250 by default.
     :param organizations: More organizations: number of scenarios by id; none by default.
+    :param story: Whether every month a scenario begins to fail, one is disabled, one created and one deleted, on fixed
+        days; then a time frame is answered as at its end. No by default, so that a test does not depend on the day.
+    :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
     :param seed: Any integer, 0 by default; the same seed generates the same scenarios, faults and shuffles.
     :param token: The accepted API token, ``sandbox-token`` by default.
     :param latency: Seconds before each response, 0 by default.
@@ -56,6 +55,10 @@ class Sandbox:
         to 2**53); ``number`` for centicredits as numbers; ``null`` for rates and changes that are null instead of
         absent. :meth:`truth` always has the documented types.
     :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
+    :param scopes: The token's scopes; all that the sandbox knows by default. Without a request's scope, it gets a 401.
+    :param plan: ``enterprise`` (default), or ``teams``, whose organizations get a 403 for analytics.
+    :param role: ``owner`` (default), ``admin``, ``member`` or ``accountant``; all but owners get a 403 for analytics.
+    :param elsewhere: Ids of the user's organizations in another zone, which are listed only; none by default.
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
     :raises ValueError: If an argument is out of range.
@@ -67,6 +70,8 @@ class Sandbox:
         organization_id: int = 1,
         scenarios: int = 250,
         organizations: Mapping[int, int] | None = None,
+        story: bool = False,
+        huge_credits: bool = False,
         seed: int = 0,
         token: str = "sandbox-token",
         latency: float = 0.0,
@@ -79,16 +84,21 @@ class Sandbox:
         misread_filters: Misreading | None = None,
         value_types: ValueTypes = "documented",
         fault_rate: float = 0.0,
+        scopes: Collection[str] = SCOPES,
+        plan: Plan = "enterprise",
+        role: Role = "owner",
+        elsewhere: Collection[int] = (),
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        if not 0 <= port <= 65535:
-            raise ValueError(f"port must be between 0 and 65535, not {port}")
         if organization_id in (organizations or {}):
             raise ValueError(f"organization {organization_id} is given twice")
+        if both := {organization_id, *(organizations or {})}.intersection(elsewhere):
+            raise ValueError(f"organization {min(both)} is in both zones")
         sizes = {organization_id: scenarios, **(organizations or {})}
         self._organizations = {
-            id_: Organization(id_, size, seed=seed, absent_first=absent_first) for id_, size in sizes.items()
+            id_: Organization(id_, size, seed=seed, absent_first=absent_first, huge_credits=huge_credits, story=story)
+            for id_, size in sizes.items()
         }
         options = Options(
             seed=seed,
@@ -102,15 +112,15 @@ class Sandbox:
             misread_filters=misread_filters,
             value_types=value_types,
             fault_rate=fault_rate,
+            scopes=scopes,
+            plan=plan,
+            role=role,
+            elsewhere=elsewhere,
         )
         self._endpoint = Endpoint(self._organizations, options)
         self.organization_id = organization_id
         self.token = token
-        self._address = host
-        self._port = port
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = asyncio.Event()
+        self._server = BackgroundServer(self._endpoint.handle, host, port)
 
     def __enter__(self) -> Sandbox:
         """Start serving."""
@@ -130,20 +140,7 @@ class Sandbox:
         :raises RuntimeError: If the sandbox is running already.
         :raises OSError: If the address or the port is not available.
         """
-        if self._thread is not None:
-            raise RuntimeError("the sandbox is running already")
-        bound: Future[int] = Future()
-        # Not the policy's loop, which may be uvloop: an aborted connection looks different there.
-        self._loop = asyncio.SelectorEventLoop()
-        self._stopping = asyncio.Event()
-        thread = threading.Thread(target=self._run, args=(self._loop, bound), name="sandbox", daemon=True)
-        thread.start()
-        try:
-            self._port = bound.result()
-        except OSError:
-            thread.join()
-            raise
-        self._thread = thread
+        self._server.start()
 
     def stop(self) -> None:
         """
@@ -151,11 +148,7 @@ class Sandbox:
 
         :raises Exception: The first error that an action of :meth:`at_request` raised.
         """
-        if self._thread is None or self._loop is None:
-            return
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._thread = None
+        self._server.stop()
         error = self._endpoint.pop_action_error()
         if error is not None:
             raise error
@@ -163,10 +156,7 @@ class Sandbox:
     @property
     def host(self) -> str:
         """Scheme, address and port, for the ``host`` of a connection."""
-        if not self._port:
-            raise RuntimeError("the sandbox has no port before it has started")
-        address = f"[{self._address}]" if ":" in self._address else self._address
-        return f"http://{address}:{self._port}"
+        return self._server.url
 
     @property
     def base_url(self) -> str:
@@ -215,6 +205,14 @@ class Sandbox:
         """
         self._endpoint.fail(*faults)
 
+    def log_requests(self, receive: Callable[[str], object]) -> None:
+        """
+        Describe each request in a line, without the token.
+
+        :param receive: A function that accepts the line, such as ``print``; it runs in the sandbox's thread.
+        """
+        self._endpoint.log_requests(receive)
+
     def at_request(
         self, number: int, action: Callable[[Organization], object], organization_id: int | None = None
     ) -> None:
@@ -251,25 +249,3 @@ class Sandbox:
         :raises Refusal: If the API would refuse these values.
         """
         return total(select_truth(self.organization(organization_id), filters).total)
-
-    def _run(self, loop: asyncio.AbstractEventLoop, bound: Future[int]) -> None:
-        # Cancels what is still running at the end, such as stalled responses.
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(self._serve(bound))
-
-    async def _serve(self, bound: Future[int]) -> None:
-        server = web.Server(self._endpoint.handle, access_log=None)
-        # Stalled requests must not delay the end of a test.
-        runner = web.ServerRunner(server, shutdown_timeout=0.01)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, self._address, self._port)
-            try:
-                await site.start()
-            except OSError as error:
-                bound.set_exception(error)
-                return
-            bound.set_result(runner.addresses[0][1])
-            await self._stopping.wait()
-        finally:
-            await runner.cleanup()

@@ -8,7 +8,10 @@ from typing import Any, Literal, get_args
 ValueTypes = Literal["documented", "text", "float", "number", "null"]
 VALUE_TYPES: tuple[str, ...] = get_args(ValueTypes)
 
-_INTEGERS = ("executions", "operations", "errors", "id", "teamId", "limit", "offset", "totalCount")
+_INTEGERS = (
+    *("executions", "operations", "errors", "id", "teamId", "limit", "offset", "totalCount"),
+    *("organizationId", "timezoneId"),
+)
 _RATES = (
     "errorRate",
     "executionsChange",
@@ -37,6 +40,17 @@ def convert_values(body: Mapping[str, Any], value_types: ValueTypes) -> Mapping[
     # Rates belong to the total and the entries, not to the pagination.
     paging = body["pg"] if value_types == "null" else convert(body["pg"])
     return {"total": convert(body["total"]), "analytics": [convert(entry) for entry in body["analytics"]], "pg": paging}
+
+
+def convert_entry(values: _Values, value_types: ValueTypes) -> _Values:
+    """
+    Convert the numbers of an organization, a team, or their pagination.
+
+    :param values: The values, with documented types.
+    :param value_types: As for :func:`convert_values`; only ``text`` and ``float`` make a difference.
+    :return: The values.
+    """
+    return _CONVERSIONS[value_types](values) if value_types in ("text", "float") else values
 
 
 def _convert(values: _Values, names: tuple[str, ...], convert: Callable[[Any], object]) -> _Values:

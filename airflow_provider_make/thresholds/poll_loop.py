@@ -101,7 +101,9 @@ async def fetch_in_time(client: MakeClient, fetch: Fetch, seconds_left: float | 
         async with asyncio.timeout(limit):
             return await fetch(client)
     except TimeoutError:
-        pass
+        # Make has refused the token, and only the search for the reason was cut short.
+        if client.refusal is not None:
+            raise client.refusal from None
     raise MakeConnectionError("the sensor's timeout passed before a response")
 
 

@@ -28,6 +28,7 @@ from airflow_provider_make.thresholds.watcher_state import WatcherState
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
+    from airflow_provider_make.api.evidence import Diagnoses
 
 # The triggerer hands events on about once a second.
 SECONDS_TO_STORE_AN_EVENT = 5.0
@@ -204,8 +205,10 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
 
 async def _watch(arguments: ThresholdArguments, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:
     """Yield the snapshots of successful polls, and log all others: a watcher that raises is started again at once."""
+    from airflow_provider_make.api.evidence import Diagnoses
+
     schedule = PollSchedule(interval, growing=False)
-    async with aclosing(poll(partial(_open_client, arguments), fetch, schedule)) as outcomes:
+    async with aclosing(poll(partial(_open_client, arguments, Diagnoses()), fetch, schedule)) as outcomes:
         async for outcome in outcomes:
             if isinstance(outcome, Snapshot):
                 yield outcome
@@ -227,7 +230,7 @@ def _parse_interval(value: Any) -> float:
 
 
 @asynccontextmanager
-async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClient]:
+async def _open_client(arguments: ThresholdArguments, diagnoses: Diagnoses | None = None) -> AsyncIterator[MakeClient]:
     def create_hook() -> Any:
         from airflow_provider_make.hooks.make import MakeHook
 
@@ -236,5 +239,5 @@ async def _open_client(arguments: ThresholdArguments) -> AsyncIterator[MakeClien
     # The first import of the HTTP provider would block the event loop.
     hook = await asyncio.to_thread(create_hook)
     await hook.load_settings()
-    async with hook.new_client() as client:
+    async with hook.new_client(diagnoses) as client:
         yield client

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import wtforms
 
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR, ZONES
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 
 FIELDS = CONNECTION_FIELDS
@@ -45,7 +45,7 @@ def test_both_forms_have_the_same_labels_descriptions_types_and_choices(form: ty
         (dict.fromkeys(FIELDS, ""), set()),
         ({"zone": "us1.make.com", "organization_id": "42", "auth_scheme": "Bearer", "trust_env": "false"}, set()),
         ({"zone": "eu9.make.com", "trust_env": "perhaps"}, {"zone", "trust_env"}),
-        ({"auth_scheme": "Basic", "organization_id": "x"}, {"auth_scheme", "organization_id"}),
+        ({"auth_scheme": "<b>", "organization_id": "x"}, {"auth_scheme", "organization_id"}),
     ],
 )
 def test_old_form_validates_types_and_choices(
@@ -54,6 +54,11 @@ def test_old_form_validates_types_and_choices(
     filled = form(MultiDict(data))
     filled.validate()
     assert set(filled.errors) == invalid
+    # Airflow 2.11 shows no other text of an error.
+    assert {field.name for field in filled if "text-danger" in field()} == invalid
+    if "zone" in invalid:
+        reason = f"Invalid value, must be one of: {', '.join(ZONES)}."
+        assert f'<p class="text-danger">{reason}</p>' in filled["zone"]()
 
 
 class MultiDict(dict[str, str]):
@@ -67,7 +72,8 @@ def test_field_behaviour_is_the_same_under_the_older_names() -> None:
     assert ui_field_behaviour() == {
         "hidden_fields": UI_FIELD_BEHAVIOUR["hidden-fields"],
         "relabeling": UI_FIELD_BEHAVIOUR["relabeling"],
-        "placeholders": UI_FIELD_BEHAVIOUR["placeholders"],
+        # Without the hint about Airflow 3.3.2.
+        "placeholders": {**UI_FIELD_BEHAVIOUR["placeholders"], "port": "443"},
     }
     assert not {"host", "password", "port", "extra"} & set(UI_FIELD_BEHAVIOUR["hidden-fields"])
     assert UI_FIELD_BEHAVIOUR["relabeling"] == {"password": "API token"}

@@ -2,16 +2,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from airflow.providers.http.hooks.http import HttpHook
-from airflow.providers.http.operators.http import HttpOperator
 
-from airflow_provider_make import __version__
 from airflow_provider_make.exceptions import (
     MakeAccessDeniedError,
     MakeApiError,
@@ -20,31 +16,14 @@ from airflow_provider_make.exceptions import (
     MakeIncompleteResultError,
     MakeInputError,
     MakeRateLimitError,
-    MakeRequestError,
     MakeResponseError,
     MakeServerError,
 )
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.sandbox import Sandbox
+from tests.support.sandbox_requests import analytics_requests
 
 Connect = Callable[..., MakeHook]
-
-
-@pytest.fixture
-def connect(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
-    """Return a function that creates a hook for the sandbox, with optional connection fields and extras."""
-    hooks: list[MakeHook] = []
-
-    def create(extra: dict[str, Any] | None = None, retries: tuple[int, float] = (5, 0.0), **fields: Any) -> MakeHook:
-        connection = json.loads(make_sandbox.connection_json) | fields
-        connection["extra"] = {"organization_id": 1, **(extra or {})}
-        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
-        hooks.append(MakeHook("make_default", *retries))
-        return hooks[-1]
-
-    yield create
-    for hook in hooks:
-        hook.close()
 
 
 def test_all_scenarios_are_read_over_one_connection(connect: Connect, make_sandbox: Sandbox) -> None:
@@ -91,24 +70,6 @@ def test_pages_are_fetched_lazily_but_arguments_are_validated_at_once(connect: C
         connect().iter_analytics_pages(page_size=0)
 
 
-def test_only_the_expected_headers_are_sent(connect: Connect, make_sandbox: Sandbox) -> None:
-    extra = {"timeout": 5, "requests_per_minute": 60000, "auth_scheme": "Bearer", "X-Team": "data", "zone": None}
-    connect(extra).get_analytics_page(limit=1)
-    headers = {name.lower(): value for name, value in dict(make_sandbox.requests[0].headers).items()}
-    assert headers["user-agent"] == f"airflow-provider-make/{__version__}"
-    assert headers["authorization"] == f"Bearer {make_sandbox.token}"
-    assert headers.keys() == {"host", "user-agent", "accept", "accept-encoding", "authorization"}
-
-
-def test_netrc_does_not_replace_the_token(
-    connect: Connect, make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login other password wrong\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    connect().get_analytics_page(limit=1)
-    assert dict(make_sandbox.requests[0].headers)["Authorization"] == f"Token {make_sandbox.token}"
-
-
 @pytest.mark.parametrize(
     ("fault", "error_class"),
     [("401", MakeAuthenticationError), ("403", MakeAccessDeniedError), ("redirect", MakeResponseError)],
@@ -119,13 +80,8 @@ def test_permanent_errors_are_not_retried(
     make_sandbox.fail(fault)
     with pytest.raises(error_class) as raised:
         connect().get_analytics_page(limit=1)
-    assert len(make_sandbox.requests) == 1
+    assert len(analytics_requests(make_sandbox)) == 1
     assert isinstance(raised.value, AirflowFailException) == (fault != "redirect")
-
-
-def test_error_for_an_unknown_organization_lists_what_to_check(connect: Connect) -> None:
-    with pytest.raises(MakeAccessDeniedError, match=r"SC403.*Enterprise plan.*Owner.*analytics:read.*zone"):
-        connect().get_analytics_page(organization_id=999)
 
 
 @pytest.mark.parametrize(
@@ -216,34 +172,6 @@ def test_invalid_arguments_raise_before_any_request(
 
 
 @pytest.mark.parametrize(
-    ("fields", "extra", "named"),
-    [
-        ({"host": ""}, {}, "us2.make.com"),
-        ({"host": "http://eu1.make.com"}, {}, "https"),
-        ({"password": ""}, {}, "token"),
-        ({}, {"organization_id": None}, "organization_id"),
-        ({}, {"requests_per_minute": -1}, "requests_per_minute=-1"),
-    ],
-)
-def test_error_for_an_invalid_connection_names_the_field_and_the_connection_id(
-    fields: dict[str, Any], extra: dict[str, Any], named: str, connect: Connect, make_sandbox: Sandbox
-) -> None:
-    with pytest.raises(MakeInputError, match=named) as raised:
-        connect(extra, **fields).get_analytics_page(limit=1)
-    assert "make_default" in str(raised.value)
-    assert make_sandbox.requests == []
-
-
-def test_constructor_rejects_invalid_retry_arguments_and_auth_type() -> None:
-    with pytest.raises(MakeInputError, match="api_retry_limit=0"):
-        MakeHook(api_retry_limit=0)
-    with pytest.raises(MakeInputError, match="api_retry_delay=-1"):
-        MakeHook(api_retry_delay=-1)
-    with pytest.raises(MakeInputError, match="auth_type"):
-        MakeHook(auth_type=object)
-
-
-@pytest.mark.parametrize(
     ("fault", "extra", "fields", "expected", "message"),
     [
         (None, {}, {}, True, "250 scenarios"),
@@ -265,25 +193,57 @@ def test_test_connection_returns_success_and_message(
     make_sandbox.fail(fault)
     succeeded, text = connect(extra, **fields).test_connection()
     assert (succeeded, message in text) == (expected, True)
-    assert len(make_sandbox.requests) <= 1
+    assert len(analytics_requests(make_sandbox)) <= 1
 
 
-def test_http_operator_can_call_other_endpoints(connect: Connect, make_sandbox: Sandbox) -> None:
-    hook = connect({"organization_id": 1, "secret-extra": "x"})
-    assert isinstance(hook, HttpHook)
-    assert hook.base_url == f"{make_sandbox.host}/api/v2"
+def test_organizations_and_teams_are_listed_whole_and_in_order(
+    connect: Connect, make_sandbox_factory: Callable[..., Sandbox]
+) -> None:
+    sandbox = make_sandbox_factory(organizations=dict.fromkeys(range(2, 26), 40), elsewhere=[30], page_cap=7)
+    hook = connect(host=sandbox.host)
+    organizations = hook.get_organizations()
+    names = [each["name"] for each in organizations]
+    assert names == sorted(names)
+    assert sorted(each["organization_id"] for each in organizations) == [*range(1, 26), 30]
+    first = {"timezone_id": 113, "is_paused": False, "analytics_access": True, "in_zone": True}
+    assert organizations[0] == {
+        "organization_id": 1,
+        "name": "Sandbox organization 1",
+        "zone": sandbox.host.removeprefix("http://"),
+        **first,
+    }
+    assert [each["organization_id"] for each in organizations if not each["in_zone"]] == [30]
+    for organization_id in (None, 2, "25"):
+        teams = hook.get_teams(organization_id)
+        organization = sandbox.organization(int(organization_id or 1))
+        assert {(team["team_id"], team["name"]) for team in teams} == {
+            (scenario.team_id, scenario.team_name) for scenario in organization.scenarios
+        }
+        assert {team["organization_id"] for team in teams} == {organization.organization_id}
+    assert json.loads(json.dumps([organizations, teams])) == [organizations, teams]
 
-    def call(endpoint: str, **arguments: Any) -> Any:
-        operator = HttpOperator(
-            task_id="call", http_conn_id="make_default", method="GET", endpoint=endpoint, **arguments
-        )
-        return operator.execute({})
 
-    assert json.loads(call("users/me"))["authUser"]
-    assert json.loads(call("/analytics/1", data={"pg[limit]": 2}))["pg"]["limit"] == 2
-    assert "secret-extra" not in dict(make_sandbox.requests[-1].headers)
-    with pytest.raises(MakeRequestError, match="404"):
-        call("nothing/here")
-    make_sandbox.fail("redirect")
-    with pytest.raises(MakeResponseError, match="redirect"):
-        call("users/me")
+@pytest.mark.parametrize("value_types", ["text", "float"])
+def test_ids_of_organizations_and_teams_may_have_other_types(
+    value_types: str, connect: Connect, make_sandbox: Sandbox, make_sandbox_factory: Callable[..., Sandbox]
+) -> None:
+    other = make_sandbox_factory(value_types=value_types)
+    expected = connect().get_teams(), [each["organization_id"] for each in connect().get_organizations()]
+    hook = connect(host=other.host)
+    assert (hook.get_teams(), [each["organization_id"] for each in hook.get_organizations()]) == expected
+
+
+def test_lists_are_retried_like_all_requests(connect: Connect, make_sandbox: Sandbox) -> None:
+    make_sandbox.fail("503", "html", "429:0", None, "reset")
+    assert [each["organization_id"] for each in connect().get_organizations()] == [1]
+    make_sandbox.fail("empty", "empty")
+    with pytest.raises(MakeResponseError, match=r"not JSON.*\[2 tries"):
+        connect(retries=(2, 0.0)).get_organizations()
+
+
+def test_teams_need_an_organization(connect: Connect, make_sandbox: Sandbox) -> None:
+    with pytest.raises(MakeInputError, match="No organization"):
+        connect({"organization_id": None}).get_teams()
+    with pytest.raises(MakeInputError, match="organization_id='x'"):
+        connect().get_teams("x")
+    assert make_sandbox.requests == []

@@ -18,6 +18,7 @@ from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputE
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
+from tests.support.sandbox_requests import analytics_requests
 from tests.support.time_frames import LAST_WEEK, MIDNIGHT
 
 
@@ -252,7 +253,7 @@ def test_errors_of_make_are_raised_unchanged(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("401")
     with pytest.raises(MakeAuthenticationError):
         execute()
-    assert len(make_sandbox.requests) == 1
+    assert len(analytics_requests(make_sandbox)) == 1
 
 
 def test_importing_the_operator_imports_no_heavy_library() -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 
 from airflow_provider_make import __version__
 from tests.release.commands import tool
 from tests.release.conftest import Distributions
+from tests.support.documents import links
 
 DIST_INFO = f"airflow_provider_make-{__version__}.dist-info"
 
 
 def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    # The build compiles hatch_build.py.
+    paths = (path for path in folder.rglob("*") if "__pycache__" not in path.parts and path.is_file())
+    return {path.relative_to(folder).as_posix() for path in paths}
 
 
 def metadata(wheel: Path) -> bytes:
@@ -26,9 +32,12 @@ def metadata(wheel: Path) -> bytes:
         return archive.read(f"{DIST_INFO}/METADATA")
 
 
-def test_wheel_contains_only_the_package(distributions: Distributions, tree: Path) -> None:
+def test_wheel_contains_only_the_package_and_the_example_dags(distributions: Distributions, tree: Path) -> None:
     package = {f"airflow_provider_make/{name}" for name in files(tree / "airflow_provider_make")}
     assert "airflow_provider_make/py.typed" in package
+    examples = {path.name for path in (tree / "example_dags").glob("make_*.py")}
+    assert "make_analytics_daily.py" in examples
+    package |= {f"airflow_provider_make/examples/dags/{name}" for name in examples}
     about = ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
     with zipfile.ZipFile(distributions.wheel) as archive:
         assert set(archive.namelist()) == package | {f"{DIST_INFO}/{name}" for name in about}
@@ -60,7 +69,35 @@ def test_metadata_is_that_of_pyproject(distributions: Distributions, tree: Path)
         needed |= {Requirement(f'{text}; extra == "{extra}"') for text in texts}
     assert set(parsed.requires_dist or ()) == needed
     assert (parsed.classifiers, parsed.license_expression) == (project["classifiers"], project["license"])
-    assert parsed.description == (tree / "README.md").read_text()
+
+
+@pytest.mark.parametrize("repository", [None, "https://github.com/example/airflow-provider-make"])
+def test_readme_has_absolute_links_if_the_url_of_the_repository_is_set(
+    repository: str | None, tree: Path, tmp_path: Path
+) -> None:
+    source = shutil.copytree(tree, tmp_path / "source")
+    # The repository's URL is perhaps set already.
+    project = re.sub(r"^Repository = .*\n", "", (source / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    setting = f'[project.urls]\nRepository = "{repository}"' if repository else "[project.urls]"
+    (source / "pyproject.toml").write_text(project.replace("[project.urls]", setting))
+    tool("pyproject-build", "--installer", "uv", "--wheel", "--outdir", tmp_path, cwd=source)
+    (wheel,) = tmp_path.glob("*.whl")
+    described = Metadata.from_email(metadata(wheel)).description
+    assert described is not None
+    assert (described == (tree / "README.md").read_text()) == (repository is None)
+    readme = tmp_path / "README.md"
+    readme.write_text(described)
+    relative = {link for link in links(tree / "README.md") if not link.startswith(("https://", "#"))}
+    left = {link for link in links(readme) if not link.startswith(("https://", "#"))}
+    assert left == (set() if repository else relative)
+    if repository:
+        tag = f"v{__version__}"
+        assert {
+            f"{repository}/raw/{tag}/docs/images/report.png",
+            f"{repository}/blob/{tag}/docs/analytics.md#limits",
+            f"{repository}/blob/{tag}/LICENSE",
+            f"{repository}/tree/{tag}/example_dags",
+        } <= {*links(readme)}
 
 
 def test_twine_accepts_both_and_the_readme(distributions: Distributions) -> None:

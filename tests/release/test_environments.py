@@ -90,7 +90,9 @@ def test_every_module_imports_except_the_pytest_plugin(without_extras: Environme
 
 
 def test_every_example_dag_parses_or_names_the_provider_that_it_needs(without_extras: Environment, tree: Path) -> None:
-    dags, errors = last_line(without_extras.run("python", "-c", PARSE, tree / "example_dags"))
+    folder = without_extras.home / "copied"
+    without_extras.run("python", "-m", "airflow_provider_make.examples", folder)
+    dags, errors = last_line(without_extras.run("python", "-c", PARSE, folder))
     missing = {}
     for path, traceback in errors.items():
         provider = re.search(r"ModuleNotFoundError: No module named 'airflow\.providers\.(\w+)'", traceback)

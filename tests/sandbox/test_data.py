@@ -26,8 +26,8 @@ HOURS = st.floats(min_value=0, max_value=70_000)
 def test_data_is_the_same_on_every_machine() -> None:
     # Literal values: users may have tests with the data of their sandbox.
     scenario = SCENARIOS[0]
-    assert (scenario.id, scenario.name, scenario.team_id) == (3737, "Archive e-mails 00001", 102)
-    assert statistics(scenario, START, START + timedelta(days=1))[:4] == (246, 395, 49_005, 0)
+    assert (scenario.id, scenario.name, scenario.team_id) == (8889, "Product feed (Germany)", 104)
+    assert statistics(scenario, START, START + timedelta(days=1))[:4] == (262, 6049, 592_043, 0)
     assert list(islice(generate_scenarios(1, 0), 300)) == SCENARIOS
 
 
@@ -59,9 +59,31 @@ def test_every_type_of_scenario_exists() -> None:
     assert len({scenario.team_id for scenario in SCENARIOS}) == 8
     assert 6 <= sum(not scenario.executions_per_hour for scenario in SCENARIOS) <= 12
     day = [statistics(scenario, START, START + timedelta(days=1)) for scenario in SCENARIOS]
-    assert any(one.centicredits > 2**64 for one in day)
+    assert max(one.centicredits for one in day) < 10**7
     assert any(one.executions and not one.errors for one in day)
     assert max(one.error_rate or 0 for one in day) > 25
+
+
+def test_huge_credits_do_not_fit_into_64_bits_if_requested() -> None:
+    huge = list(islice(generate_scenarios(1, 0, huge_credits=True), 300))
+    differing = [one for one, other in zip(huge, SCENARIOS, strict=True) if one != other]
+    assert len(differing) == 3
+    for scenario in differing:
+        credits = statistics(scenario, START, START + timedelta(days=365)).centicredits
+        assert credits > 2**64
+        assert credits % scenario.centicredits_per_execution == 0
+
+
+def test_most_scenarios_rest_at_night_and_at_weekends() -> None:
+    # 3 March 2025 was a Monday.
+    week = [START + timedelta(days=2 + number) for number in range(7)]
+    days = [sum(statistics(one, day, day + timedelta(days=1)).executions for one in SCENARIOS) for day in week]
+    assert max(days[5:]) < 0.8 * min(days[:5])
+    assert len(set(days)) == 7
+    noon, night = week[0] + timedelta(hours=9), week[0]
+    part = timedelta(hours=3)
+    by_day, by_night = (sum(statistics(one, at, at + part).executions for one in SCENARIOS) for at in (noon, night))
+    assert by_night < 0.8 * by_day
 
 
 def test_each_team_has_one_name_and_each_folder_one_team() -> None:
@@ -113,8 +135,10 @@ def test_changes_are_rounded_to_two_decimals_without_negative_zero() -> None:
 
 def test_the_changes_of_a_scenario_all_differ() -> None:
     busy = max(SCENARIOS, key=lambda scenario: scenario.executions_per_hour * scenario.error_share)
+    # A Monday.
+    begin = START + timedelta(days=2, hours=busy.busiest_hour)
     for length in (timedelta(hours=1), timedelta(days=1), timedelta(days=365)):
-        assert len(set(statistics(busy, START, START + length)[5:])) == 5
+        assert len(set(statistics(busy, begin, begin + length)[5:])) == 5
 
 
 def test_a_frame_may_begin_before_the_first_execution() -> None:

@@ -53,11 +53,6 @@ def test_errors_have_the_shape_of_make(make_sandbox: Sandbox) -> None:
     assert (posted.status_code, posted.json()["code"]) == (405, "SC405")
 
 
-def test_users_me_returns_the_user(make_sandbox: Sandbox) -> None:
-    response = requests.get(f"{make_sandbox.base_url}/users/me", headers=TOKEN, timeout=10)
-    assert response.json() == {"authUser": {"id": 1, "name": "Sandbox"}}
-
-
 def test_requests_and_connections_are_recorded(make_sandbox: Sandbox) -> None:
     started = time.monotonic()
     with requests.Session() as session:

@@ -11,10 +11,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
 
+from airflow_provider_make import __version__
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sandbox.__main__ import main
 
@@ -61,13 +63,68 @@ def test_command_serves_until_a_signal(number: signal.Signals) -> None:
         process.send_signal(number)
         output, errors = process.communicate(timeout=10)
         assert process.returncode == 0
-        # No access log, no traceback.
-        assert (output, errors) == ("", "")
+        assert errors == ""
+        # Neither the token nor a traceback.
+        printed = [re.fullmatch(r"\d\d:\d\d:\d\d (GET .*), \d+ ms", line) for line in output.splitlines()]
+        assert [line and line[1].removeprefix("GET /api/v2/analytics/") for line in printed] == [
+            "4 429, fault 429:1",
+            "4 503, fault 503",
+            "4 200, 12 entries",
+            "5 200, 12 entries",
+            "4?pg[limit]=2 200, 2 entries",
+        ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_quiet_command_prints_no_requests() -> None:
+    with running("--quiet") as (process, url, _):
+        assert requests.get(f"{url}/analytics/1", headers=TOKEN, timeout=10).ok
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10) == ("", "")
+
+
+def test_an_unread_console_does_not_stop_the_server() -> None:
+    with running() as (_, url, _), requests.Session() as session:
+        # More than a pipe holds.
+        for _ in range(400):
+            assert session.get(f"{url}/analytics/1", params={"x": "x" * 300}, timeout=10).status_code == 401
+
+
+@pytest.mark.parametrize(("options", "has_story"), [([], True), (["--no-story"], False)])
+def test_the_command_has_a_story_by_default(options: list[str], has_story: bool) -> None:
+    # The last --scenarios counts. Within 32 days, a scenario is created.
+    with running("--scenarios", "250", *options) as (_, url, _):
+        ids = []
+        for days in (1, 33):
+            begin = datetime.now(UTC) - timedelta(days=days)
+            frame = {
+                "timeframe[dateFrom]": f"{begin:%Y-%m-%dT%H:%M:%SZ}",
+                "timeframe[dateTo]": f"{begin + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
+            }
+            entries = requests.get(
+                f"{url}/analytics/1", params={**frame, "pg[limit]": "500"}, headers=TOKEN, timeout=10
+            ).json()["analytics"]
+            ids.append({entry["id"] for entry in entries})
+    assert [len(some) for some in ids] == [250, 250]
+    assert (ids[0] != ids[1]) == has_story
+
+
+def test_the_command_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"airflow-provider-make {__version__}\n"
 
 
 def test_options_of_the_command_reach_the_server() -> None:
     options = {"requests-per-minute": 3, "rate-limit-hint": "text", "max-limit": 9, "misread-filters": "last"}
     pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    account = ["--scopes", "analytics:read", "user:read", "--role", "admin", "--elsewhere", "9", "--plan", "teams"]
+    with running(*account) as (_, url, _):
+        user = requests.get(f"{url}/users/me?cols[]=userOrganizationRoles", headers=TOKEN, timeout=10).json()
+        assert [role["usersRoleId"] for role in user["authUser"]["userOrganizationRoles"]] == [12, 12]
+        paths = ("analytics/1", "organizations")
+        assert [requests.get(f"{url}/{path}", headers=TOKEN, timeout=10).status_code for path in paths] == [403, 401]
     with running(*pairs, "--value-types", "text") as (_, url, _):
         too_large, filtered, ids, refused = (
             requests.get(f"{url}/analytics/1?{query}", headers=TOKEN, timeout=10)
@@ -88,6 +145,8 @@ def test_options_of_the_command_reach_the_server() -> None:
         (["--scenarios", "many"], "argument --scenarios"),
         (["--rate-limit-hint", "header"], "argument --rate-limit-hint: invalid choice"),
         (["--max-limit", "0"], "max_limit must be at least 1"),
+        (["--plan", "free"], "argument --plan: invalid choice"),
+        (["--elsewhere", "1"], "organization 1 is in both zones"),
     ],
 )
 def test_errors_name_the_invalid_option(options: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,9 +170,14 @@ def test_help_lists_every_option_with_its_default(capsys: pytest.CaptureFixture[
     assert caught.value.code == 0
     text = capsys.readouterr().out
     names = {name.replace("_", "-") for name in inspect.signature(Sandbox).parameters}
+    only_in_python, only_here = (
+        {"organization-id", "organizations", "story"},
+        {"organization", "no-story", "fault", "quiet", "version"},
+    )
     options = re.findall(r"^  --([a-z-]+)", text, re.MULTILINE)
-    assert set(options) == names - {"organization-id", "organizations"} | {"organization", "fault"}
-    assert text.count("(default:") == len(options) - 1
+    assert set(options) == names - only_in_python | only_here
+    # The version and the faults have none.
+    assert text.count("(default:") == len(options) - 2
 
 
 def test_sandbox_imports_nothing_else_of_the_package() -> None:

@@ -186,7 +186,8 @@ def test_a_repeated_page_is_not_built_again(organization: Organization, monkeypa
     cache = PageCache(page_cap=50)
     queries = [Query(HOUR), Query(HOUR, offset=50), Query(HOUR, limit=10), Query(HOUR, return_total_count=True)]
     first = [cache.get(organization, query) for query in queries]
-    assert first == [encode(page_body(organization, query, page_cap=50)) for query in queries]
+    assert [page.body for page in first] == [encode(page_body(organization, query, page_cap=50)) for query in queries]
+    assert [page.entries for page in first] == [50, 50, 10, 50]
     assert cache.get(Organization(2, 5), queries[0]) != first[0]
     monkeypatch.setattr(module, "page_body", None)
     assert [cache.get(organization, query) for query in queries] == first
@@ -196,11 +197,11 @@ def test_cached_pages_are_replaced_after_a_change() -> None:
     organization, cache = Organization(1, 3), PageCache()
 
     def ids() -> list[int]:
-        return [entry["id"] for entry in json.loads(cache.get(organization, Query(HOUR)))["analytics"]]
+        return [entry["id"] for entry in json.loads(cache.get(organization, Query(HOUR)).body)["analytics"]]
 
     before = ids()
     organization.rename_scenario(before[0], "renamed")
-    assert json.loads(cache.get(organization, Query(HOUR)))["analytics"][0]["name"] == "renamed"
+    assert json.loads(cache.get(organization, Query(HOUR)).body)["analytics"][0]["name"] == "renamed"
     organization.delete_scenarios(before[:1])
     assert ids() == before[1:]
     new = organization.add_scenarios(1)[0].id
@@ -209,16 +210,16 @@ def test_cached_pages_are_replaced_after_a_change() -> None:
 
 def test_shuffled_pages_are_not_cached(organization: Organization) -> None:
     cache = PageCache(shuffle=random.Random(0))
-    assert len({cache.get(organization, Query(HOUR)) for _ in range(4)}) == 4
+    assert len({cache.get(organization, Query(HOUR)).body for _ in range(4)}) == 4
 
 
 def test_the_least_recently_used_pages_are_evicted(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     cache, one = PageCache(), Query(HOUR, limit=1)
-    body = cache.get(organization, one)
-    monkeypatch.setattr(module, "_CACHED_BYTES", 2 * len(body) + 20)
-    assert cache.get(organization, Query(HOUR, limit=1, offset=1)) != body
-    assert cache.get(organization, one) is body
-    assert cache.get(organization, Query(HOUR, limit=1, offset=2)) != body
-    assert cache.get(organization, one) is body
+    page = cache.get(organization, one)
+    monkeypatch.setattr(module, "_CACHED_BYTES", 2 * len(page.body) + 20)
+    assert cache.get(organization, Query(HOUR, limit=1, offset=1)) != page
+    assert cache.get(organization, one) is page
+    assert cache.get(organization, Query(HOUR, limit=1, offset=2)) != page
+    assert cache.get(organization, one) is page
     assert cache.get(organization, Query(HOUR)) not in cache._cached.values()
     assert cache._bytes == 0 == len(cache._cached)

@@ -39,7 +39,7 @@ def types(values: dict[str, Any]) -> dict[str, type]:
 
 @pytest.mark.parametrize("value_types", VALUE_TYPES)
 def test_only_the_types_change(value_types: ValueTypes) -> None:
-    with Sandbox(scenarios=120, value_types=value_types) as sandbox:
+    with Sandbox(scenarios=120, value_types=value_types, huge_credits=True) as sandbox:
         body = get_page(sandbox, limit=120, offset=0, count="true").json()
         truth, total = sandbox.truth(), sandbox.truth_total()
     paging = {"sortBy": "operations", "sortDir": "asc", "limit": 120, "offset": 0, "totalCount": 120}
@@ -56,7 +56,7 @@ def test_only_the_types_change(value_types: ValueTypes) -> None:
 def test_every_kind_of_value_occurs() -> None:
     assert {"executions", "operations", "errors", "id", "teamId", "limit", "offset", "totalCount"} == WHOLE_NUMBERS
     assert len(RATES) == 6
-    truth = Sandbox(scenarios=120).truth()
+    truth = Sandbox(scenarios=120, huge_credits=True).truth()
     # Beyond what a float holds exactly, and without a rate.
     assert max(int(entry["centicredits"]) for entry in truth) > 2**64
     assert any(not RATES & entry.keys() for entry in truth)

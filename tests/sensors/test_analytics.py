@@ -26,6 +26,7 @@ from airflow_provider_make.sensors import analytics
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
 from airflow_provider_make.thresholds.event_payload import timeout_payload
 from tests.support.airflow_versions import VERSION, AirflowRescheduleException
+from tests.support.sandbox_requests import analytics_requests
 
 Wait = Callable[..., dict[str, Any]]
 
@@ -207,7 +208,7 @@ def test_permanent_errors_fail_at_once(
         wait(sensor())
     assert isinstance(caught.value, AirflowFailException)
     assert connected.token not in str(caught.value)
-    assert len(connected.requests) == 2
+    assert len(analytics_requests(connected)) == 2
 
 
 @MODES
@@ -509,9 +510,9 @@ def test_a_budget_of_credits_since_the_begin_of_the_month(wait: Wait, connected:
 def test_scenarios_are_found_by_credits_although_make_cannot_sort_by_them(
     wait: Wait, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sandbox = make_sandbox_factory(scenarios=2500)
+    # Some of its scenarios use 10**19 centicredits per execution.
+    sandbox = make_sandbox_factory(scenarios=2500, huge_credits=True)
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
-    # Some scenarios of the sandbox use 10**19 centicredits per execution.
     result = wait(sensor(metric="credits", threshold=1e16, scope="scenario", lookback="P30D"))
     frame = {name: datetime.fromisoformat(result[name]) for name in ("date_from", "date_to")}
     credits = {entry["id"]: int(entry["centicredits"]) / 100 for entry in sandbox.truth(**frame)}

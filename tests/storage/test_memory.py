@@ -17,7 +17,7 @@ LIMIT = 60 * MIB
 @pytest.fixture(scope="module")
 def connections() -> Iterator[dict[int, str]]:
     """Return connections to sandboxes in separate processes, by their number of scenarios."""
-    command = [sys.executable, "-m", "airflow_provider_make.sandbox", "--port", "0", "--scenarios"]
+    command = [sys.executable, "-m", "airflow_provider_make.sandbox", "--quiet", "--port", "0", "--scenarios"]
     with ExitStack() as running:
         yield {
             size: running.enter_context(Process([*command, str(size)], "MAKE_DEFAULT='(.*)'")).found

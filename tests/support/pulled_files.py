@@ -29,6 +29,7 @@ def write_pull(
     zone: str = "eu1.make.com",
     date_from: datetime | None = FROM,
     date_to: datetime | None = TO,
+    extracted_at: datetime = EXTRACTED,
 ) -> Path:
     """Write a pull's file with the operator's own destination."""
     destination = open_destination(
@@ -36,7 +37,7 @@ def write_pull(
     )
     count = 0
     with destination:
-        destination.begin(RowBuilder(organization_id, date_from, date_to, EXTRACTED))
+        destination.begin(RowBuilder(organization_id, date_from, date_to, extracted_at))
         for page in pages:
             destination.add(page)
             count += len(page)

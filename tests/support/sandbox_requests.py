@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import requests
 
-from airflow_provider_make.sandbox import Sandbox
+from airflow_provider_make.sandbox import RecordedRequest, Sandbox
 
 TOKEN = {"Authorization": "Token sandbox-token"}
 
@@ -20,3 +20,8 @@ def get_page(
         headers=TOKEN,
         timeout=10,
     )
+
+
+def analytics_requests(sandbox: Sandbox) -> list[RecordedRequest]:
+    """Return the requests for analytics, without those that explain a refusal."""
+    return [request for request in sandbox.requests if "/analytics/" in request.path]

@@ -19,6 +19,7 @@ from airflow_provider_make.triggers import analytics
 from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger, MakeAnalyticsTrigger
 from tests.support.airflow_versions import HAS_WATCHERS, VERSION
 from tests.support.asset_state_store import Store, accessor
+from tests.support.sandbox_requests import analytics_requests
 
 watchers_only = pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
 TRIGGERS = pytest.mark.parametrize(
@@ -217,8 +218,8 @@ def test_a_watcher_emits_one_event_per_crossing_despite_dips_and_faults(connecte
 @watchers_only
 def test_a_watcher_never_polls_faster_than_its_interval(connected: Sandbox) -> None:
     set_outcomes(connected, 1.0, "503", "reset", "empty", 9.0, 9.0, "401", 1.0)
-    watch(connected, 8, poke_interval=0.3)
-    times = [request.arrived_at for request in connected.requests][:8]
+    watch(connected, 11, poke_interval=0.3)
+    times = [request.arrived_at for request in analytics_requests(connected)][:8]
     assert [later - one > 0.2 for one, later in zip(times, times[1:], strict=False)] == [True] * 7
 
 
@@ -398,9 +399,12 @@ def test_a_watcher_picks_up_a_replaced_token(
     make_sandbox.organization().set_counts(1000, 500)
     wrong = json.dumps({**json.loads(make_sandbox.connection_json), "password": "an-old-token"})
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", wrong)
-    make_sandbox.at_request(2, lambda _: monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json))
-    assert len(watch(make_sandbox, 4)) == 1
-    assert sum("HTTP 401" in record.getMessage() for record in caplog.records) == 2
+    # The first refusal is looked into with three requests, and the same one at the next poll with none.
+    make_sandbox.at_request(5, lambda _: monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json))
+    assert len(watch(make_sandbox, 7)) == 1
+    assert ["/analytics/" in request.path for request in make_sandbox.requests][:6] == [True, *[False] * 3, True, True]
+    refused = [record.getMessage() for record in caplog.records if "HTTP 401" in record.getMessage()]
+    assert ["Make refuses the token for requests about the token itself, too" in line for line in refused] == [True] * 2
 
 
 @watchers_only

@@ -1,0 +1,164 @@
+"""Organizations and teams: the lists of them that Make has, and their entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from airflow_provider_make.api.lenient_json import decode, describe, to_text, to_whole_number
+from airflow_provider_make.api.response import check_size
+from airflow_provider_make.connection.fields import ZONES
+from airflow_provider_make.exceptions import MakeResponseError
+
+# Make's documented default for organizations; a page has no more.
+_MOST_ENTRIES = 10_000
+_ORGANIZATION_COLUMNS = ("id", "name", "zone", "timezoneId", "isPaused", "license")
+_TEAM_COLUMNS = ("id", "name", "organizationId", "isPaused")
+
+
+@dataclass(frozen=True)
+class ListQuery:
+    """
+    A list that Make returns in pages.
+
+    :param name: The name of the endpoint, and of the list in its response.
+    :param scope: The scope that it needs.
+    :param columns: The columns to request; Make returns fewer by default.
+    :param to_entry: Converts an entry, and its id, to a dict of JSON-serialisable values.
+    :param organization_id: The organization whose entries are listed; None for no organization.
+    """
+
+    name: str
+    scope: str
+    columns: tuple[str, ...]
+    to_entry: Callable[[Mapping[str, Any], int], dict[str, Any]]
+    organization_id: int | None = None
+
+    def parameters(self, offset: int) -> list[tuple[str, str]]:
+        """
+        Build the URL parameters of a page.
+
+        :param offset: How many entries to skip.
+        :return: Names and values, not yet percent-encoded. No limit: the largest one that Make permits is unknown.
+        """
+        organization = [] if self.organization_id is None else [("organizationId", str(self.organization_id))]
+        paging = [("pg[sortBy]", "name"), ("pg[sortDir]", "asc"), ("pg[offset]", str(offset))]
+        return [*organization, *(("cols[]", column) for column in self.columns), *paging]
+
+
+class ListPage(NamedTuple):
+    """
+    A page of a list.
+
+    :param entries: The entries by id, in the order of the response.
+    :param limit: The most entries of the page, as the server says; None if it does not say.
+    """
+
+    entries: dict[int, dict[str, Any]]
+    limit: int | None
+
+
+def organizations_query() -> ListQuery:
+    """Return the query for all organizations of the token's user, in all zones."""
+    return ListQuery("organizations", "organizations:read", _ORGANIZATION_COLUMNS, _to_organization)
+
+
+def teams_query(organization_id: int) -> ListQuery:
+    """Return the query for the teams of an organization."""
+
+    def to_team(values: Mapping[str, Any], team_id: int) -> dict[str, Any]:
+        return {
+            "team_id": team_id,
+            "name": to_text(values.get("name")),
+            "organization_id": _to_id(values.get("organizationId")) or organization_id,
+            "is_paused": _to_flag(values.get("isPaused")),
+        }
+
+    return ListQuery("teams", "teams:read", _TEAM_COLUMNS, to_team, organization_id)
+
+
+def parse_list(body: bytes, query: ListQuery) -> ListPage:
+    """
+    Parse the body of a 200 response.
+
+    :param body: The body.
+    :param query: The list.
+    :return: The page.
+    :raises MakeResponseError: It is not JSON, it does not have the list, or an entry has no id or that of another one.
+    """
+    check_size(body, _MOST_ENTRIES)
+    try:
+        decoded = decode(body)
+    except (ValueError, RecursionError) as error:
+        raise MakeResponseError(f"the list of {query.name} is not JSON: {error}", status_code=200) from None
+    listed = decoded.get(query.name) if isinstance(decoded, dict) else None
+    if not isinstance(listed, list):
+        raise MakeResponseError(f"the response has no list of {query.name}", status_code=200)
+    entries: dict[int, dict[str, Any]] = {}
+    for values in listed:
+        id_ = _to_id(values.get("id")) if isinstance(values, dict) else None
+        if id_ is None or id_ in entries:
+            received = describe(values.get("id") if isinstance(values, dict) else values)
+            problem = "repeats an id" if id_ else "has no id"
+            raise MakeResponseError(f"an entry of {query.name} {problem} (received {received})", status_code=200)
+        entries[id_] = query.to_entry(values, id_)
+    paging = decoded.get("pg")
+    return ListPage(entries, _to_id(paging.get("limit")) if isinstance(paging, dict) else None)
+
+
+def is_in_zone(organization: Mapping[str, Any], organizations: Sequence[Mapping[str, Any]], zone: str) -> bool | None:
+    """
+    Decide whether an organization is in the zone of a connection.
+
+    :param organization: An organization, as :func:`parse_list` returns it.
+    :param organizations: All organizations of the token's user.
+    :param zone: The connection's zone: one of Make's, or the host of a private instance or a gateway.
+    :return: None if that is unknown: Make names neither the zone nor what it names for this zone only.
+    """
+    own, zones = _to_host(organization["zone"]), {_to_host(each["zone"]) for each in organizations}
+    # A gateway has another name than the zone behind it.
+    if own and zone.lower() in {*ZONES, *zones}:
+        return own == zone.lower()
+    # Make's documentation: isPaused and license are returned for organizations of the current zone only.
+    if any(each["is_paused"] is not None for each in organizations):
+        return organization["is_paused"] is not None
+    return None
+
+
+def mark_zone(organizations: Sequence[dict[str, Any]], zone: str) -> list[dict[str, Any]]:
+    """
+    Add ``in_zone`` to organizations: False for those that are known to be in another zone than the connection.
+
+    :param organizations: All organizations of the token's user.
+    :param zone: The connection's zone.
+    :return: The organizations.
+    """
+    return [{**each, "in_zone": is_in_zone(each, organizations, zone) is not False} for each in organizations]
+
+
+def _to_organization(values: Mapping[str, Any], organization_id: int) -> dict[str, Any]:
+    plan = values.get("license")
+    return {
+        "organization_id": organization_id,
+        "name": to_text(values.get("name")),
+        "zone": to_text(values.get("zone")) or None,
+        "timezone_id": _to_id(values.get("timezoneId")),
+        "is_paused": _to_flag(values.get("isPaused")),
+        "analytics_access": _to_flag(plan.get("analyticsAccess")) if isinstance(plan, dict) else None,
+    }
+
+
+def _to_id(value: Any) -> int | None:
+    number = to_whole_number(value)
+    is_id = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63
+    return number if is_id else None
+
+
+def _to_flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _to_host(zone: str | None) -> str:
+    return urlsplit(zone if "//" in zone else f"//{zone}").netloc.lower() if zone else ""

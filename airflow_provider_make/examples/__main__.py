@@ -1,0 +1,47 @@
+"""The command ``python -m airflow_provider_make.examples``: copy the example Dags into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from airflow_provider_make.examples import copy_examples
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command.
+
+    :param arguments: The command-line arguments; None (default) for those of the process.
+    :return: The exit code: 0, or 1 if a file was kept or could not be written.
+    """
+    options = _parser().parse_args(arguments)
+    kept = 0
+    try:
+        for path, outcome in copy_examples(options.directory, overwrite=options.overwrite):
+            print(f"{outcome} {path}")
+            kept += outcome == "kept"
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if kept:
+        print(f"Files kept because they differ: {kept}. To replace them, add --overwrite.", file=sys.stderr)
+    return 1 if kept else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m airflow_provider_make.examples",
+        description="Copy the example Dags into a folder. Each file begins with what it is for and what it needs.",
+    )
+    parser.add_argument(
+        "directory", metavar="DIRECTORY", type=Path, help="the folder, such as Airflow's; created if it is missing"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace files that differ from the examples")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

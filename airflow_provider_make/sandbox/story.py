@@ -1,0 +1,179 @@
+"""The story of an organization: which of its scenarios fail, are disabled, created and deleted, on which days."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from math import floor
+from typing import NamedTuple
+
+from airflow_provider_make.sandbox.data import (
+    ZERO_COUNTS,
+    Counts,
+    Scenario,
+    count_in_frame,
+    count_until,
+    hours_since_2020,
+    subtract,
+)
+
+# Days of the month. The story goes by the calendar instead of the present day, so that a time frame has the same
+# figures whenever it is requested; and each month has all of it, so that any recent month shows it.
+REPLACED_ON = 5
+FAILS_FROM, FAILS_UNTIL = 12, 19
+DISABLED_ON = 23
+_YEARS = range(2020, 2100)
+_FAILING_SHARE = 0.4
+# More scenarios fail in a large organization: a single one would not show in its total.
+_SCENARIOS_PER_FAILURE, _MOST_FAILURES = 500, 6
+# Busy enough to be noticed, and with few errors before.
+_FEWEST_EXECUTIONS_PER_HOUR, _LARGEST_ERROR_SHARE = 2.0, 0.02
+# Thirteen scenarios per event: after a year, another one has its turn.
+_TURNS = 13
+
+
+class Span(NamedTuple):
+    """A part of time, in hours since 2020."""
+
+    start: float
+    end: float
+
+
+_ALWAYS = Span(0.0, float("inf"))
+
+
+class Story:
+    """
+    What happens to scenarios, by their ids.
+
+    :param lives: From the creation to the deletion.
+    :param pauses: While it is disabled: it has no executions.
+    :param failures: While it fails: 40 % of the executions that would have succeeded are errors.
+    """
+
+    def __init__(
+        self,
+        lives: Mapping[int, Span],
+        pauses: Mapping[int, Sequence[Span]],
+        failures: Mapping[int, Sequence[Span]],
+    ) -> None:
+        self.lives = lives
+        self.pauses = pauses
+        self.failures = failures
+        self._affected = frozenset[int]().union(lives, pauses, failures)
+
+    def seen_at(self, scenario: Scenario, end: float) -> Scenario | None:
+        """
+        Return a scenario as it is at the end of a time frame.
+
+        :param scenario: The scenario.
+        :param end: The end of the frame, in hours since 2020.
+        :return: The scenario, ``inactive`` if it is disabled; ``None`` before its creation and after its deletion.
+        """
+        if scenario.id not in self._affected:
+            return scenario
+        life = self.lives.get(scenario.id, _ALWAYS)
+        if not life.start < end <= life.end:
+            return None
+        if any(span.start < end <= span.end for span in self.pauses.get(scenario.id, ())):
+            return replace(scenario, status="inactive")
+        return scenario
+
+    def count_in_frame(self, scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
+        """
+        Count like :func:`~airflow_provider_make.sandbox.data.count_in_frame`, with what happened to the scenario.
+
+        :param scenario: The scenario.
+        :param start: Start of the frame, in hours since 2020.
+        :param end: End of the frame, later than ``start``.
+        :return: The counts of the frame, and those of the preceding frame of equal length.
+        """
+        if scenario.id not in self._affected:
+            return count_in_frame(scenario, start, end)
+        return self._count(scenario, start, end), self._count(scenario, max(0.0, start - (end - start)), start)
+
+    def _count(self, scenario: Scenario, start: float, end: float) -> Counts:
+        counts = ZERO_COUNTS
+        for span in _overlaps([self.lives.get(scenario.id, _ALWAYS)], start, end):
+            counts = _count_in_span(scenario, span)
+        for span in _overlaps(self.pauses.get(scenario.id, ()), start, end):
+            counts = subtract(counts, _count_in_span(scenario, span))
+        for span in _overlaps(self.failures.get(scenario.id, ()), start, end):
+            counts = counts._replace(errors=counts.errors + _additional_errors(scenario, span))
+        return counts
+
+
+NO_STORY = Story({}, {}, {})
+
+
+def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple[list[Scenario], Story]:
+    """
+    Choose what happens to scenarios in each month; very small organizations have less of it.
+
+    :param scenarios: The scenarios at the beginning.
+    :param more: Yields the scenarios that are created later.
+    :return: The scenarios of all times, as many of which exist at any time as at the beginning; and their story.
+    """
+    candidates = [
+        scenario
+        for scenario in scenarios
+        if scenario.status == "active"
+        and scenario.executions_per_hour >= _FEWEST_EXECUTIONS_PER_HOUR
+        and scenario.error_share <= _LARGEST_ERROR_SHARE
+    ]
+    candidates.sort(key=lambda scenario: -scenario.executions_per_hour)
+    failing, disabled, replaced = (candidates[number : 3 * _TURNS : 3] for number in range(3))
+    at_once = min(1 + len(scenarios) // _SCENARIOS_PER_FAILURE, _MOST_FAILURES, len(failing))
+    everything = list(scenarios)
+    lives: dict[int, Span] = {}
+    pauses, failures = defaultdict[int, list[Span]](list), defaultdict[int, list[Span]](list)
+    existing = deque(replaced)
+    for month in range(12 * len(_YEARS)):
+        for turn in range(month * at_once, (month + 1) * at_once):
+            failures[failing[turn % len(failing)].id].append(Span(_day(month, FAILS_FROM), _day(month, FAILS_UNTIL)))
+        # A single one would never be enabled.
+        if len(disabled) > 1:
+            pause = Span(_day(month, DISABLED_ON), _day(month + 1, DISABLED_ON))
+            pauses[disabled[month % len(disabled)].id].append(pause)
+        if existing:
+            moment = _day(month, REPLACED_ON)
+            deleted = existing.popleft().id
+            lives[deleted] = Span(lives.get(deleted, _ALWAYS).start, moment)
+            created = _make_noticeable(next(more))
+            lives[created.id] = Span(moment, float("inf"))
+            existing.append(created)
+            everything.append(created)
+    return everything, Story(lives, dict(pauses), dict(failures))
+
+
+def _make_noticeable(scenario: Scenario) -> Scenario:
+    return replace(
+        scenario,
+        status="active",
+        executions_per_hour=max(scenario.executions_per_hour, _FEWEST_EXECUTIONS_PER_HOUR),
+        error_share=min(scenario.error_share, _LARGEST_ERROR_SHARE),
+    )
+
+
+def _day(month: int, day: int) -> float:
+    # The month is counted from January 2020.
+    return hours_since_2020(datetime(_YEARS.start + month // 12, month % 12 + 1, day, tzinfo=UTC))
+
+
+def _overlaps(spans: Sequence[Span], start: float, end: float) -> Iterator[Span]:
+    for span in spans:
+        if span.start < end and start < span.end:
+            yield Span(max(start, span.start), min(end, span.end))
+
+
+def _count_in_span(scenario: Scenario, span: Span) -> Counts:
+    return subtract(count_until(scenario, span.end), count_until(scenario, span.start))
+
+
+def _additional_errors(scenario: Scenario, span: Span) -> int:
+    # From the successes until a time instead of those of a frame: so the errors of a frame are the sum of its parts'.
+    before, after = (count_until(scenario, moment) for moment in span)
+    until_start = floor(_FAILING_SHARE * (before.executions - before.errors))
+    return floor(_FAILING_SHARE * (after.executions - after.errors)) - until_start

@@ -1,0 +1,123 @@
+"""GitHub's files in .github, and the Makefile that they call: none of them can run here, so they are checked."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.documents import README, ROOT, tables
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+# The files of each of the schemas that check-jsonschema contains.
+SCHEMAS = {
+    "github-workflows": WORKFLOWS,
+    "github-issue-forms": sorted({*(GITHUB / "ISSUE_TEMPLATE").glob("*.yml")} - {GITHUB / "ISSUE_TEMPLATE/config.yml"}),
+    "github-issue-config": [GITHUB / "ISSUE_TEMPLATE" / "config.yml"],
+    "dependabot": [GITHUB / "dependabot.yml"],
+}
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    # Without the options of the make that runs these tests.
+    variables = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "MFLAGS"}
+    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+
+
+def parsed(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(path.read_text())
+    return content
+
+
+def steps(workflow: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Return all steps of a workflow, each with its job."""
+    return [(job, step) for job in parsed(workflow)["jobs"].values() for step in job["steps"]]
+
+
+def matrix(job: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the values of a job's matrix, as GitHub combines them."""
+    values = {name: value for name, value in job.get("strategy", {}).get("matrix", {}).items() if name != "exclude"}
+    excluded = job.get("strategy", {}).get("matrix", {}).get("exclude", [])
+    combined = [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
+    return [combination for combination in combined if combination not in excluded]
+
+
+def check(schema: str, *paths: Path) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, paths))
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_files_of_github_are_valid_and_spoiled_ones_are_not(schema: str, tmp_path: Path) -> None:
+    assert SCHEMAS[schema]
+    done = check(schema, *SCHEMAS[schema])
+    assert done.returncode == 0, done.stdout + done.stderr
+    spoiled = tmp_path / "spoiled.yml"
+    spoiled.write_text(SCHEMAS[schema][0].read_text() + "unknown: 1\n")
+    assert check(schema, spoiled).returncode == 1
+
+
+def test_every_file_of_github_has_a_schema() -> None:
+    assert {*GITHUB.rglob("*.yml")} == {path for paths in SCHEMAS.values() for path in paths}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_run_make_targets_that_exist(workflow: Path) -> None:
+    targets = 0
+    for job, step in steps(workflow):
+        for values in matrix(job):
+            if "run" in step:
+                command = step["run"]
+                for name, value in values.items():
+                    command = command.replace(f"${{{{ matrix.{name} }}}}", value)
+                # Prints what it would run, also for the environments that are missing.
+                done = run(*command.split(), "--dry-run")
+                assert (command.split()[0], done.returncode) == ("make", 0), done.stderr
+                targets += 1
+    assert targets
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_have_few_permissions_and_actions_with_a_version(workflow: Path) -> None:
+    assert parsed(workflow)["permissions"] == {"contents": "read"}
+    granted = {name: job["permissions"] for name, job in parsed(workflow)["jobs"].items() if "permissions" in job}
+    assert granted == ({"publish": {"id-token": "write"}} if workflow.stem == "release" else {})
+    for job, step in steps(workflow):
+        assert re.search(r"@(v\d+|release/v\d+|[0-9a-f]{40})$", step.get("uses", "@v1"))
+        # The job that may publish runs no code of the repository.
+        assert "id-token" not in job.get("permissions", {}) or "run" not in step
+        # Text that others choose, such as a branch's name, is never part of a command.
+        assert "${{ github" not in step.get("run", "")
+
+
+def test_documented_pairs_of_airflow_and_python_are_those_of_the_workflow() -> None:
+    pairs = [(values["airflow"], values["python"]) for values in matrix(parsed(WORKFLOWS[0])["jobs"]["fast"])]
+    (rows,) = [rows[1:] for rows in tables(README) if rows[0][:2] == ["Airflow", "Python"]]
+    documented = []
+    for airflow, python, *_ in rows:
+        first, last = (int(version.removeprefix("3.")) for version in python.split(" to "))
+        documented += [(airflow.rpartition(".")[0], f"3.{minor}") for minor in range(first, last + 1)]
+    assert pairs == documented
+    assert {airflow for airflow, _ in pairs} == {
+        path.stem.removeprefix("airflow-") for path in (ROOT / "constraints").glob("airflow-*.txt")
+    }
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    declared = re.findall(r"Python :: (3\.\d+)$", "\n".join(classifiers), re.MULTILINE)
+    assert declared == sorted({python for _, python in pairs})
+
+
+def test_make_lists_every_target_and_the_documentation_names_them() -> None:
+    done = run("make")
+    listed = re.findall(r"^(\S+) {2,}\S", done.stdout, re.MULTILINE)
+    (targets,) = re.findall(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(["test-airflow-2.11", *targets.split()])
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    assert {name for name in listed if f"make {name}" not in contributing} == {"help"}
