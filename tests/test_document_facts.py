@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import tomllib
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -250,6 +251,23 @@ def test_every_link_target_exists(page: Path) -> None:
         # Docstrings have their anchors when the site is built, which is strict about them.
         if anchor and not anchor.startswith("airflow_provider_make."):
             assert anchor in anchors(path), link
+
+
+def test_installation_names_the_bounds_of_the_metadata() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = dict(text.split(">=") for text in [*project["dependencies"], *project["optional-dependencies"]["parquet"]])
+    rows = table(DOCS / "installation.md", "package")
+    assert {codes(name)[0]: needed.removesuffix(" or later") for name, needed in rows} == bounds
+    requirements, _ = [block.text for block in blocks(DOCS / "installation.md") if block.language == "requirements"]
+    named = dict(line.split(">=") for line in requirements.splitlines()[1:])
+    assert named == {name: bound for name, bound in bounds.items() if "-providers-" in name}
+
+
+def test_every_common_mistake_has_its_message() -> None:
+    text = (DOCS / "faq.md").read_text()
+    assert re.findall(r"^# (\w+)", text) == ["Twenty"]
+    sections = re.split(r"^### .*\n", text, flags=re.MULTILINE)[1:]
+    assert [section.count("```text\n") for section in sections] == [1] * 20
 
 
 def test_every_public_class_has_a_page_in_the_reference() -> None:
