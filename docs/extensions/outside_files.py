@@ -55,4 +55,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith("reference/"):
         # Its ../ is docs/.
         return markdown
+    # Of the changelog, which is next to docs/.
+    markdown = markdown.replace("](docs/", "](")
     return _OUTSIDE.sub(lambda link: f"]({link['folder']}{'.md' if link['python'] else ''}", markdown)
