@@ -9,7 +9,8 @@ MATRIX := 2.11 3.0 3.1 3.2 3.3
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: help demo test test-storage test-release test-matrix test-e2e bench docs picture lint format dist debian-packages clean
+.PHONY: help demo test test-storage test-warehouse test-release test-matrix test-e2e bench docs picture lint format dist \
+	debian-packages clean
 
 help:  ## Print this list
 	@sed -nE 's/^([a-z0-9%-]+):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/2.11/' | expand -t 20
@@ -23,6 +24,9 @@ test: .venv/test.ready lint  ## Run linters, type checks and all fast tests
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Node is installed, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
+
+test-warehouse: .venv-warehouse/warehouse.ready  ## Test the recipes for warehouses with the provider of each
+	.venv-warehouse/bin/python -m pytest tests/warehouse
 
 test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and install and use them
 	.venv-release/bin/python -m pytest tests/release
@@ -70,8 +74,8 @@ debian-packages:  ## Install what test-e2e needs, on Debian as root: PostgreSQL,
 clean:  ## Remove all environments, caches and build results
 	rm -rf dist site .venv .venv-* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.venv/uv.ready .venv-bench/uv.ready .venv-docs/uv.ready .venv-storage/uv.ready .venv-release/uv.ready: %/uv.ready: \
-		constraints/development.txt
+.venv/uv.ready .venv-bench/uv.ready .venv-docs/uv.ready .venv-storage/uv.ready .venv-warehouse/uv.ready \
+		.venv-release/uv.ready: %/uv.ready: constraints/development.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 ...")'
 	@echo 'Creating $*'
 	$(PYTHON) -m venv $*
@@ -117,6 +121,12 @@ clean:  ## Remove all environments, caches and build results
 	@echo 'Installing the project with Airflow and clients of storages into .venv-storage, which takes up to some minutes'
 	.venv-storage/bin/uv pip install --quiet --python .venv-storage/bin/python \
 		--constraint constraints/storage.txt --editable . --group storage
+	@touch $@
+
+# A separate environment, because these providers are large, and not compatible with constraints/airflow-3.3.txt.
+.venv-warehouse/warehouse.ready: .venv-warehouse/uv.ready pyproject.toml constraints/warehouse.txt
+	.venv-warehouse/bin/uv pip install --quiet --python .venv-warehouse/bin/python \
+		--constraint constraints/warehouse.txt --editable . --group warehouse
 	@touch $@
 
 # A separate environment without the project: the tests install the distributions that they build.

@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
+from tests.support.parsed_report import Page
 from tests.support.sandbox_requests import analytics_requests
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
@@ -50,6 +51,7 @@ def test_airflow_parses_all_example_dags() -> None:
         "make_analytics_daily",
         "make_analytics_organizations",
         "make_analytics_report",
+        "make_analytics_to_postgres",
         "make_analytics_to_xcom",
         "make_error_rate_guard",
         "make_error_rate_incidents",
@@ -117,20 +119,24 @@ def test_all_organizations_that_the_token_sees_are_pulled(
     assert rows == {(id_, entry["id"]) for id_ in (1, 2, 7) for entry in sandbox.truth(id_, **day)}
 
 
-def test_weekly_report_is_written_next_to_the_weeks_file(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_weekly_report_is_about_the_days_that_were_pulled(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_REPORTS_ROOT", str(tmp_path / "reports"))
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path / "days"))
+    daily = load("make_analytics_daily")
+    for days in (0, 1, 3):
+        assert str(run_dag(daily, MIDNIGHT - timedelta(days=days)).state) == "success"
     for _ in range(2):
         state, results = run("make_analytics_report")
     assert state == "success"
-    monday = MIDNIGHT - timedelta(days=MIDNIGHT.weekday())
-    begin = monday - timedelta(days=7)
-    folder = tmp_path / "1" / f"{begin:%Y-%m-%d}"
-    assert sorted(tmp_path.rglob("*.*")) == [folder / "analytics.html", folder / "analytics.parquet"]
-    assert results["report"] == str(folder / "analytics.html")
-    page = (folder / "analytics.html").read_text()
-    assert f"{begin:%Y-%m-%d} 00:00</time> to" in page
-    assert f"{monday:%Y-%m-%d} 00:00</time> UTC" in page
-    total = make_sandbox.truth_total(date_from=begin, date_to=monday)
-    assert f">{total['executions']:,}<" in page
+    assert results["report"] == str(tmp_path / "reports" / "organization_id=1.html")
+    assert [path.name for path in (tmp_path / "reports").iterdir()] == ["organization_id=1.html"]
+    page = Page((tmp_path / "reports" / "organization_id=1.html").read_text())
+    pulled = [MIDNIGHT - timedelta(days=days + 1) for days in (0, 1, 3)]
+    assert f"1 day has no file (grey): {MIDNIGHT - timedelta(days=3):%Y-%m-%d}." in page.all("header")[0].words
+    truth = [make_sandbox.truth_total(date_from=day, date_to=day + timedelta(days=1)) for day in pulled]
+    assert page.totals(exact=True)["Executions"][0] == f"{sum(one['executions'] for one in truth):,}"
 
 
 @pytest.mark.parametrize(("fault", "tries"), [("403", 1), ("401", 1), ("503", 3)])

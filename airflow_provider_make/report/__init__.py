@@ -1,4 +1,4 @@
-"""Write a report of a pull: one HTML page with figures and charts, which loads nothing from the network."""
+"""Write a report of one or several pulls: one HTML page with figures and charts, without anything from the network."""
 
 from __future__ import annotations
 
@@ -10,48 +10,76 @@ from airflow_provider_make.exceptions import MakeInputError
 
 
 def write_report(
-    source: Any, target: Any = None, *, min_executions: int | str = 20, storage_conn_id: str | None = None
+    source: Any,
+    target: Any = None,
+    *,
+    title: str | None = None,
+    min_executions: int | str = 20,
+    monthly_credits: float | str | None = None,
+    storage_conn_id: str | None = None,
 ) -> str:
     """
-    Write a report of a Parquet file that the operator wrote. Needs the extra ``report``.
+    Write a report of Parquet files that the operator wrote. Needs the extra ``report``.
 
-    Only the needed columns of one batch of rows are in memory. The same file always results in the same report.
+    One file makes a page about its time frame. Several files, of a day each or of the same number of days, make a page
+    about the course of the figures. Only the needed columns of a few files are in memory. The same files always
+    result in the same report.
 
-    :param source: Path or URL of the Parquet file, as ``ObjectStoragePath`` accepts it: the ``path`` of the operator's
-        result.
-    :param target: Path or URL of the report, which ends in ``.html``; None for the source's name with ``.html``. An
-        existing object is replaced as a whole, or not at all.
-    :param min_executions: Scenarios with fewer executions are not among the worst by error rate; one or more.
+    :param source: Path or URL of a Parquet file, as ``ObjectStoragePath`` accepts it: the ``path`` of the operator's
+        result; or of a folder, which is searched with all folders in it, or a glob such as ``/data/make/*.parquet``;
+        or a list of these. All files must be of one organization.
+    :param target: Path or URL of the report, which ends in ``.html``; None for the source's name with ``.html`` if the
+        source is one file. An existing object is replaced as a whole, or not at all.
+    :param title: Heading of the page; None for the organization.
+    :param min_executions: Error rates of scenarios with fewer executions are ignored; one or more.
+    :param monthly_credits: Credits that the organization has for a calendar month, above zero; None for a page
+        without a limit. Used for files of a day each.
     :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :return: Path or URL of the report.
-    :raises MakeInputError: An argument is not valid, the operator did not write the file, or a library is missing.
+    :raises MakeInputError: An argument is not valid, the operator did not write a file, the files don't fit together,
+        or a library is missing.
+    :raises FileNotFoundError: There is no such file.
     """
     # Imported here, so that a Dag file can import this function without loading heavy libraries.
-    from airflow_provider_make.arguments import parse_positive_integer
+    from airflow_provider_make.arguments import parse_number, parse_positive_integer
     from airflow_provider_make.output.atomic_write import write_atomically
     from airflow_provider_make.output.object_path import parse_object_path, resolve_object
-    from airflow_provider_make.report.content import summarize
-    from airflow_provider_make.report.page import render_page
-    from airflow_provider_make.report.source import EXPECTED, open_pull
+    from airflow_provider_make.report.files import default_target, find_files
 
     missing = [name for name in ("jinja2", "matplotlib", "pyarrow") if find_spec(name) is None]
     if missing:
         needs = f"A report needs {' and '.join(missing)}"
         raise MakeInputError(f"{needs}. Install: pip install 'airflow-provider-make[report]'.")
     minimum = parse_positive_integer("min_executions", min_executions)
-    source_path = parse_object_path("source", source, f"the path or URL of {EXPECTED}")
-    default = f"{source_path.removesuffix('.parquet')}.html"
-    expectation = "a path or URL that ends in .html, or None for the source's name with .html"
-    target_path = parse_object_path("target", default if target is None else target, expectation)
+    centicredits = None
+    if monthly_credits is not None:
+        number = parse_number("monthly_credits", monthly_credits, "a number above zero", lambda number: number >= 0.01)
+        centicredits = round(number * 100)
+    if title is not None and (not isinstance(title, str) or not title.strip()):
+        raise MakeInputError.expected("title", title, "text that is not empty, or None for the organization")
+    # Both are resolved before the source is read, which may take a while.
+    files = find_files(source, storage_conn_id)
+    target_path = default_target(source, files) if target is None else target
+    expectation = "a path or URL that ends in .html, or None for the source's name with .html if it is one file"
+    target_path = parse_object_path("target", target_path, expectation)
     if not target_path.endswith(".html"):
         raise MakeInputError.expected("target", target, expectation)
-    # Resolved before the source is read, which may take a while.
     target_object = resolve_object("target", target_path, storage_conn_id)
-    source_object = resolve_object("source", source_path, storage_conn_id)
-    # Airflow's open has no types.
-    with source_object.open("rb") as file, open_pull(file, source_path) as pull:  # type: ignore[no-untyped-call]
-        page = render_page(summarize(*pull, minimum))
     with tempfile.TemporaryFile(prefix="make-report-") as spool:
-        spool.write(page.encode())
+        spool.write(_render(files, title, minimum, centicredits).encode())
         write_atomically(spool, target_object.fs, target_object.path)
     return str(target_object)
+
+
+def _render(files: list[Any], title: str | None, min_executions: int, monthly_centicredits: int | None) -> str:
+    from airflow_provider_make.report.content import summarize
+    from airflow_provider_make.report.days_page import render_history
+    from airflow_provider_make.report.history import read_history
+    from airflow_provider_make.report.pull_page import render_pull
+    from airflow_provider_make.report.source import open_pull
+
+    if len(files) > 1:
+        return render_history(read_history(files, min_executions), title, monthly_centicredits)
+    (file,) = files
+    with file.path.open("rb") as stream, open_pull(stream, file.location) as pull:
+        return render_pull(summarize(pull.summary, pull.batches(), min_executions), title)

@@ -1,4 +1,4 @@
-"""The command ``python -m airflow_provider_make.report``: write a report of a Parquet file."""
+"""The command ``python -m airflow_provider_make.report``: write a report of Parquet files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         target = write_report(
-            options.source,
+            options.source[0] if len(options.source) == 1 else options.source,
             options.output,
+            title=options.title,
             min_executions=options.min_executions,
+            monthly_credits=options.monthly_credits,
             storage_conn_id=options.storage_conn_id,
         )
     except (MakeInputError, OSError) as error:
@@ -35,17 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_make.report",
-        description="Write a report, one HTML page, of a Parquet file that MakeAnalyticsOperator wrote.",
+        description="Write a report, one HTML page, of Parquet files that MakeAnalyticsOperator wrote. "
+        "Several files show the course of the figures.",
     )
-    parser.add_argument("source", metavar="FILE.parquet", help="path or URL of the file")
+    parser.add_argument("source", metavar="SOURCE", nargs="+", help="path or URL of a file, a folder or a glob")
     parser.add_argument(
-        "-o", "--output", metavar="FILE.html", help="path or URL of the report (default: the file's name with .html)"
+        "-o",
+        "--output",
+        metavar="FILE.html",
+        help="path or URL of the report (default: the file's name with .html, if there is one file)",
     )
+    parser.add_argument("--title", metavar="TEXT", help="heading of the page (default: the organization)")
     parser.add_argument(
         "--min-executions",
         default=20,
         metavar="NUMBER",
-        help="scenarios with fewer executions are not among the worst by error rate (default: %(default)s)",
+        help="error rates of scenarios with fewer executions are ignored (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--monthly-credits", metavar="NUMBER", help="credits that the organization has for a calendar month"
     )
     parser.add_argument(
         "--storage-conn-id",

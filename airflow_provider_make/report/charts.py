@@ -1,25 +1,20 @@
-"""Draw bar charts with matplotlib, as SVG with the page's fonts and colors."""
+"""Draw bar charts."""
 
 from __future__ import annotations
 
-import io
-import re
 import unicodedata
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
-# The width of a phone of 360 pixels without the page's margins, so that text is not scaled there.
-WIDTH = 328
+from airflow_provider_make.report.svg import ACCENT, FAINT, INK, OTHER, WIDTH, draw
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _NAME, _LABEL, _BAR = 13.0, 12.0, 12.0
 _ROW = 40.0
-# matplotlib's colors, and the page's variables that replace them: those change in dark mode.
-_COLORS = {"#6d00cc": "var(--accent)", "#9aa0a6": "var(--other)", "#202124": "currentColor", "#5f6368": "var(--faint)"}
-_COLOR, _SIZE = re.compile("fill: (#[0-9a-f]{6})"), re.compile("[0-9.]+px")
 _NARROW, _WIDE = frozenset(" !'(),-./:;I[]fijlrt|"), frozenset("%@MWmw")
-_ACCENT, _OTHER, _INK, _FAINT = _COLORS
 
 
 @dataclass(frozen=True)
@@ -46,33 +41,21 @@ def draw_bars(bars: Sequence[Bar]) -> str:
     :param bars: At least one, from top to bottom.
     :return: An ``svg`` element to embed in HTML. The same bars always result in the same text.
     """
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    height = _ROW * len(bars)
     largest = max(bar.size for bar in bars) or 1
     # Digits are at most 0.6 em wide.
     longest = WIDTH - 6 - max(len(bar.label) for bar in bars) * 0.6 * _LABEL
-    # Independent of the user's own settings.
-    with matplotlib.style.context({"svg.fonttype": "none"}, after_reset=True):
-        figure = Figure(figsize=(WIDTH / 72, height / 72), frameon=False)
-        axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(height, 0))
-        axes.set_axis_off()
+    # A $ in a name does not begin a formula.
+    text: dict[str, Any] = {"parse_math": False, "va": "baseline"}
+
+    def paint(axes: Axes) -> None:
         for number, bar in enumerate(bars):
             top = number * _ROW
-            middle = top + 25
             length = max(1.0, longest * (bar.size / largest))
-            axes.barh(middle, length, height=_BAR, color=_OTHER if bar.muted else _ACCENT, clip_on=False)
-            # A $ in a name does not begin a formula.
-            text: dict[str, Any] = {"parse_math": False, "va": "baseline"}
-            axes.text(0, top + 14, truncate(bar.name, WIDTH / _NAME), fontsize=_NAME, color=_INK, **text)
-            axes.text(length + 6, middle + 4.3, bar.label, fontsize=_LABEL, color=_FAINT, **text)
-        out = io.StringIO()
-        with warnings.catch_warnings():
-            # Browsers have fonts with the characters that matplotlib's font lacks.
-            warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-            figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    return _embeddable(out.getvalue())
+            axes.barh(top + 25, length, height=_BAR, color=OTHER if bar.muted else ACCENT, clip_on=False)
+            axes.text(0, top + 14, truncate(bar.name, WIDTH / _NAME), fontsize=_NAME, color=INK, **text)
+            axes.text(length + 6, top + 29.3, bar.label, fontsize=_LABEL, color=FAINT, **text)
+
+    return draw(_ROW * len(bars), paint)
 
 
 def truncate(text: str, width: float) -> str:
@@ -102,21 +85,3 @@ def _em(character: str) -> float:
     if character in _NARROW:
         return 0.36
     return 0.95 if character in _WIDE else 0.75 if character.isupper() else 0.58
-
-
-def _embeddable(document: str) -> str:
-    svg = ElementTree.fromstring(document)
-    for definitions in svg.findall("{*}defs"):
-        # Their styles would apply to the whole page.
-        svg.remove(definitions)
-    for element in svg.iter():
-        element.tag = element.tag.partition("}")[2]
-        for attribute in ("id", "width", "height", "version", "transform"):
-            # An id would be repeated in each chart of the page.
-            element.attrib.pop(attribute, None)
-        if style := element.attrib.pop("style", ""):
-            # Without the font, so that the page's applies.
-            parts = [f"fill: {_COLORS[color]}" for color in _COLOR.findall(style)]
-            parts += [f"font-size: {size}" for size in _SIZE.findall(style)]
-            element.set("style", "; ".join(parts))
-    return ElementTree.tostring(svg, encoding="unicode")

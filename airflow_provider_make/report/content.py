@@ -58,6 +58,8 @@ class Summary(Struct, frozen=True):
     provider_version: str
     date_from: datetime | None = None
     date_to: datetime | None = None
+    # The time zone whose days the frame covers; files of older versions have none.
+    timezone: str | None = None
 
 
 @dataclass(frozen=True)

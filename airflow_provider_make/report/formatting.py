@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from decimal import Decimal
-
-from airflow_provider_make.report.content import Scenario
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, tzinfo
+from decimal import Context, Decimal
 
 _ABSENT = "–"
+# A browser breaks no line between a number and its unit.
+_SPACE = "\N{NO-BREAK SPACE}"
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_UNITS = {6: "M", 9: "B", 12: "T"}
+_THREE_DIGITS = Context(prec=3)
+# Not of the machine's locale.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
 # Characters, other than spaces, that HTML does not allow, not even escaped.
 _NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -19,17 +27,58 @@ def whole(value: int | None) -> str:
     return _ABSENT if value is None else f"{value:,}"
 
 
+def compact(value: int | None) -> str:
+    """Format a count to fit into a narrow place: from a million on with three digits, such as "28.0 M"."""
+    return whole(value) if value is None or value < 10**6 else _three_digits(Decimal(value))
+
+
 def credits(centicredits: int | None) -> str:
     """Format hundredths of credits as credits, with every digit: groups of three, and two decimals."""
     return _ABSENT if centicredits is None else f"{centicredits // 100:,}.{centicredits % 100:02}"
 
 
-def short_credits(centicredits: int) -> str:
-    """Format hundredths of credits to fit next to a bar: from 10¹⁵ credits on as a power of ten."""
-    if centicredits < 10**17:
+def compact_credits(centicredits: int | None) -> str:
+    """Format hundredths of credits as credits, like ``compact``, and from 100 on without decimals."""
+    if centicredits is None or centicredits < 10**4:
         return credits(centicredits)
-    factor, exponent = f"{Decimal(centicredits).scaleb(-2):.2e}".split("e+")
-    return f"{factor} × 10{exponent.translate(_SUPERSCRIPTS)}"
+    if centicredits < 10**8 - 50:
+        return whole((centicredits + 50) // 100)
+    return _three_digits(Decimal(centicredits).scaleb(-2))
+
+
+def _three_digits(value: Decimal) -> str:
+    rounded = _THREE_DIGITS.plus(value)
+    exponent = rounded.adjusted()
+    unit = exponent - exponent % 3
+    if name := _UNITS.get(unit):
+        return f"{rounded.scaleb(-unit):.{2 - exponent % 3}f}{_SPACE}{name}"
+    return f"{rounded.scaleb(-exponent):.2f}{_SPACE}×{_SPACE}10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def axis_amount(amount: Decimal) -> str:
+    """Format a round amount for an axis, with as few digits as it has: "250,000", "2.5 M"."""
+    exponent = amount.adjusted()
+    unit = exponent - exponent % 3
+    if amount < 10**6:
+        return f"{amount.normalize():,f}"
+    if name := _UNITS.get(unit):
+        return f"{amount.scaleb(-unit).normalize():f}{_SPACE}{name}"
+    return f"{amount.scaleb(-exponent).normalize():f}{_SPACE}×{_SPACE}10{str(exponent).translate(_SUPERSCRIPTS)}"
+
+
+def axis_count(amount: Decimal) -> str:
+    """Format a count for an axis; empty if it is not a whole number."""
+    return axis_amount(amount) if amount == amount.to_integral_value() else ""
+
+
+def axis_credits(centicredits: Decimal) -> str:
+    """Format hundredths of credits for an axis, as credits."""
+    return axis_amount(centicredits.scaleb(-2))
+
+
+def axis_percent(rate: Decimal) -> str:
+    """Format a percentage for an axis."""
+    return f"{axis_amount(rate)}{_SPACE}%"
 
 
 def percent(rate: float | None) -> str:
@@ -37,8 +86,13 @@ def percent(rate: float | None) -> str:
     if rate is None:
         return _ABSENT
     if 0 < rate < 0.005:
-        return "< 0.01 %"
-    return f"{rate:,.2f} %" if abs(rate) < 1e9 else f"{rate:.2e} %"
+        return f"<{_SPACE}0.01{_SPACE}%"
+    return f"{rate:,.2f}{_SPACE}%" if abs(rate) < 1e9 else f"{rate:.2e}{_SPACE}%"
+
+
+def share(part: int, total: int) -> str:
+    """Format a part of a total as a percentage with one decimal."""
+    return f"{100 * part / total:.1f}{_SPACE}%" if total else _ABSENT
 
 
 def change(rate: float | None) -> str:
@@ -50,9 +104,30 @@ def change(rate: float | None) -> str:
     return f"{'+' if rate > 0 else '−'}{percent(abs(rate))}"
 
 
-def moment(time: datetime) -> str:
-    """Format a time for people: date and time of day in UTC, to the minute."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+def moment(time: datetime, zone: tzinfo = UTC) -> str:
+    """Format a time for people: date and time of day in a time zone, to the minute."""
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def month_name(day: date) -> str:
+    """Return the month of a day, such as "March 2026"."""
+    return f"{_MONTHS[day.month - 1]} {day.year}"
+
+
+def short_month(day: date) -> str:
+    """Return the month of a day in three letters."""
+    return _MONTHS[day.month - 1][:3]
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number and its noun, such as "1 day" and "1,200 days"."""
+    return f"{number:,}{_SPACE}{noun}{'' if number == 1 else 's'}"
+
+
+def enumerate_words(words: Iterable[str]) -> str:
+    """Join words as a sentence does: "a", "a and b", "a, b and c"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def single_line(text: str) -> str:
@@ -60,9 +135,9 @@ def single_line(text: str) -> str:
     return _NOT_IN_HTML.sub("\ufffd", " ".join(text.split()))
 
 
-def scenario_name(scenario: Scenario) -> str:
+def scenario_name(scenario_id: int, name: str | None) -> str:
     """Return the name of a scenario in one line; if it has none, its id."""
-    return single_line(scenario.name or "") or f"Scenario {scenario.scenario_id}"
+    return single_line(name or "") or f"Scenario {scenario_id}"
 
 
 def team_name(team_id: int | None, name: str | None) -> str:

@@ -1,9 +1,10 @@
-"""Open the source of a report: a Parquet file that the operator wrote."""
+"""Open a source of a report: a Parquet file that the operator wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 import msgspec
@@ -21,14 +22,39 @@ EXPECTED = "a Parquet file that MakeAnalyticsOperator wrote"
 BATCH_SIZE = 16_384
 
 
+@dataclass(frozen=True)
+class Pull:
+    """
+    The open Parquet file of a pull.
+
+    :param summary: The pull's summary.
+    :param parquet: The file.
+    """
+
+    summary: Summary
+    parquet: ParquetFile
+
+    def batches(self) -> Iterator[pyarrow.RecordBatch]:
+        """Read the rows in batches of ``COLUMNS``."""
+        # Threads would not be faster, and would use more memory.
+        batches: Iterator[pyarrow.RecordBatch] = self.parquet.iter_batches(
+            BATCH_SIZE, columns=list(COLUMNS), use_threads=False
+        )
+        return batches
+
+    def read(self, columns: Sequence[str]) -> pyarrow.Table:
+        """Read some columns of all rows."""
+        return self.parquet.read(list(columns), use_threads=False).select(list(columns))
+
+
 @contextmanager
-def open_pull(file: IO[bytes], source: str) -> Iterator[tuple[Summary, Iterator[pyarrow.RecordBatch]]]:
+def open_pull(file: IO[bytes], source: str) -> Iterator[Pull]:
     """
     Open the Parquet file of a pull.
 
     :param file: The file, seekable.
     :param source: Its URL or path, for errors.
-    :return: A context manager for the summary, and for an iterator that reads the rows in batches of ``COLUMNS``.
+    :return: A context manager for the pull.
     :raises MakeInputError: The operator did not write the file.
     """
     import pyarrow
@@ -40,9 +66,7 @@ def open_pull(file: IO[bytes], source: str) -> Iterator[tuple[Summary, Iterator[
         raise _not_a_pull(source, f"this is not a Parquet file ({error})") from None
     with parquet:
         _check_columns(parquet, source)
-        summary = _parse_summary(parquet, source)
-        # Threads would not be faster, and would use more memory.
-        yield summary, parquet.iter_batches(BATCH_SIZE, columns=list(COLUMNS), use_threads=False)
+        yield Pull(_parse_summary(parquet, source), parquet)
 
 
 def _check_columns(parquet: ParquetFile, source: str) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import floor, pi, sin
+from math import floor, sin, tau
 from typing import NamedTuple
 
 from airflow_provider_make.sandbox.names import TEAMS, ScenarioNames
@@ -233,7 +233,8 @@ def statistics(scenario: Scenario, date_from: datetime, date_to: datetime) -> St
 
 
 def _swing(executions: int, period: float) -> float:
-    return period / (2 * pi) * sin(2 * pi * executions / period)
+    radians = tau / period
+    return sin(radians * executions) / radians
 
 
 def _error_rate(counts: Counts) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -83,6 +84,12 @@ class PostgreSQL(Service):
         return self._succeeds(program("createdb", "postgresql"), *address, "airflow") or self._succeeds(
             program("psql", "postgresql"), *address, "--command", "SELECT 1", "airflow"
         )
+
+    @property
+    def connection_json(self) -> str:
+        """The Airflow connection to it, for PostgresHook."""
+        fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": self.port, "login": "airflow"}
+        return json.dumps({**fields, "schema": "airflow"})
 
     @property
     def environment(self) -> dict[str, str]:

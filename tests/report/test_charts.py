@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_make.report.charts import WIDTH, Bar, draw_bars, truncate
+from airflow_provider_make.report.charts import Bar, draw_bars, truncate
+from airflow_provider_make.report.svg import WIDTH
 
 BARS = [Bar("Sync orders", 40, "40"), Bar("請求書を送信する 🚀", 10.0, "10"), Bar("other", 20, "20", muted=True)]
 

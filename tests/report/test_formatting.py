@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -11,19 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.report.content import Scenario
 from airflow_provider_make.report.formatting import (
+    axis_count,
+    axis_credits,
+    axis_percent,
     change,
+    compact,
+    compact_credits,
+    count_of,
     credits,
+    enumerate_words,
     moment,
+    month_name,
     percent,
     scenario_name,
-    short_credits,
+    share,
+    short_month,
     single_line,
     status_name,
     team_name,
     whole,
 )
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @pytest.mark.parametrize(
@@ -37,10 +47,31 @@ from airflow_provider_make.report.formatting import (
         (credits, 7, "0.07"),
         (credits, 123456789, "1,234,567.89"),
         (credits, 10**40 + 1, "100," + "000," * 11 + "000.01"),
-        (short_credits, 123456789, "1,234,567.89"),
-        (short_credits, 10**17 - 1, "999,999,999,999,999.99"),
-        (short_credits, 10**17, "1.00 × 10¹⁵"),
-        (short_credits, 98765 * 10**36, "9.88 × 10³⁸"),
+        (compact, None, "–"),
+        (compact, 999_999, "999,999"),
+        (compact, 1_000_000, "1.00 M"),
+        (compact, 28_012_345, "28.0 M"),
+        (compact, 999_499_999, "999 M"),
+        (compact, 999_500_000, "1.00 B"),
+        (compact, 2**63 - 1, "9.22 × 10¹⁸"),
+        (compact_credits, None, "–"),
+        (compact_credits, 9_999, "99.99"),
+        (compact_credits, 10_049, "100"),
+        (compact_credits, 99_999_949, "999,999"),
+        (compact_credits, 99_999_950, "1.00 M"),
+        (compact_credits, 123456789, "1.23 M"),
+        (compact_credits, 10**17 - 1, "1.00 × 10¹⁵"),
+        (compact_credits, 98765 * 10**36, "9.88 × 10³⁸"),
+        (axis_count, Decimal("2500"), "2,500"),
+        (axis_count, Decimal("2.5E+6"), "2.5 M"),
+        (axis_count, Decimal("4E+15"), "4 × 10¹⁵"),
+        (axis_count, Decimal("0.5"), ""),
+        (axis_count, Decimal("0"), "0"),
+        (axis_credits, Decimal("50"), "0.5"),
+        (axis_credits, Decimal("1E+11"), "1 B"),
+        (axis_percent, Decimal("2.5"), "2.5 %"),
+        (month_name, date(2026, 3, 31), "March 2026"),
+        (short_month, date(2026, 9, 1), "Sep"),
         (percent, None, "–"),
         (percent, 0.0, "0.00 %"),
         (percent, 0.0049, "< 0.01 %"),
@@ -64,7 +95,26 @@ from airflow_provider_make.report.formatting import (
     ],
 )
 def test_values_are_formatted(format_value: Any, value: Any, text: str) -> None:
-    assert format_value(value) == text
+    assert format_value(value).replace(NO_BREAK, " ") == text
+
+
+@pytest.mark.parametrize("format_value", [compact, compact_credits, percent])
+@pytest.mark.parametrize("value", [0.001, 1, 10**9, 10**20, 10**40])
+def test_numbers_and_their_units_are_not_broken_into_lines(format_value: Any, value: Any) -> None:
+    assert not re.search(r"[^\S\u00a0]", format_value(value if format_value is percent else int(value)))
+
+
+@pytest.mark.parametrize(
+    ("part", "total", "text"), [(1, 3, "33.3 %"), (0, 5, "0.0 %"), (0, 0, "–"), (10**40, 10**40, "100.0 %")]
+)
+def test_shares(part: int, total: int, text: str) -> None:
+    assert share(part, total) == text.replace(" ", NO_BREAK)
+
+
+def test_words_and_numbers_of_sentences() -> None:
+    assert [enumerate_words(words) for words in ("a", "ab", "abc")] == ["a", "a and b", "a, b and c"]
+    assert count_of(1, "day") == f"1{NO_BREAK}day"
+    assert count_of(1200, "day") == f"1,200{NO_BREAK}days"
 
 
 @given(st.integers(0, 10**60))
@@ -73,10 +123,12 @@ def test_credits_keep_every_digit(centicredits: int) -> None:
 
 
 @given(st.integers(0, 10**60))
-def test_short_credits_are_short_and_close(centicredits: int) -> None:
-    text = short_credits(centicredits)
-    assert len(text) <= 22
-    number = text.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", ",")).replace(" × 10", "e")
+def test_compact_credits_are_short_and_close(centicredits: int) -> None:
+    text = compact_credits(centicredits)
+    assert len(text) <= 14
+    number = text.translate(str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789", f",{NO_BREAK}")).replace("×10", "e")
+    for unit, exponent in (("M", "e6"), ("B", "e9"), ("T", "e12")):
+        number = number.replace(unit, exponent)
     assert abs(Decimal(number) * 100 - centicredits) <= Decimal(centicredits) / 100
 
 
@@ -89,7 +141,7 @@ def test_single_lines_are_valid_in_html(text: str) -> None:
     ("name", "shown"), [("Sync", "Sync"), (None, "Scenario 7"), ("", "Scenario 7"), (" ", "Scenario 7")]
 )
 def test_scenario_names(name: str | None, shown: str) -> None:
-    assert scenario_name(Scenario(7, name, None, None, None, None, None, None, None, None)) == shown
+    assert scenario_name(7, name) == shown
 
 
 @pytest.mark.parametrize(

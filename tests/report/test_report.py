@@ -6,9 +6,10 @@ import os
 import resource
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +22,7 @@ from airflow_provider_make.report.__main__ import main
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.entries import entry
 from tests.support.parsed_report import Page
-from tests.support.pulled_files import write_pull
+from tests.support.pulled_files import write_day, write_pull
 
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 FRAME: dict[str, Any] = {"date_from": MIDNIGHT - timedelta(days=7), "date_to": MIDNIGHT}
@@ -55,10 +56,13 @@ def test_figures_match_the_sandbox(
     page = Page(Path(write_report(pull(f"{tmp_path}/a.parquet", page_size=700)["path"])).read_text())
     truth, total = sandbox.truth(**FRAME), sandbox.truth_total(**FRAME)
 
-    totals = page.totals()
+    totals = page.totals(exact=True)
     for name, key in (("Executions", "executions"), ("Operations", "operations"), ("Errors", "errors")):
-        change = f"{total[f'{key}Change']:+.2f} %".replace("-", "−")
-        assert totals[name] == (f"{total[key]:,}", "unchanged" if change == "+0.00 %" else change)
+        # Make has no change from zero.
+        rate = total.get(f"{key}Change")
+        changed = "no earlier figures" if rate is None else f"{rate:+.2f} %".replace("-", "−")
+        changed = "unchanged" if changed == "+0.00 %" else changed
+        assert totals[name] == (f"{total[key]:,}", changed)
     assert totals["Error rate"][0] == f"{total['errorRate']:.2f} %"
     assert digits(totals["Credits"][0]) == int(total["centicredits"])
 
@@ -76,7 +80,7 @@ def test_figures_match_the_sandbox(
     assert [bar[0] for bar in teams] == sorted(credits, key=lambda name: -credits[name])
 
     expected = {one["id"]: one for one in (*rated[:10], *failed[:10])}
-    rows = page.rows()
+    rows = page.rows(exact=True)
     assert len(rows) == len(expected)
     for row in rows:
         one = expected[int(row["Scenario"].rpartition(" ")[2])]
@@ -169,6 +173,11 @@ def test_full_disk_leaves_the_old_report(source: Path, tmp_path: Path) -> None:
         ({"target": ""}, "target='' .*ends in .html"),
         ({"target": "report.pdf"}, "target='report.pdf' .*ends in .html"),
         ({"target": "nowhere://bucket/a.html"}, "target='nowhere://bucket/a.html'"),
+        ({"title": ""}, "title=''"),
+        ({"title": 7}, "title=7"),
+        ({"monthly_credits": 0}, "monthly_credits=0 .*a number above zero"),
+        ({"monthly_credits": "much"}, "monthly_credits='much'"),
+        ({"monthly_credits": float("inf")}, "monthly_credits=inf"),
         ({"min_executions": 0}, "min_executions=0"),
         ({"min_executions": "few"}, "min_executions='few'"),
         ({"min_executions": 1.5}, "min_executions=1.5"),
@@ -208,11 +217,62 @@ def test_missing_library_names_the_extra(source: Path, monkeypatch: pytest.Monke
         write_report(source)
 
 
+def test_report_over_the_days_that_were_pulled(
+    make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sandbox: Sandbox = make_sandbox_factory(scenarios=300)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    path = "organization_id={organization_id}/date={date_from:%Y-%m-%d}/analytics.parquet"
+    prague = ZoneInfo("Europe/Prague")
+    today = datetime.now(prague).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [today - timedelta(days=number) for number in (5, 4, 2, 1)]
+    paths = [
+        MakeAnalyticsOperator(
+            task_id="pull",
+            output_path=f"{tmp_path}/days/{path}",
+            date_from=day,
+            date_to=day + timedelta(days=1),
+            timezone="Europe/Prague",
+        ).execute({})["path"]
+        for day in days
+    ]
+    target = write_report(f"{tmp_path}/days", f"{tmp_path}/report.html", title="Our Make", monthly_credits=1e9)
+    page = Page(Path(target).read_text())
+    assert page.all("h1")[0].words == "Our Make"
+    header = page.all("header")[0].words
+    assert f"{days[0]:%Y-%m-%d} to {days[-1]:%Y-%m-%d}: 4 days (Europe/Prague)" in header
+    assert f"1 day has no file (grey): {today - timedelta(days=3):%Y-%m-%d}." in header
+    truth = [sandbox.truth_total(date_from=day, date_to=day + timedelta(days=1)) for day in days]
+    totals = page.totals(exact=True)
+    for name in ("Executions", "Operations", "Errors"):
+        assert digits(totals[name][0]) == sum(one[name.lower()] for one in truth)
+    assert digits(totals["Credits"][0]) == sum(int(one["centicredits"]) for one in truth)
+    for source in (paths[::-1], iter(paths), f"{tmp_path}/days/*/*/*.parquet", [f"{tmp_path}/days/", *paths]):
+        again = write_report(source, f"{tmp_path}/again.html", title="Our Make", monthly_credits="1000000000")
+        assert Path(again).read_bytes() == Path(target).read_bytes()
+
+
+def test_several_files_need_a_target(source: Path, tmp_path: Path) -> None:
+    for several in (tmp_path, f"{tmp_path}/*.parquet", [source]):
+        with pytest.raises(MakeInputError, match="target=None .*that ends in .html, or None .* if it is one file"):
+            write_report(several)
+    assert files(tmp_path) == ["analytics.parquet"]
+
+
+def test_command_writes_a_report_over_days(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [write_day(tmp_path, date(2026, 3, day), [entry(1, executions=5, centicredits=7)]) for day in (1, 2, 3)]
+    options = ["--title", "Our Make", "--monthly-credits", "100.5", "-o", f"{tmp_path}/report.html"]
+    assert main([*map(str, paths), *options]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}/report.html\n"
+    page = Page((tmp_path / "report.html").read_text())
+    assert "0.21 credits, 0.2 % of 101 (red)" in page.all("main")[0].words
+
+
 def test_command_writes_to_the_output(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = str(tmp_path / "b.html")
     assert main([str(source), "-o", target, "--min-executions", "1"]) == 0
     assert capsys.readouterr().out == f"{target}\n"
-    assert "at least 1 execution." in Path(target).read_text()
+    assert "at least 1 execution." in Page(Path(target).read_text()).all("main")[0].words
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ TOTAL = Metrics(executions=7, centicredits=str(10**50), error_rate=0.5, errors_c
 
 
 def read(data: bytes) -> tuple[Summary, list[pyarrow.RecordBatch]]:
-    with open_pull(io.BytesIO(data), "s3://bucket/a.parquet") as (summary, batches):
-        return summary, list(batches)
+    with open_pull(io.BytesIO(data), "s3://bucket/a.parquet") as pull:
+        return pull.summary, list(pull.batches())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def rewritten(pulled: Path, table: pyarrow.Table | None = None, **metadata: Any)
 def test_summary_and_rows_of_a_pull(pulled: Path) -> None:
     summary, batches = read(pulled.read_bytes())
     totals = Totals(executions=7, centicredits=str(10**50), error_rate=0.5, errors_change=-3.0)
-    assert summary == Summary(42, "eu1.make.com", totals, __version__, FROM, TO)
+    assert summary == Summary(42, "eu1.make.com", totals, __version__, FROM, TO, "UTC")
     assert [batch.schema.names for batch in batches] == [list(COLUMNS)]
     assert batches[0]["name"].to_pylist() == ["Scenario 0", "Scenario 1", "Scenario 2"]
     assert batches[0]["extracted_at"].to_pylist() == [EXTRACTED] * 3

@@ -120,7 +120,8 @@ def target(store: Store, connect: Connect, tmp_path: Path) -> Target:
 
 @pytest.fixture
 def sandbox(make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    sandbox = make_sandbox_factory(scenarios=1000)
+    # With centicredits beyond 64 bits: every format and reader must keep them.
+    sandbox = make_sandbox_factory(scenarios=1000, huge_credits=True)
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
     return sandbox
 

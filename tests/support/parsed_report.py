@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+from typing import Any
 
 _WITHOUT_END = {"meta", "link", "br"}
 
@@ -60,28 +62,89 @@ class Page(HTMLParser):
         """Return the elements with a name, in order."""
         return [element for element in self.elements if element.name == name and element.is_within(within)]
 
-    def totals(self) -> dict[str, tuple[str, str]]:
-        """Return the value and the change of each total, by name."""
+    def totals(self, exact: bool = False) -> dict[str, tuple[str, str]]:
+        """Return the value and the note of each total, by name; with every digit if exact."""
         names = [element.words for element in self.all("dt")]
-        values = [element.words for element in self.all("dd")]
+        values = [(exact and element.attributes.get("title")) or element.words for element in self.all("dd")]
         return dict(zip(names, zip(values[::2], values[1::2], strict=True), strict=True))
 
+    def links(self) -> dict[str, str | None]:
+        """Return the address of each link, by its text."""
+        return {one.words: one.attributes["href"] for one in self.all("a")}
+
+    def legends(self) -> dict[str, list[str]]:
+        """Return the lines of each legend, by the chart's title."""
+        lines: dict[str, list[str]] = {}
+        for line in self.all("li", "figure"):
+            (title,) = [one.words for one in self.all("h2") if set(one.ancestors) & set(line.ancestors) & self._figures]
+            lines.setdefault(title, []).append(line.words)
+        return lines
+
+    @property
+    def _figures(self) -> set[Any]:
+        return set(self.all("figure"))
+
     def charts(self) -> dict[str, list[tuple[str, str, float]]]:
-        """Return the bars of each chart, by title: name, label, length."""
+        """Return the bars of each bar chart, by title: name, label, length."""
         charts = {}
         for figure in self.all("figure"):
             (title,) = [one.words for one in self.all("h2") if figure in one.ancestors]
-            texts = [one.text for one in self.all("text") if figure in one.ancestors]
+            texts = [one.text.replace("\xa0", " ") for one in self.all("text") if figure in one.ancestors]
             paths = [one.attributes["d"] or "" for one in self.all("path") if figure in one.ancestors]
+            if len(texts) != 2 * len(paths):
+                # Axes have other numbers of labels.
+                continue
             lengths = [float(path.split()[4]) for path in paths]
             charts[title] = list(zip(texts[::2], texts[1::2], lengths, strict=True))
         return charts
 
-    def rows(self) -> list[dict[str, str]]:
-        """Return the table's rows, by the labels that a phone shows."""
+    def rows(self, exact: bool = False) -> list[dict[str, str]]:
+        """Return the rows of the first table, by the labels that a phone shows; with every digit if exact."""
+        tables = self.all("table")[:1]
         rows = []
         for row in self.all("tr", "tbody"):
+            if not set(tables) & set(row.ancestors):
+                continue
             (name,) = [one.words for one in self.all("th", "tbody") if row in one.ancestors]
             cells = [one for one in self.all("td") if row in one.ancestors]
-            rows.append({"Scenario": name, **{str(one.attributes["data-label"]): one.words for one in cells}})
+            rows.append(
+                {
+                    "Scenario": name,
+                    **{
+                        str(one.attributes["data-label"]): (exact and one.attributes.get("title")) or one.words
+                        for one in cells
+                    },
+                }
+            )
         return rows
+
+
+def assert_self_contained(text: str) -> None:
+    """Check that a page loads and runs nothing, and links only to Make."""
+    page = Page(text)
+    names = {element.name for element in page.elements}
+    assert names.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "image", "use", "base", "form"})
+    attributes = {name for element in page.elements for name in element.attributes}
+    assert attributes.isdisjoint({"src", "xlink:href", "srcset", "action", "data", "poster", "background"})
+    assert not [name for name in attributes if name.startswith("on")]
+    assert {element.name for element in page.elements if "href" in element.attributes} == {"a"}
+    addresses = page.links().values()
+    assert all(re.fullmatch(r"https://eu1\.make\.com/[a-z0-9/]+", address or "") for address in addresses)
+    without_links = re.sub(r'href="[^"]*"', "", text)
+    assert not re.search(r"url\(|@import|https?:|//", without_links)
+    policies = {element.attributes.get("http-equiv"): element.attributes["content"] for element in page.all("meta")[1:]}
+    assert policies["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert {"name": "referrer", "content": "no-referrer"} in [element.attributes for element in page.all("meta")]
+
+
+def assert_accessible(text: str, title: str) -> None:
+    """Check that a page is valid, and can be read by everybody."""
+    page = Page(text)
+    assert text.startswith("<!DOCTYPE html>\n")
+    assert page.elements[0].attributes == {"lang": "en"}
+    assert [one.attributes.get("charset") for one in page.all("meta")][0] == "utf-8"
+    assert "width=device-width, initial-scale=1" in [one.attributes.get("content") for one in page.all("meta")]
+    assert page.all("title")[0].words == title
+    assert len(page.all("main")) == len(page.all("h1")) == 1
+    assert not [element for element in page.elements if "id" in element.attributes]
+    assert all("viewbox" in svg.attributes and "width" not in svg.attributes for svg in page.all("svg"))

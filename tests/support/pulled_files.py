@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
@@ -29,11 +31,12 @@ def write_pull(
     zone: str = "eu1.make.com",
     date_from: datetime | None = FROM,
     date_to: datetime | None = TO,
+    timezone: str = "UTC",
     extracted_at: datetime = EXTRACTED,
 ) -> Path:
     """Write a pull's file with the operator's own destination."""
     destination = open_destination(
-        output_path=path, output_format="parquet", storage_conn_id=None, max_xcom_bytes=1_000_000
+        output_path=path, output_format="parquet", storage_conn_id=None, max_xcom_bytes=1_000_000, timezone=timezone
     )
     count = 0
     with destination:
@@ -53,6 +56,22 @@ def write_pull(
             }
         )
     return path
+
+
+def write_day(folder: Path, day: date, entries: Sequence[ScenarioMetrics], **arguments: Any) -> Path:
+    """Write the file of a day where the example Dags write it, with totals that fit the entries."""
+    total = Metrics(
+        executions=sum(one.executions or 0 for one in entries),
+        operations=sum(one.operations or 0 for one in entries),
+        centicredits=str(sum(int(one.centicredits or 0) for one in entries)),
+        errors=sum(one.errors or 0 for one in entries),
+    )
+    if total.executions:
+        total = msgspec.structs.replace(total, error_rate=100 * (total.errors or 0) / total.executions)
+    begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    path = folder / "organization_id=42" / f"date={day}" / "analytics.parquet"
+    path.parent.mkdir(parents=True)
+    return write_pull(path, [entries], total, date_from=begin, date_to=begin + timedelta(days=1), **arguments)
 
 
 def summary(**total: Any) -> Summary:

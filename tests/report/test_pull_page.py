@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,9 +12,9 @@ from hypothesis import given, settings
 from msgspec import structs
 
 from airflow_provider_make.report.content import Content, Scenario, Team
-from airflow_provider_make.report.page import render_page
+from airflow_provider_make.report.pull_page import render_pull
 from tests.support.entries import texts
-from tests.support.parsed_report import Page
+from tests.support.parsed_report import Page, assert_accessible, assert_self_contained
 from tests.support.pulled_files import EXTRACTED, FROM, TO, summary
 
 HOSTILE = "<script src='//x.example/a.js'>alert(1)</script> & \"</td>\" {{ 7 * 7 }} $x$"
@@ -44,10 +45,10 @@ EMPTY = Content(summary(), None, 1, (), (), (), (), 0, 0)
 
 
 def test_totals_have_their_changes() -> None:
-    assert Page(render_page(CONTENT)).totals() == {
+    assert Page(render_pull(CONTENT)).totals() == {
         "Executions": ("286,510", "+3.21 %"),
-        "Operations": ("1,234,567", "unchanged"),
-        "Credits": ("123,456,789,012,345,678,901.23", "no earlier figures"),
+        "Operations": ("1.23 M", "unchanged"),
+        "Credits": ("1.23 × 10²⁰", "no earlier figures"),
         "Errors": ("18,307", "+12.50 %"),
         "Error rate": ("6.39 %", "−1.50 %"),
         "Scenarios": ("1,231", "1,200 active, 30 invalid, 1 without a status"),
@@ -71,18 +72,29 @@ def test_totals_have_their_changes() -> None:
 )
 def test_only_changes_of_errors_are_marked_as_worse_or_better(name: str, rate: float | None, trend: str) -> None:
     changed: dict[str, Any] = {f"{name}_change": rate}
-    page = Page(render_page(replace(EMPTY, summary=summary(**changed))))
+    page = Page(render_pull(replace(EMPTY, summary=summary(**changed))))
     classes = {str(one.attributes["class"]) for one in page.all("dd") if "class" in one.attributes}
     assert classes - {"value"} - {""} == {trend} - {""}
 
 
 def test_heading_has_organization_zone_and_time_frame() -> None:
-    page = Page(render_page(CONTENT))
+    page = Page(render_pull(CONTENT))
     assert [one.words for one in page.all("h1")] == ["Organization 42"]
     assert "eu1.make.com, 2026-11-16 00:00 to 2026-11-23 00:00 UTC" in page.all("header")[0].words
     times = [one.attributes["datetime"] for one in page.all("time")]
     assert times == ["2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z", "2026-11-23T06:00:30Z"]
     assert "Pulled 2026-11-23 06:00 UTC by airflow-provider-make 0.1.0." in page.all("footer")[0].words
+
+
+def test_the_time_frame_is_in_the_time_zone_of_the_pull() -> None:
+    frame = structs.replace(
+        summary(), date_from=datetime(2026, 3, 28, 23, tzinfo=UTC), date_to=datetime(2026, 3, 29, 22, tzinfo=UTC)
+    )
+    page = Page(render_pull(replace(EMPTY, summary=structs.replace(frame, timezone="Europe/Prague"))))
+    assert page.all("header")[0].words.endswith("eu1.make.com, 2026-03-29 00:00 to 2026-03-30 00:00 Europe/Prague")
+    assert page.all("title")[0].words.endswith("to 2026-03-30 00:00")
+    unknown = Page(render_pull(replace(EMPTY, summary=structs.replace(frame, timezone="Not/There"))))
+    assert unknown.all("header")[0].words.endswith("eu1.make.com, 2026-03-28 23:00 to 2026-03-29 22:00 UTC")
 
 
 @pytest.mark.parametrize(
@@ -95,12 +107,12 @@ def test_heading_has_organization_zone_and_time_frame() -> None:
 )
 def test_heading_with_a_default_begin_or_end(begin: bool, end: bool, text: str) -> None:
     frame = structs.replace(summary(), date_from=FROM if begin else None, date_to=TO if end else None)
-    page = Page(render_page(replace(EMPTY, summary=frame)))
+    page = Page(render_pull(replace(EMPTY, summary=frame)))
     assert page.all("header")[0].words.endswith(text)
 
 
 def test_charts_have_names_labels_and_lengths() -> None:
-    charts = Page(render_page(CONTENT)).charts()
+    charts = Page(render_pull(CONTENT)).charts()
     rates, errors, teams = charts.values()
     assert list(charts) == ["Worst scenarios by error rate", "Worst scenarios by errors", "Credits by team"]
     assert [bar[:2] for bar in rates] == [("Sync orders", "25.00 %"), ("Scenario 8", "< 0.01 %")]
@@ -110,12 +122,12 @@ def test_charts_have_names_labels_and_lengths() -> None:
 
 
 def test_page_shows_min_executions() -> None:
-    assert "at least 20 executions" in render_page(CONTENT)
-    assert "at least 1 execution." in render_page(EMPTY)
+    assert "Of those with at least 20 executions." in Page(render_pull(CONTENT)).all("main")[0].words
+    assert "Of those with at least 1 execution." in Page(render_pull(EMPTY)).all("main")[0].words
 
 
 def test_table_has_each_scenario_once() -> None:
-    assert Page(render_page(CONTENT)).rows() == [
+    assert Page(render_pull(CONTENT)).rows() == [
         {
             "Scenario": "Sync orders 7",
             "Team": "Sales",
@@ -124,64 +136,79 @@ def test_table_has_each_scenario_once() -> None:
             "Errors": "250",
             "Error rate": "25.00 %",
             "Operations": "25,000",
-            "Credits": "12,345.67",
+            "Credits": "12,346",
         },
         {
             "Scenario": "Scenario 8 8",
             "Team": "no team",
             "Status": "without a status",
-            "Executions": "1,000,000,000,000,000,000",
+            "Executions": "1.00 × 10¹⁸",
             "Errors": "3",
             "Error rate": "< 0.01 %",
             "Operations": "–",
-            "Credits": "999,999,999,999,999,999,999,999,999,999,999,999.99",
+            "Credits": "1.00 × 10³⁶",
         },
     ]
 
 
 def test_table_head_names_the_columns_in_order() -> None:
-    page = Page(render_page(CONTENT))
+    page = Page(render_pull(CONTENT))
     assert [one.words for one in page.all("th", "thead")] == list(page.rows()[0])
 
 
 def test_page_of_an_empty_organization() -> None:
-    page = Page(render_page(EMPTY))
+    page = Page(render_pull(EMPTY))
     assert page.totals()["Executions"] == ("–", "no earlier figures")
-    assert page.totals()["Scenarios"] == ("0", "")
+    assert page.totals()["Scenarios"] == ("0", "none")
     assert page.all("svg") == page.all("table") == []
     assert [figure.words.rpartition(". ")[2] for figure in page.all("figure")] == [
-        "None of them had errors.",
-        "None of them had errors.",
+        "There are no scenarios.",
+        "There are no scenarios.",
         "No team used any credits.",
     ]
 
 
+def test_page_of_scenarios_without_executions() -> None:
+    content = replace(EMPTY, summary=summary(executions=0, errors=0), statuses=(("inactive", 3),))
+    page = Page(render_pull(content))
+    assert page.totals()["Error rate"] == ("–", "no executions")
+    assert [figure.words.rpartition(". ")[2] for figure in page.all("figure")][:2] == ["No scenario was executed."] * 2
+
+
+def test_title_replaces_the_organization_in_the_heading() -> None:
+    page = Page(render_pull(CONTENT, "Sales & <b>more</b>"))
+    assert [one.words for one in page.all("h1")] == ["Sales & <b>more</b>"]
+    assert page.all("title")[0].words.startswith("Sales & <b>more</b>: ")
+    assert page.all("header")[0].words.startswith("Make scenario analytics Sales & <b>more</b> Organization 42, eu1")
+
+
+def test_organization_and_scenarios_are_links_to_make() -> None:
+    assert Page(render_pull(CONTENT)).links() == {
+        "Organization 42": "https://eu1.make.com/organization/42/dashboard",
+        "Sync orders": "https://eu1.make.com/1/scenarios/7/edit",
+    }
+
+
+@pytest.mark.parametrize("zone", ["", "x y", "a/b", "evil@host", "javascript:alert(1)//", 'a"b'])
+def test_other_text_than_a_host_is_no_link(zone: str) -> None:
+    page = Page(render_pull(replace(CONTENT, summary=structs.replace(CONTENT.summary, zone=zone))))
+    assert page.links() == {}
+
+
+def test_large_numbers_have_all_digits_in_tooltips() -> None:
+    titles = {one.words: one.attributes.get("title") for one in Page(render_pull(CONTENT)).all("dd")}
+    assert titles["1.23 × 10²⁰"] == "123,456,789,012,345,678,901.23"
+    assert titles["286,510"] is None
+
+
 @pytest.mark.parametrize("content", [CONTENT, EMPTY])
 def test_page_is_self_contained(content: Content) -> None:
-    text = render_page(content)
-    page = Page(text)
-    names = {element.name for element in page.elements}
-    assert names.isdisjoint({"script", "link", "img", "iframe", "object", "embed", "image", "use", "a", "base", "form"})
-    attributes = {name for element in page.elements for name in element.attributes}
-    assert attributes.isdisjoint({"src", "href", "xlink:href", "srcset", "action", "data", "poster", "background"})
-    assert not [name for name in attributes if name.startswith("on")]
-    assert not re.search(r"url\(|@import|https?:|//", text)
-    (policy,) = [element for element in page.all("meta") if "http-equiv" in element.attributes]
-    assert policy.attributes["content"] == "default-src 'none'; style-src 'unsafe-inline'"
+    assert_self_contained(render_pull(content))
 
 
 @pytest.mark.parametrize("content", [CONTENT, EMPTY])
 def test_page_is_valid_and_accessible(content: Content) -> None:
-    text = render_page(content)
-    page = Page(text)
-    assert text.startswith("<!DOCTYPE html>\n")
-    assert page.elements[0].attributes == {"lang": "en"}
-    assert [one.attributes.get("charset") for one in page.all("meta")][0] == "utf-8"
-    assert "width=device-width, initial-scale=1" in [one.attributes.get("content") for one in page.all("meta")]
-    assert page.all("title")[0].words == "Organization 42: scenario analytics to 2026-11-23 00:00"
-    assert len(page.all("main")) == len(page.all("h1")) == 1
-    assert not [element for element in page.elements if "id" in element.attributes]
-    assert all("viewbox" in svg.attributes and "width" not in svg.attributes for svg in page.all("svg"))
+    assert_accessible(render_pull(content), "Organization 42: scenario analytics to 2026-11-23 00:00")
 
 
 def test_names_never_become_markup() -> None:
@@ -191,7 +218,7 @@ def test_names_never_become_markup() -> None:
     for one in (hostile, harmless):
         teams = (Team(1, one.team_name, 5),)
         content = replace(CONTENT, by_error_rate=(one,), by_errors=(one,), teams=teams, statuses=((one.status, 1),))
-        pages.append(Page(render_page(content)))
+        pages.append(Page(render_pull(content)))
     actual, expected = [[(one.name, sorted(one.attributes)) for one in page.elements] for page in pages]
     # The status is not "invalid", which would have a class.
     assert actual == expected
@@ -206,7 +233,7 @@ def test_page_accepts_any_text(name: str, team: str, status: str) -> None:
     content = replace(
         CONTENT, by_error_rate=(one,), by_errors=(one,), teams=(Team(1, team, 5),), statuses=((status, 1),)
     )
-    text = render_page(content)
+    text = render_pull(content)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", text)
     (row,) = Page(text).rows()
     shown = re.sub("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", "\ufffd", " ".join(name.split()))
@@ -214,4 +241,4 @@ def test_page_accepts_any_text(name: str, team: str, status: str) -> None:
 
 
 def test_same_content_results_in_the_same_page() -> None:
-    assert render_page(CONTENT) == render_page(CONTENT)
+    assert render_pull(CONTENT) == render_pull(CONTENT)

@@ -1,0 +1,108 @@
+"""The recipe for DuckDB: the view over the files, and the Dag that loads a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_make.sandbox import Sandbox
+from tests.support.airflow_versions import load_dag
+from tests.support.entries import entries, entry
+from tests.warehouse.recipes import (
+    DAY,
+    MIDNIGHT,
+    Days,
+    Rows,
+    arrow_types,
+    block,
+    dag_source,
+    expected_of_pull,
+    normalized,
+    types,
+    write_pull,
+)
+
+DAG_ID = "make_analytics_to_duckdb"
+TYPES = {
+    "string": "VARCHAR",
+    "int64": "BIGINT",
+    "double": "DOUBLE",
+    "decimal128(38, 0)": "DECIMAL(38,0)",
+    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+}
+pytestmark = [pytest.mark.usefixtures("airflow_database"), pytest.mark.timeout(300)]
+_numbers = count()
+
+
+@pytest.fixture
+def dag(dags: Path, tmp_path: Path) -> Any:
+    """Return the page's Dag, with its paths in the folder of the test."""
+    path = dags / f"{DAG_ID}.py"
+    source = dag_source(DAG_ID).replace("/data/make", str(tmp_path))
+    path.write_text(source.replace(f"\n{DAG_ID}()\n", f"\nexample = {DAG_ID}()\n"))
+    return load_dag(path, "example")
+
+
+def read(database: Path) -> Rows:
+    with duckdb.connect(database) as connection:
+        # Arrow converts times without pytz.
+        return normalized(connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist())
+
+
+def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(dag: Any, sandbox: Sandbox, tmp_path: Path) -> None:
+    days = Days(sandbox)
+    days.rerun_and_backfill(dag)
+    days.assert_loaded(read(tmp_path / "warehouse.duckdb"))
+    view = block("sql", "CREATE OR REPLACE VIEW").text.replace("/data/make", str(tmp_path))
+    with duckdb.connect() as connection:
+        connection.execute(view)
+        rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
+    days.assert_loaded(rows)
+    assert {row["date"] for row in rows} == {(MIDNIGHT - number * DAY).date() for number in (1, 2)}
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(entries, max_size=4, unique_by=lambda entry: entry.scenario_id))
+def test_every_value_is_read_back_exactly(dag: Any, tmp_path: Path, pulled: list[Any]) -> None:
+    load: Callable[[dict[str, Any]], None] = dag.get_task("load").python_callable
+    # Each example replaces the rows of the one before.
+    summary = write_pull(tmp_path / f"{next(_numbers)}.parquet", pulled)
+    load(summary)
+    expected = expected_of_pull(summary, pulled)
+    loaded = read(tmp_path / "warehouse.duckdb")
+    assert loaded == expected
+    assert types(loaded) == types(expected)
+
+
+def test_pull_without_rows_replaces_its_day_and_nothing_else(dag: Any, tmp_path: Path) -> None:
+    load = dag.get_task("load").python_callable
+    others: list[dict[str, Any]] = [
+        {"date_from": MIDNIGHT - 2 * DAY},
+        {"organization_id": 43},
+        # The same organization id, in another zone.
+        {"zone": "us1.make.com"},
+    ]
+    expected = []
+    for number, key in enumerate([{}, *others]):
+        summary = write_pull(tmp_path / f"{number}.parquet", [entry(7), entry(8)], **key)
+        load(summary)
+        expected += expected_of_pull(summary, [entry(7), entry(8)]) if key else []
+    assert len(read(tmp_path / "warehouse.duckdb")) == 8
+    load(write_pull(tmp_path / "empty.parquet", []))
+    assert read(tmp_path / "warehouse.duckdb") == normalized(expected)
+
+
+def test_table_has_the_types_of_the_files(dag: Any, tmp_path: Path) -> None:
+    dag.get_task("load").python_callable(write_pull(tmp_path / "rows.parquet", []))
+    with duckdb.connect(tmp_path / "warehouse.duckdb") as connection:
+        described = connection.execute("DESCRIBE make_analytics").fetchall()
+    assert [(name, kind) for name, kind, *_ in described] == [
+        (name, TYPES[kind]) for name, kind in arrow_types().items()
+    ]
