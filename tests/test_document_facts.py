@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import tomllib
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.get_provider_info import get_provider_info
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.formats import FORMATS, choose_format, parquet_schema
 from airflow_provider_make.sandbox import Fault, Sandbox, story
@@ -234,7 +237,9 @@ def test_the_picture_of_a_pull_names_modules_that_exist() -> None:
     assert {name for name in drawn if not (package / name).exists()} == set()
 
 
-@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [README, *PAGES, *sorted((DOCS / "reference").glob("*.md"))], ids=lambda page: page.name
+)
 def test_every_link_target_exists(page: Path) -> None:
     for link in links(page):
         if link.startswith("https://"):
@@ -246,6 +251,45 @@ def test_every_link_target_exists(page: Path) -> None:
         # Docstrings have their anchors when the site is built, which is strict about them.
         if anchor and not anchor.startswith("airflow_provider_make."):
             assert anchor in anchors(path), link
+
+
+def test_installation_names_the_bounds_of_the_metadata() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = dict(text.split(">=") for text in [*project["dependencies"], *project["optional-dependencies"]["parquet"]])
+    rows = table(DOCS / "installation.md", "package")
+    assert {codes(name)[0]: needed.removesuffix(" or later") for name, needed in rows} == bounds
+    requirements, _ = [block.text for block in blocks(DOCS / "installation.md") if block.language == "requirements"]
+    named = dict(line.split(">=") for line in requirements.splitlines()[1:])
+    assert named == {name: bound for name, bound in bounds.items() if "-providers-" in name}
+
+
+def test_every_common_mistake_has_its_message() -> None:
+    text = (DOCS / "faq.md").read_text()
+    assert re.findall(r"^# (\w+)", text) == ["Twenty"]
+    sections = re.split(r"^### .*\n", text, flags=re.MULTILINE)[1:]
+    assert [section.count("```text\n") for section in sections] == [1] * 20
+
+
+def test_every_public_class_has_a_page_in_the_reference() -> None:
+    pages = {path.stem: path.read_text() for path in (DOCS / "reference").glob("*.md")}
+    info = get_provider_info()
+    modules = [
+        module
+        for key in ("hooks", "operators", "sensors", "triggers")
+        for entry in info[key]
+        for module in entry["python-modules"]
+    ]
+    classes = {
+        f"{module}.{name}"
+        for module in modules
+        for name, value in vars(import_module(module)).items()
+        if inspect.isclass(value) and value.__module__ == module and not name.startswith("_")
+    }
+    assert len(classes) > 6
+    for path in classes:
+        assert f"::: {path}\n" in pages[path.rpartition(".")[2]]
+    linked = {link.removeprefix("reference/").removesuffix(".md") for link in links(DOCS / "reference.md")}
+    assert linked == pages.keys()
 
 
 def test_every_page_is_linked_from_the_overview_and_the_readme() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -137,6 +138,9 @@ class Runs:
                 self.pull(output_path=path)
             self.pull(output_path="s3://bucket/analytics.csv")
             self.record(lambda: MakeHook().test_connection()[1])
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setitem(sys.modules, "pyarrow", None)
+                self.pull(output_path=f"{self.folder}/rows.parquet")
             self.runs_and_files(sandbox)
 
     def runs_and_files(self, sandbox: Sandbox) -> None:
@@ -189,6 +193,8 @@ class Runs:
                 {"password": ""},
                 {"host": "http://make.example.com"},
                 {"extra": {"retries": 3}},
+                {"host": f"https://{valid['password']}"},
+                {"password": f"{valid['password']}\n"},
             ):
                 self.connect(valid | invalid)
                 self.record(lambda: MakeHook().settings)

@@ -22,6 +22,7 @@ import pytest
 import requests
 from airflow.providers.http.hooks.http import HttpHook
 from airflow.triggers.base import BaseTrigger
+from packaging.requirements import Requirement
 
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.hooks.make import MakeHook
@@ -45,6 +46,11 @@ MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 TOKEN = "YOUR_API_TOKEN"
 # The connections of the documents' Dags, by the organization that each is for.
 CONNECTIONS = {"MAKE_DEFAULT": 42, "MAKE_EU": 1, "MAKE_US": 2}
+# The versions of the constraints.
+AIRFLOW_VERSIONS = {
+    re.findall(r"^apache-airflow==(.+)$", path.read_text(), re.MULTILINE)[0]
+    for path in (ROOT / "constraints").glob("airflow-*.txt")
+}
 pytestmark = [pytest.mark.usefixtures("airflow_database"), pytest.mark.timeout(300)]
 
 
@@ -118,6 +124,8 @@ class BlockRunner:
             "python": self.run_python,
             "bash": self.run_bash,
             "json": self.validate_json,
+            "requirements": self.validate_requirements,
+            "dockerfile": self.validate_dockerfile,
             # tests/release runs these scripts in an environment of their own.
             "sh": lambda text: None,
             # test_document_messages compares these with what the code writes.
@@ -188,9 +196,11 @@ class BlockRunner:
         match words:
             case ["export", assignment]:
                 self.validate_variable(*assignment.split("=", 1))
-            case ["pip", "install", requirement]:
-                name, _, extra = requirement.rstrip("]").partition("[")
-                assert extra in metadata(name).get_all("Provides-Extra", [])
+            case ["pip", "install", *requirements]:
+                self.validate_requirements("\n".join(requirements))
+            case ["grep", "-vE", pattern, _, ">", _]:
+                # tests/release resolves with the constraints that it changes.
+                re.compile(pattern)
             case ["make", target]:
                 assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
             case ["airflow", *arguments]:
@@ -248,6 +258,24 @@ class BlockRunner:
             parsed.func(parsed)
         if getattr(parsed, "conn_json", None):
             self.validate_variable(f"AIRFLOW_CONN_{parsed.conn_id.upper()}", parsed.conn_json)
+
+    def validate_requirements(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.startswith("--constraint "):
+                continue
+            requirement = Requirement(line)
+            if requirement.name == "airflow-provider-make":
+                assert requirement.extras <= set(metadata(requirement.name).get_all("Provides-Extra", []))
+            if requirement.name == "apache-airflow":
+                assert str(requirement.specifier).removeprefix("==") in AIRFLOW_VERSIONS
+
+    def validate_dockerfile(self, text: str) -> None:
+        # tests/release resolves the requirements that it installs.
+        image, copy, install = text.splitlines()
+        assert image.removeprefix("FROM apache/airflow:") in AIRFLOW_VERSIONS
+        assert copy == "COPY requirements.txt /"
+        assert install.startswith("RUN pip install ")
+        assert install.endswith(' "apache-airflow==${AIRFLOW_VERSION}" -r /requirements.txt')
 
     def start_and_stop_sandbox(self, command: list[str]) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

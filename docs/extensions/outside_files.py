@@ -24,7 +24,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     :return: All files.
     """
     docs = Path(config.docs_dir)
-    waiting = deque((docs, page.content_string) for page in files.documentation_pages())
+    waiting = deque(((docs / page.src_uri).parent, page.content_string) for page in files.documentation_pages())
     while waiting:
         folder, text = waiting.popleft()
         for target in _LINK.findall(text):
@@ -47,9 +47,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     Change a page's links to the places of the files on the site.
 
     :param markdown: The Markdown of the page.
-    :param page: Not used.
+    :param page: The page.
     :param config: Not used.
     :param files: Not used.
     :return: The Markdown with the changed links.
     """
+    if page.file.src_uri.startswith("reference/"):
+        # Its ../ is docs/.
+        return markdown
+    # Of the changelog, which is next to docs/.
+    markdown = markdown.replace("](docs/", "](")
     return _OUTSIDE.sub(lambda link: f"]({link['folder']}{'.md' if link['python'] else ''}", markdown)
