@@ -21,7 +21,7 @@ from airflow_provider_make.connection.settings import AirflowConnection, Connect
 from airflow_provider_make.exceptions import MakeInputError
 
 
-class MakeZoneHook(HttpHook):
+class ZoneHook(HttpHook):
     """Connect to one zone of Make; ``MakeHook`` describes the arguments."""
 
     default_conn_name = "make_default"
