@@ -28,7 +28,7 @@ from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
-from airflow_provider_make.hooks.zone import MakeZoneHook
+from airflow_provider_make.hooks.zone import ZoneHook
 from airflow_provider_make.lineage import organization_uri, report_input
 from airflow_provider_make.paging.page_plan import PagePlan
 from airflow_provider_make.paging.whole_list import read_list
@@ -36,7 +36,7 @@ from airflow_provider_make.paging.whole_list import read_list
 __all__ = ["AnalyticsPage", "MakeHook"]
 
 
-class MakeHook(MakeZoneHook):
+class MakeHook(ZoneHook):
     """
     Fetch scenario analytics from one zone of Make, with one token.
 

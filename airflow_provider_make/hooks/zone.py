@@ -22,7 +22,7 @@ from airflow_provider_make.connection.variable import explain_unreadable_variabl
 from airflow_provider_make.exceptions import MakeInputError
 
 
-class MakeZoneHook(HttpHook):
+class ZoneHook(HttpHook):
     """Connect to one zone of Make; ``MakeHook`` describes the arguments."""
 
     default_conn_name = "make_default"
