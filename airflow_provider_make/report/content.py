@@ -160,6 +160,9 @@ def summarize(summary: Summary, batches: Iterable[pyarrow.RecordBatch], min_exec
 def _top(rows: pyarrow.Table, order: Sequence[tuple[str, str]]) -> pyarrow.Table:
     import pyarrow.compute as pc
 
+    if not len(rows):
+        # select_k_unstable of pyarrow 17 fails.
+        return rows
     # An unstable sort is enough, as ids break ties. take() copies; a slice would keep the whole batch in memory.
     return rows.take(pc.select_k_unstable(rows, k=MAX_BARS, sort_keys=order))
 

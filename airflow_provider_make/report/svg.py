@@ -88,4 +88,5 @@ def _declarations(style: str) -> list[str]:
             kept.append(f"font-size: {size[0]}")
         elif name == "text-anchor" and value != "start":
             kept.append(f"text-anchor: {value}")
-    return kept
+    # Versions of matplotlib differ in the order.
+    return sorted(kept)
