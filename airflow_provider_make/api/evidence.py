@@ -116,7 +116,13 @@ def _parse(parse: Callable[[bytes], Any], body: bytes | None) -> Any:
 
 def _parse_scopes(body: bytes) -> list[str]:
     check_size(body, _MAX_VALUES)
-    return [scope for scope in decode(body)["authorization"]["scope"] if isinstance(scope, str)]
+    scopes = decode(body)["authorization"]["scope"]
+    if isinstance(scopes, str):
+        # As OAuth2 has them.
+        return scopes.split()
+    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+        raise TypeError("scopes of another form say nothing")
+    return scopes
 
 
 def _parse_roles(body: bytes) -> dict[int, int]:

@@ -117,14 +117,7 @@ def is_in_zone(organization: Mapping[str, Any], organizations: Sequence[Mapping[
     :param zone: The connection's zone: one of Make's, or the host of a private instance or a gateway.
     :return: None if that is unknown: Make names neither the zone nor what it names for this zone only.
     """
-    own, zones = _to_host(organization["zone"]), {_to_host(each["zone"]) for each in organizations}
-    # A gateway has another name than the zone behind it.
-    if own and zone.lower() in {*ZONES, *zones}:
-        return own == zone.lower()
-    # Make's documentation: isPaused and license are returned for organizations of the current zone only.
-    if any(each["is_paused"] is not None for each in organizations):
-        return organization["is_paused"] is not None
-    return None
+    return _zone_rule(organizations, zone)(organization)
 
 
 def mark_zone(organizations: Sequence[dict[str, Any]], zone: str) -> list[dict[str, Any]]:
@@ -135,7 +128,24 @@ def mark_zone(organizations: Sequence[dict[str, Any]], zone: str) -> list[dict[s
     :param zone: The connection's zone.
     :return: The organizations.
     """
-    return [{**each, "in_zone": is_in_zone(each, organizations, zone) is not False} for each in organizations]
+    is_in = _zone_rule(organizations, zone)
+    return [{**each, "in_zone": is_in(each) is not False} for each in organizations]
+
+
+def _zone_rule(organizations: Sequence[Mapping[str, Any]], zone: str) -> Callable[[Mapping[str, Any]], bool | None]:
+    # Once for all of them: there may be tens of thousands.
+    zones = {*ZONES, *(_to_host(each["zone"]) for each in organizations)}
+    # Make's documentation: isPaused and license are returned for organizations of the current zone only.
+    marks_own = any(each["is_paused"] is not None for each in organizations)
+
+    def decide(organization: Mapping[str, Any]) -> bool | None:
+        own = _to_host(organization["zone"])
+        # A gateway has another name than the zone behind it.
+        if own and zone.lower() in zones:
+            return own == zone.lower()
+        return organization["is_paused"] is not None if marks_own else None
+
+    return decide
 
 
 def _to_organization(values: Mapping[str, Any], organization_id: int) -> dict[str, Any]:

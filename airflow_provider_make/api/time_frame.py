@@ -16,7 +16,7 @@ _TIME_EXPECTATION = "a datetime, a date, or an ISO 8601 text such as 2026-01-31 
 _DURATION = TypeAdapter(timedelta)
 # The date part of an ISO 8601 duration with years or months: P1Y, P1M, P1Y2M3DT4H.
 _CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
-_ZERO = timedelta(0)
+_ZERO, _DAY = timedelta(0), timedelta(days=1)
 # How late a run may begin for a lookback of a year to be cut to what Make still keeps.
 _LATEST_RUN = timedelta(days=1)
 
@@ -50,11 +50,14 @@ def resolve_time_frame(
     A date means midnight, and a time without a time zone is in ``timezone``. Fractions of a second are dropped: whether
     Make accepts six digits is unknown.
 
+    A lookback of whole days begins at the same time of day in ``timezone``: 24 hours before the end of a day of 23 is
+    the day before, and two runs would have frames that begin on one day.
+
     A lookback of a year begins a year before now if it would begin up to a day earlier, because a run begins later than
     its data interval ends.
 
     :param now: The present time, aware.
-    :param timezone: The time zone of dates, and of times that have none.
+    :param timezone: The time zone of dates, of times that have none, and of a lookback's days.
     :param date_from: Explicit start: a datetime, a date, or ISO 8601 text; None if not set.
     :param date_to: Explicit end, in the same forms.
     :param lookback: Length of a frame that ends at ``date_to``, else at the end of the data interval, else now:
@@ -72,8 +75,8 @@ def resolve_time_frame(
     data_interval_start, data_interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
         end = end or data_interval_end or now
-        begin = _before(end, lookback)
-        if oldest - _LATEST_RUN <= begin < oldest and begin >= one_year_before(end):
+        begin = _before(end, lookback, timezone)
+        if oldest - _LATEST_RUN <= begin < oldest and begin >= one_year_before(end.astimezone(timezone)):
             begin = oldest
     elif begin is None and end is None and _is_longer_than_zero(data_interval_start, data_interval_end):
         begin, end = data_interval_start, data_interval_end
@@ -204,7 +207,7 @@ def _is_longer_than_zero(start: datetime | None, end: datetime | None) -> bool:
     return start is not None and end is not None and start < end
 
 
-def _before(end: datetime, lookback: Any) -> datetime:
+def _before(end: datetime, lookback: Any, timezone: tzinfo) -> datetime:
     expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
     # Pendulum's interval between two times has a length, however many months it has.
     if isinstance(lookback, timedelta) and hasattr(lookback, "start"):
@@ -216,7 +219,11 @@ def _before(end: datetime, lookback: Any) -> datetime:
         raise MakeInputError.expected("lookback", lookback, expectation)
     try:
         if isinstance(lookback, (str, timedelta)) and (duration := _DURATION.validate_python(lookback)) > _ZERO:
-            return (end - duration).replace(microsecond=0)
+            # Pendulum's durations can't be divided by others.
+            length = timedelta(seconds=duration.total_seconds())
+            # Python subtracts on the clock of the time zone.
+            local_end = end if length % _DAY else end.astimezone(timezone)
+            return (local_end - length).astimezone(UTC).replace(microsecond=0)
     except (ValidationError, OverflowError):
         pass
     raise MakeInputError.expected("lookback", lookback, expectation)

@@ -63,10 +63,17 @@ def describe_loss(target: ObjectStoragePath, summary: Mapping[str, Any]) -> str 
 
     :param target: The object's path.
     :param summary: The summary of the new pull.
-    :return: A warning if the existing file is of the same organization and time frame, and has more rows; else None.
+    :return: A warning if the existing file is of another organization, or of the same organization and time frame with
+        more rows; else None.
     """
     try:
         existing = _read_summary(target)
+        if existing["organization_id"] != summary["organization_id"]:
+            return (
+                f"{target} had the figures of organization {int(existing['organization_id'])}, and is replaced by "
+                f"those of organization {summary['organization_id']}. To keep both, put {{organization_id}} into "
+                "output_path."
+            )
         is_same = all(existing[name] == summary[name] for name in _SAME_PULL)
         lost = existing["row_count"] - summary["row_count"] if is_same else 0
     except Exception:

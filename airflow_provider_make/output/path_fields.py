@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from string import Formatter
@@ -10,6 +11,8 @@ from typing import Any
 from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
 
+# Seconds since 1970, with any flags and width.
+_EPOCH = re.compile(r"%[^a-zA-Z%]*[EO]?s")
 _FIELDS = "{organization_id}, {zone}, {date_from:%Y-%m-%d} and {date_to:%Y-%m-%d}"
 
 
@@ -62,7 +65,11 @@ class PathFields:
         if output_path is None or begin is None or end is None:
             return False
         names = {name for _, name, _, _ in Formatter().parse(str(output_path))}
-        following = replace(self, time_frame=TimeFrame(end, end + (end - begin)))
+        try:
+            following = replace(self, time_frame=TimeFrame(end, end + (end - begin)))
+        except OverflowError:
+            # An end such as 9999-12-31.
+            return False
         return bool({"date_from", "date_to"} & names) and self.fill(output_path) == following.fill(output_path)
 
     def _value(self, output_path: Any, name: str, template: str, conversion: str | None) -> str:
@@ -75,7 +82,10 @@ class PathFields:
             raise MakeInputError(f"output_path={output_path!r} has a {name}, which the time frame has not: set {name}.")
         # An unknown directive is copied, and each time frame would get the same path.
         directives = template.replace("%%", "")
-        if "%" not in directives or "%" in moment.strftime(directives):
+        # Python's strftime fails at lone surrogates, and drops what follows a NUL, or the whole of a result that is too
+        # long. %s is in the machine's time zone.
+        is_valid = template.isprintable() and "%" in directives and not _EPOCH.search(directives)
+        if not is_valid or "%" in (text := moment.strftime(directives)) or not text:
             expectation = f"a format for strftime in the field, such as {{{name}:%Y-%m-%d}}"
             raise MakeInputError.expected("output_path", output_path, expectation)
         return moment.astimezone(self.timezone).strftime(template)

@@ -53,7 +53,9 @@ def write_report(
     minimum = parse_positive_integer("min_executions", min_executions)
     centicredits = None
     if monthly_credits is not None:
-        number = parse_number("monthly_credits", monthly_credits, "a number above zero", lambda number: number >= 0.01)
+        # A float, in hundredths and on an axis: not beyond its limits.
+        expectation = "a number above zero, and below 1e100"
+        number = parse_number("monthly_credits", monthly_credits, expectation, lambda number: 0.01 <= number < 1e100)
         centicredits = round(number * 100)
     if title is not None and (not isinstance(title, str) or not title.strip()):
         raise MakeInputError.expected("title", title, "text that is not empty, or None for the organization")

@@ -18,8 +18,8 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
-# Characters, other than spaces, that HTML does not allow, not even escaped.
-_NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+# Characters, other than spaces, that HTML does not allow, not even escaped; and lone surrogates, which UTF-8 has not.
+_NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
 def whole(value: int | None) -> str:
@@ -92,7 +92,10 @@ def percent(rate: float | None) -> str:
 
 def share(part: int, total: int) -> str:
     """Format a part of a total as a percentage with one decimal."""
-    return f"{100 * part / total:.1f}{_SPACE}%" if total else _ABSENT
+    if not total:
+        return _ABSENT
+    rate = 100 * part / total
+    return f"{rate:,.1f}{_SPACE}%" if abs(rate) < 1e9 else f"{rate:.1e}{_SPACE}%"
 
 
 def change(rate: float | None) -> str:

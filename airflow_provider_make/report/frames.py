@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.report.content import Summary
 from airflow_provider_make.report.formatting import count_of, enumerate_words, moment
 
-_DAY = timedelta(days=1)
+_DAY, _SECOND = timedelta(days=1), timedelta(seconds=1)
 # A day has an hour more or less when daylight saving time changes.
 _TOLERANCE = timedelta(hours=1)
 
@@ -77,9 +77,11 @@ def describe_time_zones(frames: Iterable[Frame]) -> str:
     zones, starts = set(), set()
     for frame in frames:
         begin = frame.summary.date_from or _EPOCH
-        local = begin.astimezone(time_zone(frame.summary))
-        if frame.summary.timezone and local.time() == time():
-            zones.add(str(local.tzinfo))
+        zone = time_zone(frame.summary)
+        # Not midnight: in some zones, summer time begins then, and the day at one o'clock.
+        is_midnight = begin.astimezone(zone).date() > (begin - _SECOND).astimezone(zone).date()
+        if frame.summary.timezone and is_midnight:
+            zones.add(str(zone))
         else:
             starts.add(f"{begin.astimezone(UTC):%H:%M}")
     if starts == {"00:00"}:

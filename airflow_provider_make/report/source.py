@@ -66,7 +66,16 @@ def open_pull(file: IO[bytes], source: str) -> Iterator[Pull]:
         raise _not_a_pull(source, f"this is not a Parquet file ({error})") from None
     with parquet:
         _check_columns(parquet, source)
-        yield Pull(_parse_summary(parquet, source), parquet)
+        pull = Pull(_parse_summary(parquet, source), parquet)
+        try:
+            yield pull
+        except pyarrow.ArrowException as error:
+            raise _not_a_pull(source, f"its rows can't be read ({error})") from None
+        except OSError as error:
+            # pyarrow's errors about damaged data, for example, don't name the file.
+            if error.filename is not None:
+                raise
+            raise OSError(f"{source!r} can't be read: {error}") from error
 
 
 def _check_columns(parquet: ParquetFile, source: str) -> None:

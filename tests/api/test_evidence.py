@@ -43,6 +43,20 @@ def test_responses_become_evidence() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scope", "scopes"),
+    [
+        ("analytics:read user:read", ["analytics:read", "user:read"]),
+        ([], []),
+        ([{"name": "analytics:read"}], None),
+        ({"analytics:read": True}, None),
+        (None, None),
+    ],
+)
+def test_scopes_of_another_form_are_not_misread(scope: Any, scopes: list[str] | None) -> None:
+    assert read_evidence({AUTHORIZATION: ok({"authorization": {"scope": scope}})}, TOKEN).scopes == scopes
+
+
+@pytest.mark.parametrize(
     ("responses", "expected"),
     [
         ({}, Evidence()),

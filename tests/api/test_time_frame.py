@@ -107,6 +107,40 @@ def test_dates_and_naive_times_are_in_the_time_zone(value: Any, expected: str) -
     assert iso(parse_time("date_from", value, parse_timezone("Europe/Prague"))) == expected
 
 
+@pytest.mark.parametrize("zone", ["Europe/London", "Europe/Prague", "America/New_York", "UTC"])
+@pytest.mark.parametrize("change", ["2026-03-08", "2026-03-29", "2026-10-25", "2026-11-01"])
+@pytest.mark.parametrize("lookback", [timedelta(days=1), "P1D", "PT24H"])
+def test_lookback_of_days_is_of_the_days_of_the_time_zone(zone: str, change: str, lookback: Any) -> None:
+    timezone = parse_timezone(zone)
+    day = date.fromisoformat(change)
+    now = datetime(2026, 11, 5, tzinfo=UTC)
+    for number in range(-1, 3):
+        today = day + timedelta(days=number)
+        whole_day = resolve_time_frame(now=now, timezone=timezone, date_from=today, date_to=today + timedelta(days=1))
+        assert whole_day == resolve_time_frame(
+            now=now, timezone=timezone, date_to=today + timedelta(days=1), lookback=lookback
+        )
+
+
+def test_lookback_of_hours_is_as_long_when_the_clocks_change() -> None:
+    end = datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
+    frame = resolve_time_frame(
+        now=NOW, timezone=parse_timezone("Europe/Prague"), date_to=end, lookback=timedelta(hours=3)
+    )
+    assert frame.date_from == end - timedelta(hours=3)
+
+
+def test_lookback_of_a_year_is_cut_also_when_the_clocks_changed_on_another_day_last_year() -> None:
+    end = datetime(2026, 10, 25, 11, tzinfo=UTC)
+    frame = resolve_time_frame(
+        now=end + timedelta(hours=2),
+        timezone=parse_timezone("Europe/Prague"),
+        date_to=end,
+        lookback=timedelta(days=365),
+    )
+    assert frame.date_from == datetime(2025, 10, 25, 13, tzinfo=UTC)
+
+
 def test_time_zone_is_a_name_or_a_time_zone_with_a_name() -> None:
     for value in ("Europe/Prague", " Europe/Prague ", PRAGUE, ZoneInfo("Europe/Prague")):
         assert parse_timezone(value) == ZoneInfo("Europe/Prague")

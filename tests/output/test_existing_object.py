@@ -74,7 +74,6 @@ def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.Monke
         ({"row_count": 11}, True),
         ({"row_count": 10}, False),
         ({"row_count": 9}, False),
-        ({"row_count": 11, "organization_id": 43}, False),
         ({"row_count": 11, "zone": "us1.make.com"}, False),
         ({"row_count": 11, "date_to": "2026-11-24T00:00:00Z"}, False),
         ({"row_count": "many"}, False),
@@ -84,6 +83,16 @@ def test_loss_of_rows_of_the_same_pull_is_described(changes: dict[str, Any], war
     warning = describe_loss(write_parquet(tmp_path / "a.parquet", **changes), SUMMARY)
     assert (warning is not None) is warned
     assert warning is None or "had 11 rows for this organization and time frame, and is replaced by 10" in warning
+
+
+def test_replacing_a_file_of_another_organization_is_described(tmp_path: Path) -> None:
+    warning = describe_loss(write_parquet(tmp_path / "a.parquet", organization_id=43, row_count=1), SUMMARY)
+    assert warning is not None
+    assert (
+        f"had the figures of organization 43, and is replaced by those of organization {SUMMARY['organization_id']}"
+        in warning
+    )
+    assert "put {organization_id} into output_path" in warning
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no Parquet"])

@@ -69,7 +69,9 @@ def test_error_names_the_fields_that_exist(path: str) -> None:
     assert "{organization_id}, {zone}, {date_from:%Y-%m-%d} and {date_to:%Y-%m-%d}" in text or "a format for" in text
 
 
-@pytest.mark.parametrize("template", ["", ":", ":day", ":%%", ":%Q", ":%Y-%Q"])
+@pytest.mark.parametrize(
+    "template", ["", ":", ":day", ":%%", ":%Q", ":%Y-%Q", ":%s", ":%-s", ":%Y\0", ":%Y\ud83d", ":%10000d"]
+)
 def test_error_names_a_format_that_can_not_tell_times_apart(template: str) -> None:
     with pytest.raises(
         MakeInputError, match=r"expected a format for strftime in the field, such as \{date_to:%Y-%m-%d\}"
@@ -100,6 +102,11 @@ def test_error_names_the_time_that_the_time_frame_has_not() -> None:
 def test_next_time_frame_with_the_same_path_is_noticed(path: str | None, hours: int, shares: bool) -> None:
     begin = datetime(2026, 6, 1, 10, tzinfo=UTC)
     assert fields(TimeFrame(begin, begin + timedelta(hours=hours))).shares_path_with_next(path) is shares
+
+
+def test_end_of_all_time_has_no_next_time_frame() -> None:
+    frame = TimeFrame(DAY.date_from, datetime(9999, 12, 31, tzinfo=UTC))
+    assert not fields(frame).shares_path_with_next("/{date_from:%Y-%m-%d}.csv")
 
 
 def test_hour_that_occurs_twice_is_noticed() -> None:

@@ -91,6 +91,7 @@ NO_BREAK = "\N{NO-BREAK SPACE}"
         (status_name, None, "without a status"),
         (single_line, " a \n\t b\u2028c ", "a b c"),
         (single_line, "a\x00\x1b[1m\x85b\ufffe", "a\ufffd\ufffd[1m b\ufffd"),
+        (single_line, "a\ud83d", "a\ufffd"),
         (single_line, "👩‍👩‍👧‍👦 é", "👩‍👩‍👧‍👦 é"),
     ],
 )
@@ -105,7 +106,15 @@ def test_numbers_and_their_units_are_not_broken_into_lines(format_value: Any, va
 
 
 @pytest.mark.parametrize(
-    ("part", "total", "text"), [(1, 3, "33.3 %"), (0, 5, "0.0 %"), (0, 0, "–"), (10**40, 10**40, "100.0 %")]
+    ("part", "total", "text"),
+    [
+        (1, 3, "33.3 %"),
+        (0, 5, "0.0 %"),
+        (0, 0, "–"),
+        (10**40, 10**40, "100.0 %"),
+        (50, 1, "5,000.0 %"),
+        (6 * 10**38, 100, "6.0e+38 %"),
+    ],
 )
 def test_shares(part: int, total: int, text: str) -> None:
     assert share(part, total) == text.replace(" ", NO_BREAK)

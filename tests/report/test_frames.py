@@ -71,6 +71,8 @@ def test_weeks_are_named_after_their_first_day() -> None:
         ),
         ([("2026-03-28", "2026-03-29", None), ("2026-03-29", "2026-03-30", "Europe/Prague")], "Europe/Prague and UTC"),
         ([("2026-03-28", "2026-03-29", "Not/There")], "UTC"),
+        # There, summer time begins at midnight.
+        ([("2026-04-24", "2026-04-25", "Africa/Cairo"), ("2026-04-25", "2026-04-26", "Africa/Cairo")], "Africa/Cairo"),
     ],
 )
 def test_the_time_zone_is_described(frames: list[tuple[str, str, str | None]], text: str) -> None:

@@ -178,6 +178,7 @@ def test_full_disk_leaves_the_old_report(source: Path, tmp_path: Path) -> None:
         ({"monthly_credits": 0}, "monthly_credits=0 .*a number above zero"),
         ({"monthly_credits": "much"}, "monthly_credits='much'"),
         ({"monthly_credits": float("inf")}, "monthly_credits=inf"),
+        ({"monthly_credits": 1e308}, "monthly_credits=1e.308"),
         ({"min_executions": 0}, "min_executions=0"),
         ({"min_executions": "few"}, "min_executions='few'"),
         ({"min_executions": 1.5}, "min_executions=1.5"),

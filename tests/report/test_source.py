@@ -93,6 +93,14 @@ def test_truncated_file_is_rejected(pulled: Path) -> None:
         read(pulled.read_bytes()[:-5])
 
 
+@pytest.mark.parametrize("begin", [4, 300])
+def test_errors_of_damaged_rows_name_the_file(begin: int, pulled: Path) -> None:
+    data = bytearray(pulled.read_bytes())
+    data[begin : begin + 200] = b"\xff" * 200
+    with pytest.raises((MakeInputError, OSError), match=r"s3://bucket/a.parquet"):
+        read(bytes(data))
+
+
 @pytest.mark.parametrize("column", COLUMNS)
 def test_missing_columns_are_rejected(column: str, pulled: Path) -> None:
     with pytest.raises(MakeInputError, match=f"source='s3://bucket/a.parquet'.*but this file has no column {column}"):
