@@ -1,7 +1,8 @@
 """Write a report over all days that make_analytics_daily has pulled, every Monday.
 
 The Airflow variable ``make_analytics_root`` sets the folder or bucket of the daily files, and ``make_reports_root``
-that of the report: it is another one, because the daily files are read as one table. Each run replaces the report. It
+that of the report: it is another one, because the daily files are read as one table. Each run replaces the report. All
+files must be of one organization: if there are several, add a folder to both paths, such as /organization_id=42. It
 needs the extra ``report``.
 """
 
@@ -23,7 +24,7 @@ from airflow_provider_make.report import write_report
     tags=["make", "example"],
 )
 def make_analytics_report() -> None:
-    """Write the report of one organization. For several, add its folder to both paths: /organization_id=42."""
+    """Write the report of the organization."""
 
     @task
     def report(source: str, target: str) -> str:

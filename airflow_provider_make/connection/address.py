@@ -47,7 +47,8 @@ def build_base_url(host: str | None, schema: str | None, port: int | None, zone:
     # make://:TOKEN@eu1.make.com/api/v2
     path_or_scheme = (schema or "").strip("/")
     if path_or_scheme not in ("", "http", "https", API_PATH.strip("/")):
-        raise MakeInputError.expected("schema", schema, "https, or nothing")
+        # Without the value: in a URI with a slash too many, it is the token.
+        raise MakeInputError("The connection's schema is not valid: expected https, or nothing.")
     return _parse_host(host, path_or_scheme if path_or_scheme in _DEFAULT_PORTS else "https", port)
 
 

@@ -208,8 +208,13 @@ class MakeHook(ZoneHook):
             organizations = self._list(organizations_query(), rules)
         except MakeApiError as error:
             return f"The token's organizations are unknown: {error}"
-        seen = shorten(list_some(map(describe_organization, organizations)), self.settings.token)
-        return f"The token's user is a member of: {seen or 'no organization'}."
+        marked = mark_zone(organizations, self.settings.zone)
+        here, elsewhere = (
+            list_some(describe_organization(each) for each in marked if each["in_zone"] is is_here)
+            for is_here in (True, False)
+        )
+        seen = (here or "no organization") + (f"; in other zones, of: {elsewhere}" if elsewhere else "")
+        return f"The token's user is a member of: {shorten(seen, self.settings.token)}."
 
     def _list(self, query: ListQuery, rules: RetryRules | None = None) -> list[dict[str, Any]]:
         access = Access(query.scope, query.organization_id)

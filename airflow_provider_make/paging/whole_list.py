@@ -58,7 +58,7 @@ class ListPlan:
 
     def _end_of_unpaged(self, page: ListPage) -> bool:
         """Decide whether the same page again is the whole list."""
-        if len(page.entries) > 1 and len(page.entries) == page.limit:
+        if len(page.entries) == page.limit:
             raise MakeIncompleteResultError(f"the server repeats its page of {page.limit} entries: there may be more")
         return True
 

@@ -113,13 +113,13 @@ def month_chart(frames: Sequence[Frame], course: Course, limit: int | None) -> C
 
 def describe_month(month: Month) -> tuple[str, ...]:
     """Describe a month's credits, their forecast and the limit in sentences."""
-    of_limit = f", {share(month.used, month.limit)} of {compact_credits(month.limit)} (red)" if month.limit else ""
+    of_limit = f", {share(month.used, month.limit)} of {compact_credits(month.limit)} (red line)" if month.limit else ""
     sentences = [f"Until {month.until}: {compact_credits(month.used)} credits{of_limit}."]
     if month.missing:
         sentences.append(f"{count_of(month.missing, 'day')} until then without figures: the sum is incomplete.")
     is_complete = month.elapsed == month.days and not month.missing
     if month.forecast is None:
-        sentences.append(f"A forecast needs {MIN_DAYS} days of the month.")
+        sentences.append(f"A forecast needs figures of {MIN_DAYS} days, and of half of the days so far.")
     elif not is_complete:
         of_limit = f", {share(month.forecast, month.limit)} of the limit" if month.limit else ""
         sentences.append(

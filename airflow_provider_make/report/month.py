@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-# Fewer days say little about a month.
+# Fewer days say little about a month, and so do fewer than half of those that have passed.
 MIN_DAYS = 3
 
 
@@ -22,9 +22,10 @@ class Month:
     :param used: Hundredths of credits used on the days with a figure.
     :param covered: The number of those days.
     :param forecast: The sum at the end of the month if all other days are as the average of those days; None if fewer
-        than ``MIN_DAYS`` days have a figure.
+        than ``MIN_DAYS`` days have a figure, or fewer than half of the days until the last one.
     :param limit: Hundredths of credits for a month; None if it is not known.
-    :param reached: The first day on which the sum reaches the limit, as known or as forecast; None if none does.
+    :param reached: The first day on which the sum reaches the limit, as known or as forecast; None if none does, or if
+        it may have been a day without a figure.
     """
 
     first: date
@@ -60,14 +61,15 @@ def forecast_month(credits: Mapping[date, int | None], limit: int | None) -> Mon
     days = calendar.monthrange(first.year, first.month)[1]
     known = {day: used for day, used in credits.items() if day >= first and used is not None}
     used, covered = sum(known.values()), len(known)
-    forecast = round_half_up(used * days, covered) if covered >= MIN_DAYS else None
+    forecast = round_half_up(used * days, covered) if covered >= max(MIN_DAYS, until.day / 2) else None
     reached = None
     if limit is not None:
         reached = _reached(known, limit)
         if reached is None and forecast is not None and used and used * days >= limit * covered:
             # The day on which the average day's line reaches the limit, but not a day whose sum is known.
             number = -(-limit * covered // used)
-            reached = first + timedelta(days=max(number, min(until.day + 1, days)) - 1)
+            if number > until.day or covered == until.day:
+                reached = first + timedelta(days=max(number, min(until.day + 1, days)) - 1)
     return Month(first, days, until, used, covered, forecast, limit, reached)
 
 

@@ -63,14 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     sandbox.fail(*options.fault)
     try:
-        _serve(sandbox, is_quiet=options.quiet)
+        _serve(sandbox, [first, *others], is_quiet=options.quiet)
     except OSError as error:
         print(f"The sandbox can't listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _serve(sandbox: Sandbox, *, is_quiet: bool) -> None:
+def _serve(sandbox: Sandbox, ids: Sequence[int], *, is_quiet: bool) -> None:
     # None ends it. The main thread prints, so that a reader that does not read can't block the server.
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
@@ -82,7 +82,7 @@ def _serve(sandbox: Sandbox, *, is_quiet: bool) -> None:
         if not is_quiet:
             sandbox.log_requests(lines.put)
         with sandbox:
-            _print_usage(sandbox)
+            _print_usage(sandbox, ids)
             _print_until_none(lines)
     finally:
         for number, handler in previous.items():
@@ -101,12 +101,13 @@ def _print_until_none(lines: queue.SimpleQueue[str | None]) -> None:
         print(time.strftime("%H:%M:%S"), line, flush=True)
 
 
-def _print_usage(sandbox: Sandbox) -> None:
+def _print_usage(sandbox: Sandbox, ids: Sequence[int]) -> None:
+    all_of_them = f"s {', '.join(map(str, ids))}; each with" if len(ids) > 1 else f" {ids[0]},"
     organization = sandbox.organization()
     url = f"{sandbox.base_url}/analytics/{organization.organization_id}?pg[limit]=2"
     print(
         f"Make sandbox listening on {sandbox.base_url} "
-        f"(organization {organization.organization_id}, {len(organization.scenarios)} scenarios)\n"
+        f"(organization{all_of_them} {len(organization.scenarios)} scenarios)\n"
         f"export AIRFLOW_CONN_MAKE_DEFAULT={shlex.quote(sandbox.connection_json)}\n"
         f"curl -g -H {shlex.quote(f'Authorization: Token {sandbox.token}')} {shlex.quote(url)}",
         flush=True,

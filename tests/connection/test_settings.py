@@ -103,7 +103,7 @@ def test_zone_includes_the_port() -> None:
         ({"host": "https://"}, "host="),
         ({"host": "eu1 make.com"}, "host="),
         ({"host": "eu1.make.com:seven"}, "host="),
-        ({"host": "eu1.make.com", "schema": "ftp"}, "schema='ftp'"),
+        ({"host": "eu1.make.com", "schema": "ftp"}, "schema is not valid: expected https"),
         ({"host": "eu1.make.com:8443", "port": 443}, "port=443"),
         ({"port": 8443, "extra": '{"zone": "eu1.make.com"}'}, "port=8443"),
         ({"host": ZONE, "extra": "{"}, "extra"),

@@ -33,9 +33,13 @@ def month(*credits: int | None, first: date = FIRST, limit: int | None = None) -
         (month(100, 100, limit=150), 200, 2, 0, None, date(2026, 3, 2)),
         # Missing days, and days without a figure, count as average ones.
         (month(-1, 100, None, 100, 100), 300, 3, 2, 3100, None),
-        (month(-1, 100, None, 100, 100, limit=400), 300, 3, 2, 3100, date(2026, 3, 6)),
+        (month(-1, 100, None, 100, 100, limit=700), 300, 3, 2, 3100, date(2026, 3, 7)),
+        # On which of the days it was is not known.
+        (month(-1, 100, None, 100, 100, limit=400), 300, 3, 2, 3100, None),
         (month(*[100] * 31, limit=3100), 3100, 31, 0, 3100, date(2026, 3, 31)),
-        (month(*[-1] * 28, 100, 100, 100, limit=3100), 300, 3, 28, 3100, date(2026, 3, 31)),
+        (month(*[-1] * 28, 100, 100, 100, limit=3100), 300, 3, 28, None, None),
+        (month(*[-1] * 3, 100, 100, 100), 300, 3, 3, 3100, None),
+        (month(*[-1] * 4, 100, 100, 100), 300, 3, 4, None, None),
         (month(0, 0, 0, limit=1), 0, 3, 0, 0, None),
         (month(None), 0, 0, 1, None, None),
         # Only the last month counts.
