@@ -61,22 +61,22 @@ def test_the_usual_range_is_explained(days: int, note: str) -> None:
 @pytest.mark.parametrize(
     ("credits", "limit", "text"),
     [
-        ({1: 10_000}, None, "Until 2026-03-01: 100 credits. A forecast needs 3 days of the month."),
+        ({1: 10_000}, None, "Until 2026-03-01: 100 credits. A forecast needs figures of 3 days, and of half of the days so far."),
         (
             {1: 10_000, 2: 10_000, 3: 10_000},
             400_000,
-            "Until 2026-03-03: 300 credits, 7.5 % of 4,000 (red). Dashed: 3,100 at the end of the month, 77.5 % of "
+            "Until 2026-03-03: 300 credits, 7.5 % of 4,000 (red line). Dashed: 3,100 at the end of the month, 77.5 % of "
             "the limit, if the other days are as the average of those with figures.",
         ),
         (
             {2: 10_000, 3: 10_000, 4: 10_000},
             150_000,
-            "Until 2026-03-04: 300 credits, 20.0 % of 1,500 (red). 1 day until then without figures: the sum is "
+            "Until 2026-03-04: 300 credits, 20.0 % of 1,500 (red line). 1 day until then without figures: the sum is "
             "incomplete. Dashed: 3,100 at the end of the month, 206.7 % of the limit, if the other days are as the "
             "average of those with figures. Limit reached by that line on 2026-03-15.",
         ),
-        ({30: 10_000, 31: 10_000}, 10_000, "Until 2026-03-31: 200 credits, 200.0 % of 100 (red). 29 days until then "
-         "without figures: the sum is incomplete. A forecast needs 3 days of the month. Limit reached on 2026-03-30."),
+        ({30: 10_000, 31: 10_000}, 10_000, "Until 2026-03-31: 200 credits, 200.0 % of 100 (red line). 29 days until then "
+         "without figures: the sum is incomplete. A forecast needs figures of 3 days, and of half of the days so far. Limit reached on 2026-03-30."),
         (dict.fromkeys(range(1, 32), 10_000), None, "Until 2026-03-31: 3,100 credits."),
     ],
 )  # fmt: skip

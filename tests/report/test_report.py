@@ -268,7 +268,7 @@ def test_command_writes_a_report_over_days(tmp_path: Path, capsys: pytest.Captur
     assert main([*map(str, paths), *options]) == 0
     assert capsys.readouterr().out == f"{tmp_path}/report.html\n"
     page = Page((tmp_path / "report.html").read_text())
-    assert "0.21 credits, 0.2 % of 101 (red)" in page.all("main")[0].words
+    assert "0.21 credits, 0.2 % of 101 (red line)" in page.all("main")[0].words
 
 
 def test_command_writes_to_the_output(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
