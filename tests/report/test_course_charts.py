@@ -58,15 +58,18 @@ def test_the_usual_range_is_explained(days: int, note: str) -> None:
     assert plain(error_rate_chart(frames, figures, 1, "day").notes).endswith(note)
 
 
+NO_FORECAST = "A forecast needs figures of 3 days, and of half of the days so far."
+
+
 @pytest.mark.parametrize(
     ("credits", "limit", "text"),
     [
-        ({1: 10_000}, None, "Until 2026-03-01: 100 credits. A forecast needs figures of 3 days, and of half of the days so far."),
+        ({1: 10_000}, None, f"Until 2026-03-01: 100 credits. {NO_FORECAST}"),
         (
             {1: 10_000, 2: 10_000, 3: 10_000},
             400_000,
-            "Until 2026-03-03: 300 credits, 7.5 % of 4,000 (red line). Dashed: 3,100 at the end of the month, 77.5 % of "
-            "the limit, if the other days are as the average of those with figures.",
+            "Until 2026-03-03: 300 credits, 7.5 % of 4,000 (red line). Dashed: 3,100 at the end of the month, 77.5 % "
+            "of the limit, if the other days are as the average of those with figures.",
         ),
         (
             {2: 10_000, 3: 10_000, 4: 10_000},
@@ -75,8 +78,8 @@ def test_the_usual_range_is_explained(days: int, note: str) -> None:
             "incomplete. Dashed: 3,100 at the end of the month, 206.7 % of the limit, if the other days are as the "
             "average of those with figures. Limit reached by that line on 2026-03-15.",
         ),
-        ({30: 10_000, 31: 10_000}, 10_000, "Until 2026-03-31: 200 credits, 200.0 % of 100 (red line). 29 days until then "
-         "without figures: the sum is incomplete. A forecast needs figures of 3 days, and of half of the days so far. Limit reached on 2026-03-30."),
+        ({30: 10_000, 31: 10_000}, 10_000, "Until 2026-03-31: 200 credits, 200.0 % of 100 (red line). 29 days until "
+         f"then without figures: the sum is incomplete. {NO_FORECAST} Limit reached on 2026-03-30."),
         (dict.fromkeys(range(1, 32), 10_000), None, "Until 2026-03-31: 3,100 credits."),
     ],
 )  # fmt: skip
