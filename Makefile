@@ -26,7 +26,7 @@ test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Nod
 	.venv-storage/bin/python -m pytest tests/storage
 
 test-warehouse: .venv-warehouse/warehouse.ready  ## Test the recipes for warehouses with the provider of each
-	.venv-warehouse/bin/python -m pytest tests/warehouse
+	.venv-warehouse/bin/python -m pytest tests/warehouse/test_providers.py
 
 test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and install and use them
 	.venv-release/bin/python -m pytest tests/release
