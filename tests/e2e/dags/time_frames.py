@@ -29,7 +29,8 @@ for city, zone in ZONES.items():
 with DAG("cron_string", schedule="@daily", start_date=START, catchup=False, default_args=retries):
     MakeAnalyticsOperator(task_id="pull", output_path=f"{ROOT}/cron/{{date_from:%Y-%m-%d}}.parquet")
 
-with DAG("by_asset", schedule=[PULLED], start_date=START, default_args=retries):
+# Runs of the same second would have the same path.
+with DAG("by_asset", schedule=[PULLED], start_date=START, max_active_runs=1, default_args=retries):
     MakeAnalyticsOperator(
         task_id="pull",
         lookback=timedelta(hours=1),
