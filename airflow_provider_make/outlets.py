@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
-from airflow_provider_make.api.time_frame import TimeFrame
+from airflow_provider_make.api.time_frame import TimeFrame, format_time
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.object_path import object_uri
 
@@ -35,14 +35,17 @@ def partition_of(outlet: Any, time_frame: TimeFrame, timezone: tzinfo = UTC) -> 
     template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
     if template is None:
         return None
-    if not isinstance(template, str) or "%" not in template:
-        raise MakeInputError.expected(PARTITION_KEY, template, "a format for strftime such as %Y-%m-%d, in the outlet")
+    expectation = "a format for strftime such as %Y-%m-%d, in the outlet"
+    if not isinstance(template, str):
+        raise MakeInputError.expected(PARTITION_KEY, template, expectation)
     if time_frame.date_from is None:
         raise MakeInputError(
             f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a start: expected a data interval, "
             "date_from or lookback."
         )
-    key = time_frame.date_from.astimezone(timezone).strftime(template)
+    key = format_time(time_frame.date_from, template, timezone)
+    if key is None:
+        raise MakeInputError.expected(PARTITION_KEY, template, expectation)
     if not key.strip() or len(key) > _MAX_KEY_LENGTH:
         expectation = f"a format whose result has 1 to {_MAX_KEY_LENGTH} characters"
         raise MakeInputError.expected(PARTITION_KEY, template, expectation)

@@ -16,7 +16,7 @@ from airflow_provider_make.exceptions import MakeApiError
 from airflow_provider_make.output.destination import Destination
 from airflow_provider_make.output.rows import RowBuilder, to_total
 from airflow_provider_make.paging.exact_reader import read_exactly
-from airflow_provider_make.text import counted
+from airflow_provider_make.text import plural
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
@@ -42,7 +42,7 @@ def pull(
     :param page_size: Entries in each page.
     :param max_concurrency: Maximum number of requests at the same time.
     :param destination: The destination of the rows.
-    :param log: Logger for the begin, the progress every few seconds, and the result.
+    :param log: Logger for the start, the progress every few seconds, and the result.
     :return: The summary, JSON-serialisable: ``organization_id``, ``zone``, ``date_from``, ``date_to``,
         ``total``, ``row_count``, ``requests``, and the destination's ``path``, ``format``, ``bytes``
         and, without a path, ``rows``.
@@ -77,10 +77,12 @@ def pull(
 
         summary = destination.publish(event_loop.run(read))
     log.info(
-        "Pulled %s of %s in %s, %.0f a second, into %s.",
-        counted(progress.row_count, "scenario"),
+        "Pulled %d %s of %s in %d %s, %.0f a second, into %s.",
+        progress.row_count,
+        plural(progress.row_count, "scenario"),
         _describe(query, summary["zone"]),
-        counted(summary["requests"], "request"),
+        summary["requests"],
+        plural(summary["requests"], "request"),
         progress.rows_per_second(),
         summary["path"] or "XCom",
     )
@@ -136,14 +138,13 @@ def describe_progress(page_count: int, row_count: int, total_count: int | None, 
     :param row_count: Scenarios read, one or more.
     :param total_count: Scenarios of the whole pull; None if Make has not sent the number.
     :param seconds: Seconds since the first request.
-    :return: For example ``57 pages, 56944 of 250000 scenarios (22 %), 11200 a second, 18 s left.``
+    :return: For example ``57 pages, 56944 of 250000 scenarios (22 %), 11200 a second, 0:00:18 left.``
     """
     speed = row_count / max(seconds, 1e-6)
-    pages = counted(page_count, "page")
+    pages = f"{page_count} {plural(page_count, 'page')}"
     if not total_count:
-        return f"{pages}, {counted(row_count, 'scenario')}, {speed:.0f} a second."
+        return f"{pages}, {row_count} {plural(row_count, 'scenario')}, {speed:.0f} a second."
     percent = min(100, 100 * row_count // total_count)
     left = timedelta(seconds=math.ceil(max(0, total_count - row_count) / speed))
-    return (
-        f"{pages}, {row_count} of {counted(total_count, 'scenario')} ({percent} %), {speed:.0f} a second, {left} left."
-    )
+    scenarios = f"{row_count} of {total_count} {plural(total_count, 'scenario')}"
+    return f"{pages}, {scenarios} ({percent} %), {speed:.0f} a second, {left} left."

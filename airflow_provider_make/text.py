@@ -1,4 +1,4 @@
-"""Text for people: a server's, made safe for databases, logs and terminals, and counts with their nouns."""
+"""Text for people: a server's, made safe for databases, logs and terminals, and nouns after numbers."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def replace_unprintable(text: str) -> str:
     return _UNPRINTABLE.sub(REPLACEMENT, text)
 
 
-def counted(number: int, noun: str) -> str:
+def plural(number: int, noun: str) -> str:
     """
-    Write a number with its noun.
+    Choose the form of a noun that follows a number.
 
     :param number: The number.
     :param noun: The noun in the singular; its plural ends in s.
-    :return: For example ``1 request`` or ``2 requests``.
+    :return: For example ``request`` for 1, and ``requests`` for 0 and 2.
     """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return noun if number == 1 else f"{noun}s"

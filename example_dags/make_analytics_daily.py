@@ -16,7 +16,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-# Whose days they are.
+# The time zone of the days.
 TIMEZONE = "UTC"
 # Triggers make_analytics_consumer, which reads the summary from the asset event.
 DAILY = Asset(uri="file:///tmp/make_analytics")

@@ -14,7 +14,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 
-# Whose days they are.
+# The time zone of the days.
 TIMEZONE = "UTC"
 
 

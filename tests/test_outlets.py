@@ -61,13 +61,13 @@ def test_outlets_without_a_format_have_no_partition() -> None:
     assert partition_of("a text", DAY) is None
 
 
-@pytest.mark.parametrize("template", ["", "daily", True, 7, ["%Y"]])
+@pytest.mark.parametrize("template", ["", "daily", "%%", "%Q", "%s", "%Y\0", "%Y\ud800", True, 7, ["%Y"]])
 def test_error_names_an_invalid_format(template: Any) -> None:
     with pytest.raises(MakeInputError, match="partition_key="):
         partition_of(SimpleNamespace(extra={"partition_key": template}), DAY)
 
 
-@pytest.mark.parametrize("template", ["%t", "%Y" + "-" * 250])
+@pytest.mark.parametrize("template", ["%t", "%n%t", "%Y" + "-" * 250])
 def test_error_names_a_format_whose_keys_airflow_rejects(template: str) -> None:
     with pytest.raises(MakeInputError, match="1 to 250 characters"):
         partition_of(partitioned_by(template), DAY)

@@ -15,6 +15,7 @@ import pytest
 
 from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.pull import describe_progress
 from airflow_provider_make.sandbox import Organization, Sandbox
 from tests.support.time_frames import LAST_WEEK
 
@@ -200,3 +201,21 @@ def test_pull_works_inside_a_running_event_loop(start: Start) -> None:
         return pull(page_size=30)
 
     assert ids(asyncio.run(in_a_notebook())["rows"]) == truth(sandbox)
+
+
+@pytest.mark.parametrize(
+    ("pages", "rows", "total", "seconds", "text"),
+    [
+        (57, 56_944, 250_000, 5.0, "57 pages, 56944 of 250000 scenarios (22 %), 11389 a second, 0:00:17 left."),
+        (1, 1, 1, 2.0, "1 page, 1 of 1 scenario (100 %), 0 a second, 0:00:00 left."),
+        (2, 199, 200, 1.0, "2 pages, 199 of 200 scenarios (99 %), 199 a second, 0:00:01 left."),
+        (1, 100, 1_000_000, 1.0, "1 page, 100 of 1000000 scenarios (0 %), 100 a second, 2:46:39 left."),
+        (1, 100, None, 1.0, "1 page, 100 scenarios, 100 a second."),
+        # More than there should be, and before the clock moves.
+        (1, 3, 2, 0.0, "1 page, 3 of 2 scenarios (100 %), 3000000 a second, 0:00:00 left."),
+    ],
+)
+def test_progress_has_a_percentage_and_the_time_left(
+    pages: int, rows: int, total: int | None, seconds: float, text: str
+) -> None:
+    assert describe_progress(pages, rows, total, seconds) == text

@@ -17,6 +17,8 @@ _DURATION = TypeAdapter(timedelta)
 # The date part of an ISO 8601 duration with years or months: P1Y, P1M, P1Y2M3DT4H.
 _CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
 _ZERO, _DAY = timedelta(0), timedelta(days=1)
+# Seconds since 1970, with any flags and width: strftime writes them in the machine's time zone.
+_EPOCH_DIRECTIVE = re.compile(r"%[^a-zA-Z%]*[EO]?s")
 # How late a run may begin for a lookback of a year to be cut to what Make still keeps.
 _LATEST_RUN = timedelta(days=1)
 
@@ -99,7 +101,7 @@ def require_time_frame(
     """
     Reject a time frame without start and end, for which Make's default is a year, and complete one without an end.
 
-    The end would be Make's own "now", which is another one for each page.
+    Without an end, Make would use its own "now", which differs from page to page.
 
     :param time_frame: The time frame, as chosen by :func:`resolve_time_frame`.
     :param now: The present time, aware.
@@ -193,6 +195,25 @@ def iso(moment: datetime | None) -> str | None:
     :return: ISO 8601, such as ``2026-01-31T06:00:00Z``; None for None.
     """
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
+
+
+def format_time(moment: datetime, template: str, timezone: tzinfo) -> str | None:
+    """
+    Format a time, if the format is one that tells times apart.
+
+    :param moment: An aware time.
+    :param template: A format for strftime, such as ``%Y-%m-%d``.
+    :param timezone: The time zone in which the time is written.
+    :return: The text; None if the format has no directive, or one that Python's strftime does not know, loses or writes
+        in the machine's time zone.
+    """
+    directives = template.replace("%%", "")
+    # strftime fails at lone surrogates, and drops what follows a NUL, or the whole of a result that is too long.
+    if not template.isprintable() or "%" not in directives or _EPOCH_DIRECTIVE.search(directives):
+        return None
+    text = moment.strftime(directives)
+    # An unknown directive is copied.
+    return moment.astimezone(timezone).strftime(template) if text and "%" not in text else None
 
 
 def _in_utc(moment: datetime | None, timezone: tzinfo = UTC) -> datetime | None:

@@ -213,7 +213,7 @@ class MakeHook(ZoneHook):
             list_some(describe_organization(each) for each in marked if each["in_zone"] is is_here)
             for is_here in (True, False)
         )
-        seen = (here or "no organization") + (f"; in other zones, of: {elsewhere}" if elsewhere else "")
+        seen = (here or "no organization") + (f"; in other zones: {elsewhere}" if elsewhere else "")
         return f"The token's user is a member of: {shorten(seen, self.settings.token)}."
 
     def _list(self, query: ListQuery, rules: RetryRules | None = None) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
-from airflow_provider_make.output.existing_object import check_existing, describe_loss, parse_if_exists
+from airflow_provider_make.output.existing_object import check_existing, describe_replacement, parse_if_exists
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
 from airflow_provider_make.output.rows import RowBuilder
@@ -244,9 +244,10 @@ class ObjectDestination:
             size = self._spool.seek(0, os.SEEK_END)
             self._spool.flush()
         check_existing(self._target, self._if_exists)
-        if self._format == "parquet" and (warning := describe_loss(self._target, summary)):
-            self._log.warning(warning)
+        warning = describe_replacement(self._target, summary) if self._format == "parquet" else None
         write_atomically(self._spool, self._target.fs, self._target.path)
+        if warning:
+            self._log.warning(warning)
         return {**summary, "path": str(self._target), "format": self._format, "bytes": size}
 
     def _spool_errors(self) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""An object that exists already: whether to replace it, and whether it had more rows."""
+"""An object that exists already: whether to replace it, and what is lost if it is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def check_existing(target: ObjectStoragePath, if_exists: str) -> None:
     :param if_exists: One of ``IF_EXISTS``.
     :raises AirflowSkipException: The object exists, and is to be kept.
     :raises MakeInputError: The object exists, and that is an error.
-    :raises OSError: The storage does not permit to look.
+    :raises OSError: The storage does not allow the check.
     """
     if if_exists == "replace":
         return
@@ -57,9 +57,9 @@ def check_existing(target: ObjectStoragePath, if_exists: str) -> None:
     raise MakeInputError(f"{target} exists: expected no object there, because if_exists is 'fail'.")
 
 
-def describe_loss(target: ObjectStoragePath, summary: Mapping[str, Any]) -> str | None:
+def describe_replacement(target: ObjectStoragePath, summary: Mapping[str, Any]) -> str | None:
     """
-    Compare the rows of a pull with those of the Parquet file that it replaces.
+    Compare a pull with the Parquet file that it replaces.
 
     :param target: The object's path.
     :param summary: The summary of the new pull.
@@ -70,7 +70,7 @@ def describe_loss(target: ObjectStoragePath, summary: Mapping[str, Any]) -> str 
         existing = _read_summary(target)
         if existing["organization_id"] != summary["organization_id"]:
             return (
-                f"{target} had the figures of organization {int(existing['organization_id'])}, and is replaced by "
+                f"{target} had the figures of organization {int(existing['organization_id'])}, and was replaced by "
                 f"those of organization {summary['organization_id']}. To keep both, put {{organization_id}} into "
                 "output_path."
             )
@@ -82,7 +82,7 @@ def describe_loss(target: ObjectStoragePath, summary: Mapping[str, Any]) -> str 
     if lost <= 0:
         return None
     return (
-        f"{target} had {existing['row_count']} rows for this organization and time frame, and is replaced by "
+        f"{target} had {existing['row_count']} rows for this organization and time frame, and was replaced by "
         f"{summary['row_count']}. Make returns no figures of deleted scenarios, also for the past. To keep what was "
         "pulled first, set if_exists='skip'."
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from string import Formatter
 from typing import Any
 
-from airflow_provider_make.api.time_frame import TimeFrame
+from airflow_provider_make.api.time_frame import TimeFrame, format_time
 from airflow_provider_make.exceptions import MakeInputError
 
-# Seconds since 1970, with any flags and width.
-_EPOCH = re.compile(r"%[^a-zA-Z%]*[EO]?s")
 _FIELDS = "{organization_id}, {zone}, {date_from:%Y-%m-%d} and {date_to:%Y-%m-%d}"
 
 
@@ -79,13 +76,9 @@ class PathFields:
             raise MakeInputError.expected("output_path", output_path, f"only the fields {_FIELDS} in braces")
         moment: datetime | None = getattr(self.time_frame, name)
         if moment is None:
-            raise MakeInputError(f"output_path={output_path!r} has a {name}, which the time frame has not: set {name}.")
-        # An unknown directive is copied, and each time frame would get the same path.
-        directives = template.replace("%%", "")
-        # Python's strftime fails at lone surrogates, and drops what follows a NUL, or the whole of a result that is too
-        # long. %s is in the machine's time zone.
-        is_valid = template.isprintable() and "%" in directives and not _EPOCH.search(directives)
-        if not is_valid or "%" in (text := moment.strftime(directives)) or not text:
+            raise MakeInputError(f"output_path={output_path!r} needs a time frame with {name}: set {name}.")
+        text = format_time(moment, template, self.timezone)
+        if text is None:
             expectation = f"a format for strftime in the field, such as {{{name}:%Y-%m-%d}}"
             raise MakeInputError.expected("output_path", output_path, expectation)
-        return moment.astimezone(self.timezone).strftime(template)
+        return text

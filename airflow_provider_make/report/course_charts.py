@@ -105,7 +105,7 @@ def month_chart(frames: Sequence[Frame], course: Course, limit: int | None) -> C
     days = Days(tuple(day for day, _ in of_month), 1, begin=month.first, end=end)
     forecast = None
     if month.forecast is not None:
-        # The line of an average day, from zero at the begin of the month.
+        # The line of an average day, from zero at the start of the month.
         forecast = round_half_up(month.used * month.elapsed, month.covered), month.forecast
     svg = draw_sum(days, [used for _, used in of_month], axis_credits, limit, forecast)
     return Chart(title, describe_month(month), to_markup(svg))

@@ -24,6 +24,7 @@ from airflow_provider_make.report.frames import Frame, describe_time_zones
 from airflow_provider_make.report.history import History, ScenarioHistory, Scenarios
 from airflow_provider_make.report.month import round_half_up
 from airflow_provider_make.report.template import Chart, LinksToMake, Total, render, to_markup
+from airflow_provider_make.text import plural
 
 # Missing days that are listed by name.
 _MAX_MISSING = 5
@@ -142,40 +143,27 @@ def _span(frames: Sequence[Frame]) -> str:
 
 
 def _lists(history: History) -> list[tuple[str, Scenarios, list[str]]]:
-    began = [
-        f"{_recent_rate(one)} of {_recent_executions(one)}, before {_rate_before(one)}" for one in history.began.shown
-    ]
-    ceased = [
-        f"{_recent_rate(one)} of {_recent_executions(one)}, before {_rate_before(one)}" for one in history.ceased.shown
-    ]
-    new = [f"since {one.first}: {_executions(one)}" for one in history.new.shown]
-    gone = [f"last on {one.last}: {_executions(one)}" for one in history.gone.shown]
+    new = [f"since {one.first}: {_executions(one.executions)}" for one in history.new.shown]
+    gone = [f"last on {one.last}: {_executions(one.executions)}" for one in history.gone.shown]
     return [
-        ("Began to fail", history.began, began),
-        ("Ceased to fail", history.ceased, ceased),
+        ("Began to fail", history.began, [_turn(one) for one in history.began.shown]),
+        ("Ceased to fail", history.ceased, [_turn(one) for one in history.ceased.shown]),
         ("New", history.new, new),
         ("Gone", history.gone, gone),
     ]
+
+
+def _turn(one: ScenarioHistory) -> str:
+    before = _rate(one.before_errors, one.before_executions)
+    return f"{_recent_rate(one)} of {_executions(one.recent_executions)}, before {before}"
 
 
 def _recent_rate(one: ScenarioHistory) -> str:
     return _rate(one.recent_errors, one.recent_executions)
 
 
-def _rate_before(one: ScenarioHistory) -> str:
-    return _rate(one.before_errors, one.before_executions)
-
-
-def _recent_executions(one: ScenarioHistory) -> str:
-    return f"{compact(one.recent_executions)}\N{NO-BREAK SPACE}executions"
-
-
-def _executions(one: ScenarioHistory) -> str:
-    return (
-        "1\N{NO-BREAK SPACE}execution"
-        if one.executions == 1
-        else f"{compact(one.executions)}\N{NO-BREAK SPACE}executions"
-    )
+def _executions(number: int) -> str:
+    return f"{compact(number)}\N{NO-BREAK SPACE}{plural(number, 'execution')}"
 
 
 def _rate(errors: int, executions: int) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Context, Decimal
 
+from airflow_provider_make.text import plural
+
 _ABSENT = "–"
 # A browser breaks no line between a number and its unit.
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -18,7 +20,8 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
-# Characters, other than spaces, that HTML does not allow, not even escaped; and lone surrogates, which UTF-8 has not.
+# Characters, other than spaces, that HTML does not allow, not even escaped, and lone surrogates, which UTF-8 does not
+# encode.
 _NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
@@ -124,7 +127,7 @@ def short_month(day: date) -> str:
 
 def count_of(number: int, noun: str) -> str:
     """Return a number and its noun, such as "1 day" and "1,200 days"."""
-    return f"{number:,}{_SPACE}{noun}{'' if number == 1 else 's'}"
+    return f"{number:,}{_SPACE}{plural(number, noun)}"
 
 
 def enumerate_words(words: Iterable[str]) -> str:

@@ -102,12 +102,14 @@ def _print_until_none(lines: queue.SimpleQueue[str | None]) -> None:
 
 
 def _print_usage(sandbox: Sandbox, ids: Sequence[int]) -> None:
-    all_of_them = f"s {', '.join(map(str, ids))}; each with" if len(ids) > 1 else f" {ids[0]},"
     organization = sandbox.organization()
+    count = f"{len(organization.scenarios)} scenarios"
+    serves = f"organization {ids[0]}, {count}"
+    if len(ids) > 1:
+        serves = f"organizations {', '.join(map(str, ids))}; {count} each"
     url = f"{sandbox.base_url}/analytics/{organization.organization_id}?pg[limit]=2"
     print(
-        f"Make sandbox listening on {sandbox.base_url} "
-        f"(organization{all_of_them} {len(organization.scenarios)} scenarios)\n"
+        f"Make sandbox listening on {sandbox.base_url} ({serves})\n"
         f"export AIRFLOW_CONN_MAKE_DEFAULT={shlex.quote(sandbox.connection_json)}\n"
         f"curl -g -H {shlex.quote(f'Authorization: Token {sandbox.token}')} {shlex.quote(url)}",
         flush=True,

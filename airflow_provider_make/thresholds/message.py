@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_make.text import replace_unprintable
+from airflow_provider_make.text import plural, replace_unprintable
 from airflow_provider_make.thresholds.rule import ThresholdRule
 from airflow_provider_make.web_pages import scenario_url
 
@@ -37,7 +37,7 @@ def compose_message(rule: ThresholdRule, zone: str, result: Mapping[str, Any], v
             break
         lines.append(line)
     if more := count - (len(lines) - 2) if count else 0:
-        lines.append(f"… and {more:,} more {'scenario' if more == 1 else 'scenarios'}")
+        lines.append(f"… and {more:,} more {plural(more, 'scenario')}")
     return "\n".join(lines)[:MAX_LENGTH]
 
 
@@ -46,7 +46,7 @@ def _headline(rule: ThresholdRule, result: Mapping[str, Any]) -> str:
     organization = f"Make organization {result['organization_id']}"
     count, total = result["scenario_count"], result["total"]
     if rule.scope == "scenario":
-        return f"{organization}: {name} {limit} in {count:,} {'scenario' if count == 1 else 'scenarios'}"
+        return f"{organization}: {name} {limit} in {count:,} {plural(count, 'scenario')}"
     value = "unknown" if result["value"] is None else rule.metric.describe(result["value"], rule.threshold)
     return f"{organization}: {name} {value} ({limit}){_executions(total['executions'], total['errors'])}"
 
@@ -63,8 +63,8 @@ def _scenario(rule: ThresholdRule, zone: str, row: Mapping[str, Any], value: flo
 def _executions(executions: int | None, errors: int | None) -> str:
     if executions is None:
         return ""
-    of = "" if errors is None else f"{errors:,} {'error' if errors == 1 else 'errors'} in "
-    return f", {of}{executions:,} {'execution' if executions == 1 else 'executions'}"
+    of = "" if errors is None else f"{errors:,} {plural(errors, 'error')} in "
+    return f", {of}{executions:,} {plural(executions, 'execution')}"
 
 
 def _frame(result: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame, iso
 from airflow_provider_make.output.rows import MAX_EXTRA_LENGTH, TEXT_COLUMNS, RowBuilder, to_total
+from airflow_provider_make.text import plural
 from airflow_provider_make.thresholds.message import compose_message
 from airflow_provider_make.thresholds.rule import ThresholdRule
 
@@ -170,7 +171,7 @@ def evaluate(rule: ThresholdRule, snapshot: Snapshot, not_back: Set[int] = froze
 
 
 def _count(scenarios: int) -> str:
-    return f"{scenarios} scenario{'' if scenarios == 1 else 's'}"
+    return f"{scenarios} {plural(scenarios, 'scenario')}"
 
 
 def _bounded(row: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,9 @@ with DAG("outlets", schedule=None, start_date=START) as outlets:
         post_execute=lambda context, result: context["ti"].xcom_push(key="event", value=outlet_event(context)),
     )
 
+with DAG("daily", schedule="@daily", start_date=START) as daily:
+    MakeAnalyticsOperator(task_id="pull", output_path=f"{ROOT}/{{date_from:%Y-%m-%d}}.jsonl")
+
 with DAG("wrong_outlet", schedule=None, start_date=START) as wrong_outlet:
     MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=1), outlets=[WRONG])
 

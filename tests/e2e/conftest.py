@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +20,9 @@ def pytest_runtest_makereport(
     if call.excinfo is not None and isinstance(stack, AirflowStack):
         report.sections += [(f"log of the {name}", stack.log(name)[-40000:]) for name in stack.processes]
     return report
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create the folder that the Dags of a module write into."""
+    return tmp_path_factory.mktemp("analytics")

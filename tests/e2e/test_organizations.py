@@ -24,11 +24,6 @@ pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("analytics")
-
-
-@pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     first, *others = ORGANIZATIONS
     sizes = {id_: ORGANIZATIONS[id_] for id_ in others}

@@ -18,6 +18,7 @@ from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputE
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
+from tests.support.airflow_versions import NATIVE, VERSION, load_dag, run_dag
 from tests.support.sandbox_requests import analytics_requests
 from tests.support.time_frames import LAST_WEEK, MIDNIGHT
 
@@ -277,3 +278,16 @@ def test_make_conn_id_selects_the_zone_and_organization(
     summary = execute(make_conn_id="make_us")
     assert (summary["organization_id"], summary["row_count"]) == (7, 3)
     assert summary["zone"] == other.host.removeprefix("http://")
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_cron_string_has_a_day_on_airflow_2_and_fails_on_airflow_3(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    run = run_dag(load_dag(NATIVE, "daily"), MIDNIGHT)
+    has_intervals = VERSION < (3, 0)
+    assert str(run.state) == ("success" if has_intervals else "failed")
+    yesterday = f"{MIDNIGHT - timedelta(days=1):%Y-%m-%d}.jsonl"
+    assert [path.name for path in tmp_path.iterdir()] == ([yesterday] if has_intervals else [])
+    assert bool(make_sandbox.requests) is has_intervals

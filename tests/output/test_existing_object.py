@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, ObjectStor
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.existing_object import check_existing, describe_loss, parse_if_exists
+from airflow_provider_make.output.existing_object import check_existing, describe_replacement, parse_if_exists
 
 SUMMARY: dict[str, Any] = {
     "zone": "eu1.make.com",
@@ -80,16 +80,16 @@ def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.Monke
     ],
 )
 def test_loss_of_rows_of_the_same_pull_is_described(changes: dict[str, Any], warned: bool, tmp_path: Path) -> None:
-    warning = describe_loss(write_parquet(tmp_path / "a.parquet", **changes), SUMMARY)
+    warning = describe_replacement(write_parquet(tmp_path / "a.parquet", **changes), SUMMARY)
     assert (warning is not None) is warned
-    assert warning is None or "had 11 rows for this organization and time frame, and is replaced by 10" in warning
+    assert warning is None or "had 11 rows for this organization and time frame, and was replaced by 10" in warning
 
 
 def test_replacing_a_file_of_another_organization_is_described(tmp_path: Path) -> None:
-    warning = describe_loss(write_parquet(tmp_path / "a.parquet", organization_id=43, row_count=1), SUMMARY)
+    warning = describe_replacement(write_parquet(tmp_path / "a.parquet", organization_id=43, row_count=1), SUMMARY)
     assert warning is not None
     assert (
-        f"had the figures of organization 43, and is replaced by those of organization {SUMMARY['organization_id']}"
+        f"had the figures of organization 43, and was replaced by those of organization {SUMMARY['organization_id']}"
         in warning
     )
     assert "put {organization_id} into output_path" in warning
@@ -100,6 +100,6 @@ def test_other_files_have_no_rows_to_lose(content: bytes | None, tmp_path: Path)
     path = tmp_path / "a.parquet"
     if content is not None:
         path.write_bytes(content)
-    assert describe_loss(ObjectStoragePath(str(path)), SUMMARY) is None
+    assert describe_replacement(ObjectStoragePath(str(path)), SUMMARY) is None
     pq.write_table(pa.table({"a": [1]}), path)
-    assert describe_loss(ObjectStoragePath(str(path)), SUMMARY) is None
+    assert describe_replacement(ObjectStoragePath(str(path)), SUMMARY) is None
