@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from airflow_provider_make.exceptions import MakeServerError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import find
+from tests.support.client_threads import started_from_now_on, wait_for_the_end
 from tests.support.time_frames import LAST_WEEK
 
 AirflowTaskTimeout = find("AirflowTaskTimeout", "airflow.sdk.exceptions", "airflow.exceptions")
@@ -48,21 +48,15 @@ def operator(path: Path, **arguments: Any) -> MakeAnalyticsOperator:
     return MakeAnalyticsOperator(task_id="pull", page_size=100, output_path=str(path), **LAST_WEEK, **arguments)
 
 
-def client_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "make-client"]
-
-
 def pull_for(seconds: float, task: MakeAnalyticsOperator) -> float:
     """Pull until Airflow's timeout; return how late the task ended."""
+    threads = started_from_now_on()
     began = time.monotonic()
     with pytest.raises(AirflowTaskTimeout), timeout(seconds, "too late"):
         while True:
             task.execute({})
     late = time.monotonic() - began - seconds
-    # One that was interrupted while it started ends when the machine has run it.
-    while client_threads() and time.monotonic() - began < 30:
-        time.sleep(0.01)
-    assert client_threads() == []
+    wait_for_the_end(threads)
     return late
 
 

@@ -21,6 +21,7 @@ from airflow_provider_make.api.event_loop import EventLoopThread
 from airflow_provider_make.exceptions import MakeServerError
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.sandbox import Sandbox
+from tests.support.client_threads import ClientThreads, started_from_now_on, wait_for_the_end
 
 
 class Client:
@@ -79,13 +80,9 @@ def interrupted_after(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def wait_for_threads_to_end() -> None:
-    while client_threads():
-        time.sleep(0.01)
-
-
-def client_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "make-client"]
+@pytest.fixture(autouse=True)
+def client_threads() -> ClientThreads:
+    return started_from_now_on()
 
 
 async def sleep(client: Any) -> None:
@@ -97,7 +94,9 @@ async def value(client: Any) -> int:
     return 7
 
 
-def test_results_of_coroutines_on_one_loop_with_the_client_open(event_loop: EventLoopThread, client: Client) -> None:
+def test_results_of_coroutines_on_one_loop_with_the_client_open(
+    event_loop: EventLoopThread, client: Client, client_threads: ClientThreads
+) -> None:
     async def loop(client: Any) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
@@ -132,7 +131,7 @@ def test_an_error_ends_the_traceback_and_has_no_context_of_asyncio(event_loop: E
     assert event_loop.run(value) == 7
 
 
-def test_a_client_that_can_not_be_opened(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_client_that_can_not_be_opened(recwarn: pytest.WarningsRecorder, client_threads: ClientThreads) -> None:
     event_loop = thread_for(Client(ValueError("no certificate")))
     for _ in range(2):
         with pytest.raises(ValueError, match="no certificate"):
@@ -174,14 +173,14 @@ def test_a_signal_during_busy_work_is_not_swallowed(event_loop: EventLoopThread)
 
 
 @pytest.mark.parametrize("microseconds", range(50, 2000, 50))
-def test_a_signal_at_the_very_start(microseconds: int, client: Client) -> None:
+def test_a_signal_at_the_very_start(microseconds: int, client: Client, client_threads: ClientThreads) -> None:
     event_loop = thread_for(client)
     with pytest.raises(Interrupted), interrupted_after(microseconds / 1e6):
         while True:
             event_loop.run(value)
             event_loop.close()
     event_loop.close()
-    wait_for_threads_to_end()
+    wait_for_the_end(client_threads)
     assert client.opened == client.closed
     assert event_loop.run(value) == 7
     event_loop.close()
@@ -197,7 +196,9 @@ def test_inside_a_running_loop_it_can_be_ended_at_once(event_loop: EventLoopThre
     assert time.monotonic() - began < 5
 
 
-def test_close_leaves_the_work_that_other_threads_wait_for(event_loop: EventLoopThread, client: Client) -> None:
+def test_close_leaves_the_work_that_other_threads_wait_for(
+    event_loop: EventLoopThread, client: Client, client_threads: ClientThreads
+) -> None:
     results: list[int] = []
 
     async def slow(client: Any) -> int:
@@ -212,11 +213,11 @@ def test_close_leaves_the_work_that_other_threads_wait_for(event_loop: EventLoop
     event_loop.close()
     waiting.join(10)
     assert results == [7]
-    wait_for_threads_to_end()
+    wait_for_the_end(client_threads)
     assert (client.opened, client.closed) == (2, 2)
 
 
-def test_close_and_run_race_without_errors_in_any_thread() -> None:
+def test_close_and_run_race_without_errors_in_any_thread(client_threads: ClientThreads) -> None:
     event_loop = EventLoopThread(Client)  # type: ignore[arg-type]
     outcomes: list[object] = []
 
@@ -235,7 +236,7 @@ def test_close_and_run_race_without_errors_in_any_thread() -> None:
         time.sleep(0.001)
     assert outcomes == [7] * 800
     event_loop.close()
-    wait_for_threads_to_end()
+    wait_for_the_end(client_threads)
 
 
 def test_thread_that_cannot_start_its_loop_raises(event_loop: EventLoopThread, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +286,9 @@ def test_a_forked_child_leaves_the_connection_of_the_parent_alone(
     assert make_sandbox.connections == (2 if child_uses == "the hook" else 1)
 
 
-def test_a_hook_that_is_never_closed_leaves_no_thread(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_that_is_never_closed_leaves_no_thread(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, client_threads: ClientThreads
+) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     hook = MakeHook()
     hook.get_analytics_page(limit=1)
