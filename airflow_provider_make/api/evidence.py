@@ -89,7 +89,7 @@ def read_evidence(responses: Mapping[str, HttpResponse], secret: str) -> Evidenc
 
     :param responses: The responses by path, whatever their status.
     :param secret: The token, which is hidden in their text.
-    :return: The evidence; what is missing, or has another shape, says nothing.
+    :return: The evidence; what is missing or has another shape counts as unknown.
     """
     bodies = {path: response.body for path, response in responses.items() if response.status == 200}
     refused = [response for response in responses.values() if response.status == 401]

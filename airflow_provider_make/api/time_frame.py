@@ -199,7 +199,7 @@ def iso(moment: datetime | None) -> str | None:
 
 def format_time(moment: datetime, template: str, timezone: tzinfo) -> str | None:
     """
-    Format a time, if the format is one that tells times apart.
+    Format a time, if the format distinguishes times.
 
     :param moment: An aware time.
     :param template: A format for strftime, such as ``%Y-%m-%d``.

@@ -160,7 +160,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _upload(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
     options: dict[str, Any] = {}
-    # Private to fsspec (2026.9): the coroutine behind put_file(). That of adlfs replaces an object only if told to.
+    # Private to fsspec (2026.9): the coroutine behind put_file(). adlfs replaces an object only with overwrite=True.
     if "overwrite" in inspect.signature(getattr(filesystem, "_put_file", filesystem.put_file)).parameters:
         options["overwrite"] = True
     filesystem.put_file(f"/dev/fd/{source.fileno()}", path, **options)

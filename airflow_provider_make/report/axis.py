@@ -31,7 +31,7 @@ def day_ticks(first: date, last: date) -> list[DayTick]:
 
     :param first: The first day.
     :param last: The last day.
-    :return: At most ``MAX_LABELS`` labels: days, or Mondays, or the begin of months or years.
+    :return: At most ``MAX_LABELS`` labels: days, or Mondays, or the first days of months or years.
     """
     days = [first + number * _DAY for number in range((last - first).days + 1)]
     for choose in _candidates():

@@ -18,7 +18,7 @@ from airflow_provider_make.report.sums import SUM_COLUMNS, Sums
 if TYPE_CHECKING:
     import pyarrow
 
-# Teams in a chart; more could not be told apart.
+# Teams in a chart; the colors of more would look alike.
 MAX_TEAMS = 6
 # Files that are read at the same time: those of an object storage take a while to arrive.
 _CONCURRENCY = 4

@@ -48,7 +48,7 @@ class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
     :param poke_interval: Seconds from the start of one poll to the start of the next; zero or more.
     :param first_poke: When the first poll is due, aware; None for one interval after the start, because the sensor has
         just looked itself.
-    :param deadline: When to give up after a last poll, aware. None to wait for ever.
+    :param deadline: When to give up after a last poll, aware. None to wait forever.
     """
 
     poke_interval: float = 60.0
