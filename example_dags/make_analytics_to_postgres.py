@@ -44,8 +44,8 @@ CREATE TABLE IF NOT EXISTS make_analytics (
     PRIMARY KEY (zone, organization_id, date_from, scenario_id)
 )
 """
-# One load at a time, until the end of its transaction: two at once can't create the table, nor replace the same day. The
-# number is any that nothing else in the database locks.
+# Until the end of the transaction: two loads at once can't create the table, nor replace the same day. The number is
+# any that nothing else in the database locks.
 LOCK = "SELECT pg_advisory_xact_lock(6253)"
 # The columns of the file: it has no zone.
 STAGE = """
