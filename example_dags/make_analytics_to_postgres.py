@@ -44,6 +44,9 @@ CREATE TABLE IF NOT EXISTS make_analytics (
     PRIMARY KEY (zone, organization_id, date_from, scenario_id)
 )
 """
+# Until the end of the transaction: two loads at once can't create the table, nor replace the same day. The number is
+# any that nothing else in the database locks.
+LOCK = "SELECT pg_advisory_xact_lock(6253)"
 # The columns of the file: it has no zone.
 STAGE = """
 CREATE TEMPORARY TABLE pulled (LIKE make_analytics) ON COMMIT DROP;
@@ -86,6 +89,7 @@ def make_analytics_to_postgres() -> None:
             closing(PostgresHook("make_warehouse").get_conn()) as connection,
             connection.cursor() as cursor,
         ):
+            cursor.execute(LOCK)
             cursor.execute(CREATE)
             cursor.execute(STAGE)
             if hasattr(cursor, "copy_expert"):

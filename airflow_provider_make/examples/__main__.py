@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from airflow_provider_make.examples import copy_examples
 
@@ -17,7 +16,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: The command-line arguments; None (default) for those of the process.
     :return: The exit code: 0, or 1 if a file was kept or could not be written.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.directory:
+        # An unset variable of a shell. As a path, it would be the current folder.
+        parser.error("DIRECTORY must not be empty")
     kept = 0
     try:
         for path, outcome in copy_examples(options.directory, overwrite=options.overwrite):
@@ -37,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Copy the example Dags into a folder. Each file begins with what it is for and what it needs.",
     )
     parser.add_argument(
-        "directory", metavar="DIRECTORY", type=Path, help="the folder, such as Airflow's; created if it is missing"
+        "directory", metavar="DIRECTORY", help="the folder, such as Airflow's; created if it is missing"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace files that differ from the examples")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import queue
 import shlex
 import signal
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run the command.
 
     :param arguments: The command-line arguments; ``None`` (default) for those of the process.
-    :return: The exit code: 0 after SIGINT or SIGTERM, 1 if the sandbox can't listen.
+    :return: The exit code: 0 after SIGINT or SIGTERM, 1 if the sandbox can't listen, or can't print.
     """
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -64,10 +65,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sandbox.fail(*options.fault)
     try:
         _serve(sandbox, [first, *others], is_quiet=options.quiet)
-    except OSError as error:
+    except _ListenError as error:
         print(f"The sandbox can't listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"The sandbox has stopped, because it can't print: {error}", file=sys.stderr)
+        # What is left in the buffer would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
+
+
+class _ListenError(Exception):
+    """The address or the port is not available."""
 
 
 def _serve(sandbox: Sandbox, ids: Sequence[int], *, is_quiet: bool) -> None:
@@ -81,9 +91,15 @@ def _serve(sandbox: Sandbox, ids: Sequence[int], *, is_quiet: bool) -> None:
     try:
         if not is_quiet:
             sandbox.log_requests(lines.put)
-        with sandbox:
+        try:
+            sandbox.start()
+        except OSError as error:
+            raise _ListenError(error) from error
+        try:
             _print_usage(sandbox, ids)
             _print_until_none(lines)
+        finally:
+            sandbox.stop()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

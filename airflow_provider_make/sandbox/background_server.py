@@ -17,12 +17,15 @@ class BackgroundServer:
     :param handle: Handles each request, in the server's thread.
     :param address: Address to listen on.
     :param port: Port to listen on; 0 picks a free one at the first start.
-    :raises ValueError: If the port is out of range.
+    :raises ValueError: If the address is empty, or the port is out of range.
     """
 
     def __init__(
         self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], address: str, port: int
     ) -> None:
+        if not address:
+            # asyncio would listen on all addresses.
+            raise ValueError("host must not be empty")
         if not 0 <= port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {port}")
         self._handle = handle
@@ -34,11 +37,12 @@ class BackgroundServer:
 
     @property
     def url(self) -> str:
-        """Scheme, address and port."""
+        """Scheme, address and port for a client on this machine."""
         if not self._port:
             raise RuntimeError("the sandbox has no port before it has started")
-        address = f"[{self._address}]" if ":" in self._address else self._address
-        return f"http://{address}:{self._port}"
+        # All addresses are none to connect to, and plain HTTP is only for loopback.
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._address, self._address)
+        return f"http://[{address}]:{self._port}" if ":" in address else f"http://{address}:{self._port}"
 
     def start(self) -> None:
         """

@@ -227,8 +227,9 @@ class Endpoint:
         if request.method != "POST":
             raise Refusal(405)
         try:
-            body = json.loads(await request.text())
-        except ValueError:
+            # Not text(): a client may name an encoding that does not exist.
+            body = json.loads(await request.read())
+        except (ValueError, RecursionError):
             raise Refusal(400, ["The body is not JSON."]) from None
         faults = body.get("faults") if isinstance(body, dict) else None
         if not isinstance(faults, list) or not all(isinstance(fault, str | None) for fault in faults):

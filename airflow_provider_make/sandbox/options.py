@@ -52,6 +52,8 @@ class Options:
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
+        if wrong := [id_ for id_ in self.elsewhere if id_ < 1]:
+            raise ValueError(f"elsewhere must be positive ids, not {wrong[0]}")
         if not 0 <= self.fault_rate <= 1:
             raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
         for name, choices in (

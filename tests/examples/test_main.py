@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_make.examples import Copied, copy_examples, find_examples
+from airflow_provider_make.examples.__main__ import main
 from tests.support.documents import ROOT
 
 EXAMPLES = {path.name: path.read_text() for path in (ROOT / "example_dags").glob("make_*.py")}
@@ -54,6 +55,14 @@ def test_what_can_not_be_written_is_an_error_that_names_it(tmp_path: Path) -> No
     assert (code, lines) == (1, [])
     assert str(file) in error
     assert "Traceback" not in error
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main([""])
+    assert caught.value.code == 2
+    assert contents(tmp_path) == {}
 
 
 def test_an_installed_wheel_copies_the_examples_that_it_contains(

@@ -46,6 +46,16 @@ def test_an_ipv6_address_is_in_brackets() -> None:
     assert BackgroundServer(handle, "::1", 6253).url == "http://[::1]:6253"
 
 
+@pytest.mark.parametrize(("address", "reached"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]")])
+def test_a_server_on_all_addresses_is_reached_through_loopback(address: str, reached: str) -> None:
+    assert BackgroundServer(handle, address, 6253).url == f"http://{reached}:6253"
+
+
+def test_an_empty_address_is_rejected() -> None:
+    with pytest.raises(ValueError, match="^host must not be empty"):
+        BackgroundServer(handle, "", 6253)
+
+
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_ports_out_of_range_are_rejected(port: int) -> None:
     with pytest.raises(ValueError, match="^port must be between 0 and 65535"):

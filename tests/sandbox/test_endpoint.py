@@ -193,7 +193,9 @@ def test_faults_can_be_queued_from_another_process(make_sandbox: Sandbox) -> Non
     with pytest.raises(requests.exceptions.ConnectionError):
         get_page(make_sandbox)
     assert len(make_sandbox.requests) == 3
-    for body in (b"{", b"\xff", b"[]", b"{}", b'{"faults": "reset"}', b'{"faults": [1]}', b'{"faults": ["402"]}'):
-        assert requests.post(url, data=body, timeout=10).status_code == 400
+    deep = b"[" * 100_000
+    for body in (b"{", b"\xff", b"[]", b"{}", b'{"faults": "reset"}', b'{"faults": [1]}', b'{"faults": ["402"]}', deep):
+        headers = {"Content-Type": "text/plain; charset=unknown"}
+        assert requests.post(url, data=body, headers=headers, timeout=10).status_code == 400
     assert requests.get(url, timeout=10).status_code == 405
     assert get_page(make_sandbox).status_code == 200

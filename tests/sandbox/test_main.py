@@ -164,6 +164,15 @@ def test_a_port_in_use_is_an_error(make_sandbox: Sandbox, capsys: pytest.Capture
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no /dev/full")
+def test_output_that_can_not_be_printed_is_an_error_that_says_so() -> None:
+    command = [sys.executable, "-m", "airflow_provider_make.sandbox", *OPTIONS]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
+    assert done.returncode == 1
+    assert re.fullmatch(r"The sandbox has stopped, because it can't print: .*\n", done.stderr)
+
+
 def test_help_lists_every_option_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])

@@ -26,6 +26,7 @@ from airflow_provider_make.sandbox.options import Options
         ("fault_rate", -0.1),
         ("rate_limit_hint", "Retry-After"),
         ("rate_limit_hint", ""),
+        ("elsewhere", [0]),
     ],
 )
 def test_options_out_of_range_are_rejected(name: str, value: Any) -> None:

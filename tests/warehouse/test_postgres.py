@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
 from pathlib import Path
@@ -104,6 +105,17 @@ def test_pull_without_rows_replaces_its_day_and_nothing_else(
     assert len(table()) == 8
     load(write_pull(tmp_path / "empty.csv", []))
     assert table() == normalized(expected)
+
+
+def test_loads_at_the_same_time_create_one_table_and_replace_each_day_once(
+    load: Callable[[dict[str, Any]], None], tmp_path: Path
+) -> None:
+    days = [MIDNIGHT - day * DAY for day in (1, 2, 1, 2)]
+    rows = [entry(7), entry(8)]
+    pulls = [write_pull(tmp_path / f"{number}.csv", rows, date_from=day) for number, day in enumerate(days)]
+    with ThreadPoolExecutor(len(pulls)) as executor:
+        assert [*executor.map(load, pulls)] == [None] * len(pulls)
+    assert table() == normalized(row for pull in pulls[:2] for row in expected_of_pull(pull, rows))
 
 
 @pytest.mark.parametrize("damage", ["cut", "other column", "same id"])
