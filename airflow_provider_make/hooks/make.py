@@ -188,7 +188,11 @@ class MakeHook(ZoneHook):
         :return: Whether it succeeded, and the message for the user: if Make refuses the request, with what is at fault;
             without ``organization_id``, with the organizations of the token's user.
         """
-        once = RetryRules(1, 0.0)
+        # Airflow drops the hook without closing it, in a web server that runs for weeks.
+        with self:
+            return self._test_connection(RetryRules(1, 0.0))
+
+    def _test_connection(self, once: RetryRules) -> tuple[bool, str]:
         try:
             if self.settings.organization_id is None:
                 return False, (

@@ -40,7 +40,7 @@ class BackgroundServer:
         """Scheme, address and port for a client on this machine."""
         if not self._port:
             raise RuntimeError("the sandbox has no port before it has started")
-        # All addresses are none to connect to, and plain HTTP is only for loopback.
+        # A client can't connect to "all addresses"; the provider permits plain http on loopback only.
         address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._address, self._address)
         return f"http://[{address}]:{self._port}" if ":" in address else f"http://{address}:{self._port}"
 
