@@ -60,9 +60,11 @@ format: .venv/test.ready  ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-dist: .venv-release/release.ready  ## Build the distributions into dist/; if TAG is set, it must be the version's
+dist: .venv-release/release.ready  ## Build the distributions into dist/; TAG checks them for a release
 	@test -z "$(TAG)" || grep -qx '__version__ = "$(TAG:v%=%)"' airflow_provider_make/__init__.py || \
 		{ echo 'airflow_provider_make/__init__.py has another version than the tag $(TAG).'; exit 1; }
+	@test -z "$(TAG)" || grep -q '^Repository = ' pyproject.toml || \
+		{ echo 'pyproject.toml has no Repository in [project.urls]: links of README would be broken on PyPI.'; exit 1; }
 	rm -rf dist
 	UV_CONSTRAINT=$(CURDIR)/constraints/release.txt .venv-release/bin/pyproject-build --installer uv
 	.venv-release/bin/twine check --strict dist/*
