@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import queue
 import shlex
 import signal
@@ -65,7 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         _serve(sandbox, [first, *others], is_quiet=options.quiet)
     except OSError as error:
-        print(f"The sandbox can't listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
+        in_use = error.errno == errno.EADDRINUSE
+        reason = "the port is in use. Set another one, or 0 for a free one, with --port." if in_use else error
+        print(f"The sandbox can't listen on {options.host}, port {options.port}: {reason}", file=sys.stderr)
         return 1
     return 0
 
