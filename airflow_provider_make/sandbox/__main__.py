@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import queue
 import shlex
@@ -94,7 +95,8 @@ def _serve(sandbox: Sandbox, ids: Sequence[int], *, is_quiet: bool) -> None:
         try:
             sandbox.start()
         except OSError as error:
-            raise _ListenError(error) from error
+            in_use = "the port is in use. Set another one, or 0 for a free one, with --port."
+            raise _ListenError(in_use if error.errno == errno.EADDRINUSE else error) from error
         try:
             _print_usage(sandbox, ids)
             _print_until_none(lines)

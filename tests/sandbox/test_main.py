@@ -160,7 +160,8 @@ def test_a_port_in_use_is_an_error(make_sandbox: Sandbox, capsys: pytest.Capture
     port = make_sandbox.host.rpartition(":")[2]
     before = signal.getsignal(signal.SIGTERM)
     assert main(["--port", port]) == 1
-    assert f"can't listen on 127.0.0.1, port {port}" in capsys.readouterr().err
+    message = "the port is in use. Set another one, or 0 for a free one, with --port."
+    assert capsys.readouterr().err == f"The sandbox can't listen on 127.0.0.1, port {port}: {message}\n"
     assert signal.getsignal(signal.SIGTERM) is before
 
 
