@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-# Each target sets up the virtual environment that it needs; only make and Python 3.11 or later are required.
+# Each target sets up the virtual environment that it needs; only make and Python 3.11 or later with venv are required.
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python

@@ -66,11 +66,12 @@ class PostgreSQL(Service):
     """A PostgreSQL with a database for Airflow."""
 
     def command(self) -> list[str]:
+        # First: without the package, its user does not exist either.
+        initdb = program("initdb", "postgresql")
         if os.geteuid() == 0:
             # PostgreSQL refuses to run as root.
             self._user = "postgres"
             shutil.chown(self.data, "postgres")
-        initdb = program("initdb", "postgresql")
         folder = str(self.data / "database")
         done = self._succeeds(
             initdb, "--pgdata", folder, "--auth", "trust", "--username", "airflow", "--encoding", "UTF8"

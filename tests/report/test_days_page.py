@@ -187,6 +187,8 @@ def test_page_is_self_contained_and_accessible(history: History) -> None:
     assert text == render_history(history, monthly_centicredits=5)
 
 
+# Each example draws the charts of two pages.
+@pytest.mark.timeout(300)
 @settings(max_examples=20, deadline=None)
 @given(texts, texts, texts, texts)
 def test_page_accepts_any_text(name: str, team: str, status: str, title: str) -> None:
