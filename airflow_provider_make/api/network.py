@@ -22,6 +22,8 @@ from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
 
 USER_AGENT = f"airflow-provider-make/{__version__}"
+# OpenSSL's words, depending on its version, for a server that answers a TLS handshake in plain text.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 @dataclass(frozen=True)
@@ -94,18 +96,17 @@ class Network:
         )
 
     def _reason(self, error: Exception) -> str:
-        # The innermost cause: aiohttp wraps it in messages that repeat host and port.
-        cause: Any = error
-        while inner := next((inner for inner in _inner_errors(cause) if isinstance(inner, Exception)), None):
-            cause = inner
+        cause = _innermost(error)
         message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
         text = f"{type(cause).__name__}{message}"
         return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
 
 
-def _connection_advice(error: BaseException | None) -> str | None:
+def _connection_advice(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         return "Set the connection's verify to the CA bundle of your company."
+    if getattr(_innermost(error), "reason", None) in _NOT_TLS:
+        return "The server does not use TLS. For a sandbox, the connection's host begins with http://."
     if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407:
         return "Put user and password into the URL of the proxy."
     return None
@@ -174,8 +175,12 @@ def requests_session(settings: ConnectionSettings, options: Mapping[str, Any]) -
     return session
 
 
-def _inner_errors(error: Exception) -> tuple[Any, ...]:
-    return getattr(error, "os_error", None), *error.args[:1]
+def _innermost(error: BaseException) -> BaseException:
+    # aiohttp wraps the cause in messages that repeat host and port.
+    for inner in (getattr(error, "os_error", None), *error.args[:1]):
+        if isinstance(inner, Exception):
+            return _innermost(inner)
+    return error
 
 
 def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:

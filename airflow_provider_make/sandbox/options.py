@@ -44,8 +44,8 @@ class Options:
 
     def __post_init__(self) -> None:
         """Validate the options."""
-        if not self.token:
-            raise ValueError("token must not be empty")
+        if not self.token or not all("!" <= character <= "~" for character in self.token):
+            raise ValueError("token must be printable ASCII without spaces, such as sandbox-token")
         if not 0 <= self.latency < math.inf:
             raise ValueError(f"latency must be finite and not negative, not {self.latency}")
         for name in ("page_cap", "max_limit", "requests_per_minute"):

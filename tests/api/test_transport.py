@@ -114,6 +114,11 @@ def port(sandbox: Sandbox) -> int:
     return urlsplit(sandbox.host).port or 0
 
 
+def test_https_to_a_server_without_tls_has_advice(fetch: Fetch, make_sandbox: Sandbox) -> None:
+    with pytest.raises(MakeConnectionError, match=r"SSL.* — The server does not use TLS\. .* begins with http://\.$"):
+        fetch(make_sandbox.host.replace("http:", "https:"))
+
+
 @pytest.mark.parametrize("form", ["file", "folder"])
 def test_verify_is_a_ca_bundle_file_or_folder(form: str, fetch: Fetch, https: Relay, trust: Trust) -> None:
     fetch(https.url, verify=getattr(trust, form))

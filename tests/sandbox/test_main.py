@@ -20,8 +20,8 @@ from airflow_provider_make import __version__
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sandbox.__main__ import main
 
-TOKEN = {"Authorization": "Token it's secret"}
-OPTIONS = ["--port", "0", "--scenarios", "12", "--token", "it's secret"]
+TOKEN = {"Authorization": "Token it's-secret"}
+OPTIONS = ["--port", "0", "--scenarios", "12", "--token", "it's-secret"]
 
 
 @contextmanager
@@ -55,10 +55,10 @@ def test_command_serves_until_a_signal(number: signal.Signals) -> None:
         assert export[0] == "export"
         name, _, value = export[1].partition("=")
         assert name == "AIRFLOW_CONN_MAKE_DEFAULT"
-        assert json.loads(value)["password"] == "it's secret"
+        assert json.loads(value)["password"] == "it's-secret"
         assert json.loads(value)["extra"] == {"organization_id": 4}
         curl = shlex.split(lines[2])
-        assert curl[:4] == ["curl", "-g", "-H", "Authorization: Token it's secret"]
+        assert curl[:4] == ["curl", "-g", "-H", "Authorization: Token it's-secret"]
         assert len(requests.get(curl[4], headers=TOKEN, timeout=10).json()["analytics"]) == 2
         process.send_signal(number)
         output, errors = process.communicate(timeout=10)

@@ -27,6 +27,9 @@ from airflow_provider_make.sandbox.options import Options
         ("rate_limit_hint", "Retry-After"),
         ("rate_limit_hint", ""),
         ("elsewhere", [0]),
+        ("token", "two words"),
+        ("token", "line\n"),
+        ("token", "jeton-é"),
     ],
 )
 def test_options_out_of_range_are_rejected(name: str, value: Any) -> None:

@@ -51,18 +51,18 @@ def test_each_organization_has_its_own_scenarios() -> None:
 
 
 def test_connection_json_and_uri_are_complete() -> None:
-    with Sandbox(scenarios=1, organization_id=42, token="a/b c%:@é") as sandbox:
+    with Sandbox(scenarios=1, organization_id=42, token="a/b!c%:@~") as sandbox:
         connection = json.loads(sandbox.connection_json)
         assert connection == {
             "conn_type": "make",
             "host": sandbox.host,
-            "password": "a/b c%:@é",
+            "password": "a/b!c%:@~",
             "extra": {"organization_id": 42},
         }
         assert sandbox.base_url == f"{sandbox.host}/api/v2"
         parts = urlsplit(sandbox.connection_uri)
         assert (parts.scheme, parts.query) == ("make", "organization_id=42")
-        assert unquote(parts.password or "") == "a/b c%:@é"
+        assert unquote(parts.password or "") == "a/b!c%:@~"
         assert unquote(parts.hostname or "") == sandbox.host
 
 
