@@ -7,10 +7,11 @@ UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 MATRIX := 2.11 3.0 3.1 3.2 3.3
 # One test process per core.
 SIDE_BY_SIDE := --numprocesses auto --dist worksteal
+FAST := $(SIDE_BY_SIDE) -m 'not slow'
 PINS := --constraint constraints/airflow-3.3.txt --constraint constraints/development.txt
 
-.PHONY: help demo test test-storage test-warehouse test-release test-matrix test-e2e bench docs picture lint format dist \
-	debian-packages clean
+.PHONY: help demo test test-slow test-storage test-warehouse test-release test-matrix test-e2e bench docs picture lint \
+	format dist debian-packages clean
 
 help:  ## Print this list
 	@sed -nE 's/^([a-z0-9%-]+):.*  ## (.*)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/2.11/' | expand -t 20
@@ -20,7 +21,10 @@ demo: .venv/demo.ready  ## Pull one organization's analytics from the sandbox, w
 
 test: .venv/test.ready lint  ## Run linters, type checks and all fast tests
 	@echo 'Running all fast tests, which takes some minutes:'
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(FAST)
+
+test-slow: .venv/test.ready  ## Run the tests that take long, and do not depend on the version of Airflow
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
 
 test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Node is installed, Azure's emulator
 	.venv-storage/bin/python -m pytest tests/storage
@@ -37,7 +41,7 @@ test-matrix: $(MATRIX:%=test-airflow-%)  ## Run all fast tests on every minor ve
 		"apache-airflow-providers-common-compat", "pydantic")), "passed")';)
 
 test-airflow-%: .venv-airflow-%/test.ready  ## Run all fast tests on one minor version of Airflow
-	.venv-airflow-$*/bin/python -m pytest -q $(SIDE_BY_SIDE)
+	.venv-airflow-$*/bin/python -m pytest -q $(FAST)
 
 test-e2e: .venv/e2e.ready  ## Test on a real Airflow, with its components as processes on free loopback ports
 	$(BIN)/python -m pytest tests/e2e -s

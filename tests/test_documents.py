@@ -333,9 +333,14 @@ def assert_same_shape(documented: dict[str, Any], real: dict[str, Any]) -> None:
             assert isinstance(real[key], (int, float) if isinstance(value, (int, float)) else type(value)), key
 
 
-# tests/warehouse runs the blocks of warehouse.md.
+# tests/warehouse runs the blocks of warehouse.md. Those of testing.md run pytest several times.
 @pytest.mark.parametrize(
-    "page", [page for page in (README, *PAGES) if page.name != "warehouse.md"], ids=lambda page: page.name
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.name == "testing.md" else [], id=page.name)
+        for page in (README, *PAGES)
+        if page.name != "warehouse.md"
+    ],
 )
 def test_every_code_block_runs(
     page: Path,

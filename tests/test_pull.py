@@ -67,6 +67,7 @@ def test_pages_are_fetched_concurrently_over_few_connections(max_concurrency: in
     assert any(overlaps) == (max_concurrency > 1)
 
 
+@pytest.mark.slow
 def test_200_pulls_with_a_fifth_of_responses_faulty_are_exact_or_raise(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -384,6 +384,7 @@ print(peaks[1] - peaks[0])
 """
 
 
+@pytest.mark.slow
 # Parquet buffers a row group in memory.
 @pytest.mark.parametrize(("name", "mebibytes"), [("jsonl", 4), ("csv", 4), ("parquet", 32)])
 def test_memory_does_not_grow_with_rows(name: str, mebibytes: int) -> None:

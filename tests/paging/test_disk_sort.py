@@ -126,6 +126,7 @@ def test_temporary_file_is_removed(fails: bool, tmp_path: Path, monkeypatch: pyt
     assert (open_files(), list(tmp_path.iterdir())) == (0, [])
 
 
+@pytest.mark.slow
 def test_memory_per_entry() -> None:
     count = 40_000
 

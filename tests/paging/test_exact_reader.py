@@ -26,6 +26,7 @@ def read(
     return sink
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=False), st.integers(1, 12), st.sampled_from(["asc", "desc"]))
@@ -42,6 +43,7 @@ def test_constant_data_are_read_exactly_in_as_few_requests_as_the_overlap_allows
     assert server.max_in_flight <= max_concurrency
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(servers(drifts=True), st.integers(1, 12), st.sampled_from(["asc", "desc"]))

@@ -187,6 +187,7 @@ def test_page_is_self_contained_and_accessible(history: History) -> None:
     assert text == render_history(history, monthly_centicredits=5)
 
 
+@pytest.mark.slow
 # Each example draws the charts of two pages.
 @pytest.mark.timeout(300)
 @settings(max_examples=20, deadline=None)

@@ -119,6 +119,7 @@ def test_explicit_target(source: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert files(tmp_path) == ["analytics.parquet", "new/folder/week.html"]
 
 
+@pytest.mark.slow
 def test_same_file_results_in_the_same_bytes(source: Path, tmp_path: Path) -> None:
     once = Path(write_report(source)).read_bytes()
     again = subprocess.run(
@@ -332,6 +333,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
     page = [entry(n, name=f"Scenario {n} " * 5, executions=n, errors=n // 2, errorRate=50.0) for n in range(20_000)]
     small = write_pull(tmp_path / "small.parquet", [page])
