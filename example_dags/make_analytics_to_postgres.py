@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS make_analytics (
 )
 """
 # Until the end of the transaction: two loads at once can't create the table, nor replace the same day. The number is
-# any that nothing else in the database locks.
+# arbitrary; nothing else in the database may lock it.
 LOCK = "SELECT pg_advisory_xact_lock(6253)"
 # The columns of the file: it has no zone.
 STAGE = """

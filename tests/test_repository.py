@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 import tomllib
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ import yaml
 from tests.support.documents import README, ROOT, tables
 
 GITHUB = ROOT / ".github"
+URL = "https://example.org/owner/airflow-provider-make"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
 # The files of each of the schemas that check-jsonschema contains.
 SCHEMAS = {
@@ -27,10 +31,10 @@ SCHEMAS = {
 }
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     # Without the options of the make that runs these tests.
     variables = {name: value for name, value in os.environ.items() if "MAKE" not in name and name != "MFLAGS"}
-    return subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
 
 
 def parsed(path: Path) -> dict[str, Any]:
@@ -122,3 +126,42 @@ def test_make_lists_every_target_and_the_documentation_names_them() -> None:
     assert sorted(listed) == sorted(["test-airflow-2.11", *targets.split()])
     contributing = (ROOT / "CONTRIBUTING.md").read_text()
     assert {name for name in listed if f"make {name}" not in contributing} == {"help"}
+
+
+@pytest.mark.parametrize(
+    ("tag", "repository", "problem"),
+    [
+        ("v1.2.4", URL, "airflow_provider_make/__init__.py has another version than the tag v1.2.4."),
+        ("v1.2.3", None, "pyproject.toml has no Repository in [project.urls]"),
+        ("v1.2.3", URL, None),
+        ("", None, None),
+    ],
+)
+def test_a_release_needs_the_version_of_its_tag_and_the_urls_of_readme(
+    tag: str, repository: str | None, problem: str | None, tmp_path: Path
+) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    write_project(tmp_path, repository)
+    (tmp_path / "airflow_provider_make").mkdir()
+    (tmp_path / "airflow_provider_make" / "__init__.py").write_text('__version__ = "1.2.3"\n')
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    # Without the tools for releases: if the checks pass, the next step removes dist/, and the build fails.
+    done = run("make", "--assume-old", ".venv-release/release.ready", "dist", f"TAG={tag}", folder=tmp_path)
+    assert done.returncode == 2
+    assert dist.exists() is (problem is not None)
+    assert problem is None or problem in done.stdout
+
+
+@pytest.mark.parametrize("repository", [None, URL])
+def test_the_site_links_to_the_repository_once_it_is_known(repository: str | None, tmp_path: Path) -> None:
+    write_project(tmp_path, repository)
+    hook = runpy.run_path(str(ROOT / "docs" / "extensions" / "repository_link.py"))
+    config = SimpleNamespace(docs_dir=str(tmp_path / "docs"), repo_url=None, repo_name=None)
+    assert hook["on_config"](config) is config
+    assert (config.repo_url, config.repo_name) == (repository, repository and "airflow-provider-make")
+
+
+def write_project(folder: Path, repository: str | None) -> None:
+    setting = "" if repository is None else f'Repository = "{repository}"\n'
+    (folder / "pyproject.toml").write_text(f'[project]\nname = "airflow-provider-make"\n[project.urls]\n{setting}')

@@ -21,7 +21,7 @@ from airflow_provider_make.exceptions import (
 )
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.sandbox import Sandbox
-from tests.support.client_threads import started_from_now_on
+from tests.support.client_threads import started_from_now_on, wait_for_the_end
 from tests.support.sandbox_requests import analytics_requests
 
 Connect = Callable[..., MakeHook]
@@ -197,7 +197,7 @@ def test_test_connection_returns_success_and_message(
     succeeded, text = hook.test_connection()
     assert (succeeded, message in text) == (expected, True)
     # Airflow's web server keeps running, and closes no hook.
-    assert threads() == []
+    wait_for_the_end(threads)
     assert len(analytics_requests(make_sandbox)) <= 1
 
 

@@ -11,7 +11,7 @@ ClientThreads = Callable[[], list[threading.Thread]]
 
 def started_from_now_on() -> ClientThreads:
     """
-    Leave out the threads that run already: the hook of an earlier test may live until it is garbage-collected.
+    Watch for client threads that start from now on: the hook of an earlier test may live until it is collected.
 
     :return: A function that returns the client threads that were started since this call, and still run.
     """
@@ -22,7 +22,7 @@ def started_from_now_on() -> ClientThreads:
 
 
 def wait_for_the_end(threads: ClientThreads, seconds: float = 30) -> None:
-    """Wait until none of the threads is left: one that was interrupted at its start ends when it has run."""
+    """Wait until all threads have ended, which takes a while for one that was interrupted while it started."""
     deadline = time.monotonic() + seconds
     while threads():
         assert time.monotonic() < deadline, f"still running: {threads()}"
