@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_make import __version__
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+from airflow_provider_make.connection.form import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
 
 _INTEGRATION = "Make"
 # Without a handler, Airflow leaves the URIs unchanged; the converter maps them to OpenLineage names.

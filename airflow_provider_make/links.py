@@ -1,4 +1,4 @@
-"""Links from Airflow's UI to Make: to the organization of a task, and to a scenario that fails."""
+"""Links to Make's web pages: their URLs, and the buttons in Airflow's UI."""
 
 from __future__ import annotations
 
@@ -8,10 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_make.web_pages import organization_url, scenario_url
-
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+
+def organization_url(zone: str, organization_id: int) -> str:
+    """Return the URL of an organization's dashboard."""
+    return f"https://{zone}/organization/{organization_id}/dashboard"
+
+
+def scenario_url(zone: str, team_id: int | None, scenario_id: int) -> str | None:
+    """Return the URL of a scenario; None without its team, which is a part of the URL."""
+    return None if team_id is None else f"https://{zone}/{team_id}/scenarios/{scenario_id}/edit"
 
 
 class _MakeLink(BaseOperatorLink):

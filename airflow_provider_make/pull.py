@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.api.plausibility import describe_fraction
+from airflow_provider_make.api.page import ScenarioMetrics, describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery
-from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.exceptions import MakeApiError
 from airflow_provider_make.output.destination import Destination

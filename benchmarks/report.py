@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.output.formats import ParquetWriter
 from airflow_provider_make.output.rows import RowBuilder

@@ -15,11 +15,11 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_make import exceptions, pytest_plugin
-from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.api.errors import is_retryable
+from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.api.query import SORT_KEYS
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.form import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.get_provider_info import get_provider_info
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
@@ -29,9 +29,8 @@ from airflow_provider_make.sandbox.__main__ import DEFAULT_PORT
 from airflow_provider_make.sandbox.__main__ import main as run_sandbox
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
-from airflow_provider_make.thresholds.metrics import METRICS, Metric
-from airflow_provider_make.thresholds.rule import ThresholdRule
-from airflow_provider_make.thresholds.verdict import Snapshot, evaluate
+from airflow_provider_make.thresholds.evaluation import Snapshot, evaluate
+from airflow_provider_make.thresholds.rule import METRICS, Metric, ThresholdRule
 from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger
 from tests.support.documents import PAGES, README, ROOT, anchors, blocks, links, tables
 

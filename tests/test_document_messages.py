@@ -28,13 +28,13 @@ from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from airflow_provider_make.thresholds.event_payload import (
+from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
+from airflow_provider_make.triggers.event_payload import (
     error_payload,
     parse_event,
     success_payload,
     timeout_payload,
 )
-from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
 from tests.support.loopback import http_response, responding

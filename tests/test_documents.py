@@ -28,8 +28,8 @@ from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from airflow_provider_make.thresholds.event_payload import parse_event
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
+from airflow_provider_make.triggers.event_payload import parse_event
 from tests.support.airflow_versions import (
     HAS_PARTITIONS,
     HAS_RETRY_POLICIES,

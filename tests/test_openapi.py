@@ -12,8 +12,8 @@ import requests
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
 
+from airflow_provider_make.api.page import Pagination
 from airflow_provider_make.api.query import SORT_KEYS, STATUSES
-from airflow_provider_make.api.response import Pagination
 from airflow_provider_make.api.transport import HttpResponse, Transport
 from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, SCENARIO_COLUMNS

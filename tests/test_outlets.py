@@ -12,8 +12,8 @@ from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.lineage import check_outlets, fill_outlet_events, partition_of
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.outlets import check_outlets, fill_outlet_events, partition_of
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, load_dag, run_dag
 from tests.support.time_frames import LAST_WEEK

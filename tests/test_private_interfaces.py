@@ -7,7 +7,7 @@ import inspect
 import fsspec.asyn
 import pytest
 
-from airflow_provider_make.thresholds.watcher_state import WatcherState
+from airflow_provider_make.triggers.watcher_state import WatcherState
 from tests.support.airflow_versions import VERSION
 
 

@@ -14,8 +14,8 @@ from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from airflow_provider_make.thresholds.event_payload import parse_event
 from airflow_provider_make.triggers.error_rate import MakeErrorRateTrigger
+from airflow_provider_make.triggers.event_payload import parse_event
 from tests.support.documents import first_payload
 from tests.support.loopback import Script, http_response, responding
 from tests.support.sandbox_requests import analytics_requests

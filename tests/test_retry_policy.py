@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_provider_make.api.error_mapping import error_from_response
+from airflow_provider_make.api.errors import error_from_response
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError, MakeRateLimitError, MakeServerError
 from airflow_provider_make.retry_policy import MakeRetryPolicy
 from airflow_provider_make.sandbox import Sandbox

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_make.web_pages import organization_url, scenario_url
+from airflow_provider_make.links import organization_url, scenario_url
 
 
 def test_organization_has_a_dashboard() -> None:

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, Self, TypeVar
 
-from airflow_provider_make.api.diagnosis import ANALYTICS_SCOPE, Access, default_advice
-from airflow_provider_make.api.error_mapping import error_from_response, is_refused_by_make
-from airflow_provider_make.api.evidence import Diagnoses
-from airflow_provider_make.api.plausibility import check_filters
+from airflow_provider_make.api.access import ANALYTICS_SCOPE, Access, Diagnoses, default_advice
+from airflow_provider_make.api.errors import error_from_response, is_refused_by_make
+from airflow_provider_make.api.page import AnalyticsPage, PageParser, check_filters
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, PageParser
 from airflow_provider_make.api.retry import MAX_RATE_LIMIT_WAIT, Attempts, RateLimiter, RetryRules
 from airflow_provider_make.api.transport import HttpResponse, Transport
 from airflow_provider_make.connection.settings import ConnectionSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 

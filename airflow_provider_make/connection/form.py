@@ -1,10 +1,82 @@
-"""The connection form for Airflow 2.11 to 3.1, which do not read the declarative form of later versions."""
+"""The connection form in Airflow's UI, made of one description of each field."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR
+# The servers in Make's OpenAPI description.
+ZONES = (
+    "eu1.make.com",
+    "eu2.make.com",
+    "us1.make.com",
+    "us2.make.com",
+    "eu1.make.celonis.com",
+    "us1.make.celonis.com",
+)
+AUTH_SCHEMES = ("Token", "Bearer")
+# Seconds: a day. Timers of event loops and sockets fail beyond some weeks to centuries, depending on the library, and
+# the whole response may take ten times as long.
+MAX_TIMEOUT = 86_400
+# The extras of a connection, and the form field of each.
+CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
+    "zone": {
+        "label": "Zone",
+        "description": "The zone of the organization. Used if Host is empty.",
+        "schema": {
+            "type": ["string", "null"],
+            "enum": list(ZONES),
+        },
+    },
+    "organization_id": {
+        "label": "Organization ID",
+        "description": "The organization that tasks use unless they set another. The Test button needs it.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "auth_scheme": {
+        "label": "Auth scheme",
+        "description": "Token for an API token (the default), Bearer for an OAuth2 access token.",
+        "schema": {"type": ["string", "null"], "enum": list(AUTH_SCHEMES)},
+    },
+    "requests_per_minute": {
+        "label": "Requests per minute",
+        "description": "The most requests that one task sends in a minute. Empty: no limit.",
+        "schema": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "timeout": {
+        "label": "Timeout",
+        "description": "Seconds to wait for a connection, and for each piece of a response. Empty: 60.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": MAX_TIMEOUT},
+    },
+    "verify": {
+        "label": "Verify TLS",
+        "description": "true (the default), false, or the path of a CA bundle on the workers.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "cert": {
+        "label": "Client certificate",
+        "description": 'Path of a certificate file that contains the key, or ["certificate path", "key path"].',
+        "schema": {"type": ["string", "null"]},
+    },
+    "proxies": {
+        "label": "Proxies",
+        "description": 'URL of a proxy, or a JSON object such as {"https": "http://proxy:3128"}.',
+        "schema": {"type": ["string", "null"]},
+    },
+    "trust_env": {
+        "label": "Trust environment",
+        "description": "Whether proxies and CA bundles set in the workers' environment are used (the default).",
+        "schema": {"type": ["string", "null"], "enum": ["true", "false"]},
+    },
+}
+UI_FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden-fields": ["schema", "login"],
+    "relabeling": {"password": "API token"},
+    "placeholders": {
+        "host": "For a private instance: its host or URL",
+        # The Test button of Airflow 3.3.2 refuses connections without a port: apache/airflow#73298.
+        "port": "443, which Airflow 3.3.2 needs to test",
+    },
+}
 
 
 def connection_form_widgets() -> dict[str, Any]:

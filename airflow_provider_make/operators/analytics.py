@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.time_frame import TimeFrame
     from airflow_provider_make.hooks.make import MakeHook
     from airflow_provider_make.output.destination import Destination
-    from airflow_provider_make.output.path_fields import PathFields
+    from airflow_provider_make.output.object_path import PathFields
 
 
 class MakeAnalyticsOperator(LinksToMake, BaseOperator):
@@ -176,9 +176,8 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         from airflow_provider_make.api.query import AnalyticsQuery
         from airflow_provider_make.api.time_frame import parse_timezone
         from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
-        from airflow_provider_make.lineage import organization_uri
-        from airflow_provider_make.outlets import check_outlets, fill_outlet_events
-        from airflow_provider_make.output.path_fields import PathFields
+        from airflow_provider_make.lineage import check_outlets, fill_outlet_events, organization_uri
+        from airflow_provider_make.output.object_path import PathFields
         from airflow_provider_make.pull import pull
 
         max_concurrency = parse_positive_integer("max_concurrency", self.max_concurrency)

@@ -12,15 +12,14 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.arguments import parse_positive_integer
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
-from airflow_provider_make.output.existing_object import check_existing, describe_replacement, parse_if_exists
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
+from airflow_provider_make.output.preflight import check_existing, check_writable, describe_replacement, parse_if_exists
 from airflow_provider_make.output.rows import RowBuilder
-from airflow_provider_make.output.write_check import check_writable
 
 
 class Destination(Protocol):

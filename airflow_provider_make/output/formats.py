@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 import msgspec
 
 from airflow_provider_make import __version__
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output.rows import COLUMN_TYPES, COLUMNS, TEXT_COLUMNS, RowBuilder
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import astuple
 
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics, make_names
+from airflow_provider_make.api.page import Metrics, ScenarioMetrics, make_names
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.text import replace_unprintable
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import msgspec
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ScenarioMetrics).decode

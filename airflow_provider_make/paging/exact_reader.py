@@ -1,23 +1,78 @@
-"""Read every entry of a query exactly once: pass over its pages again until one pass is exact."""
+"""Read all pages of a query side by side, until every entry was received exactly once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from airflow_provider_make.api.page import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.api.retry import Attempts, RetryRules
 from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError, MakePageLimitError
-from airflow_provider_make.paging.concurrency import in_order
 from airflow_provider_make.paging.disk_sort import DiskSort
 from airflow_provider_make.paging.page_plan import PagePlan
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import Ask
+
+
+Result = TypeVar("Result")
+
+
+async def in_order(
+    calls: Iterable[Callable[[], Coroutine[Any, Any, Result]]], max_concurrency: int
+) -> AsyncGenerator[Result, None]:
+    """
+    Run calls concurrently, and yield their results in the order of the calls.
+
+    :param calls: Functions that create a coroutine; each is called only when there is room for its result.
+    :param max_concurrency: Maximum number of coroutines that run, or results that wait, at the same time. While the
+        caller processes a result, the next call runs already, unless this is one: then, a caller that stops has caused
+        no call in vain.
+    :return: The results. The first failure, of whichever call, is raised at once. After it, or when the caller stops
+        iterating, the other coroutines are cancelled.
+    """
+    window: deque[asyncio.Task[Result]] = deque()
+    failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def set_failure(task: asyncio.Task[Result]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not failure.done():
+            failure.set_exception(error)
+
+    async def first_result() -> Result:
+        await asyncio.wait((window[0], failure), return_when=asyncio.FIRST_COMPLETED)
+        if failure.done():
+            failure.result()
+        return window.popleft().result()
+
+    def start_calls() -> None:
+        for call in islice(remaining, max_concurrency - len(window)):
+            window.append(asyncio.create_task(call()))
+            window[-1].add_done_callback(set_failure)
+
+    remaining = iter(calls)
+    try:
+        start_calls()
+        while window:
+            # A list, so that no variable keeps a result that the caller has processed.
+            result = [await first_result()]
+            if max_concurrency > 1:
+                start_calls()
+            yield result.pop()
+            start_calls()
+    finally:
+        for task in window:
+            task.cancel()
+        await asyncio.gather(*window, return_exceptions=True)
+        # Retrieve the exception, or asyncio logs that it was never retrieved.
+        if not failure.cancel():
+            failure.exception()
+
 
 MAX_PASSES = 5
 # How often a page size that the server refuses is divided by ten.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from operator import attrgetter
 
+from airflow_provider_make.api.page import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 
 _scenario_id = attrgetter("scenario_id")

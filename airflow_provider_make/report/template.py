@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.api.time_frame import iso
+from airflow_provider_make.links import organization_url, scenario_url
 from airflow_provider_make.report import formatting
 from airflow_provider_make.report.content import Summary
-from airflow_provider_make.web_pages import organization_url, scenario_url
 
 if TYPE_CHECKING:
     from markupsafe import Markup

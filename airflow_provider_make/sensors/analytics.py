@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_make.hooks.make import MakeHook
     from airflow_provider_make.thresholds.check import ThresholdCheck
-    from airflow_provider_make.thresholds.verdict import Verdict
+    from airflow_provider_make.thresholds.evaluation import Verdict
     from airflow_provider_make.triggers.analytics import MakeAnalyticsTrigger
 
 # Airflow's own timeout of the deferral is only for a triggerer that is gone: the trigger's has a better message.
@@ -171,7 +171,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Check the figures once, and return whether the threshold is crossed, with the result."""
-        from airflow_provider_make.api.error_mapping import is_retryable
+        from airflow_provider_make.api.errors import is_retryable
         from airflow_provider_make.exceptions import MakeApiError
 
         try:
@@ -202,7 +202,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         :param is_execution_timeout: Whether the deadline of the trigger was that of ``execution_timeout``.
         :return: The result, as described for the class.
         """
-        from airflow_provider_make.thresholds.event_payload import parse_event
+        from airflow_provider_make.triggers.event_payload import parse_event
 
         if zone is not None and organization_id is not None:
             self.record_organization(context, zone, organization_id)
@@ -285,8 +285,8 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         return MakeAnalyticsTrigger(**arguments)
 
     def _fetch_verdict(self, context: Context) -> Verdict:
-        from airflow_provider_make.thresholds.poll_loop import fetch_in_time
-        from airflow_provider_make.thresholds.verdict import evaluate
+        from airflow_provider_make.thresholds.evaluation import evaluate
+        from airflow_provider_make.thresholds.polling import fetch_in_time
 
         left = self.timeout - (datetime.now(UTC) - self._first_poke(context)).total_seconds()
         fetch = partial(fetch_in_time, fetch=self.check.fetch, seconds_left=left)

@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.api.plausibility import describe_fraction
+from airflow_provider_make.api.page import ScenarioMetrics, describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import ScenarioMetrics
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.thresholds.arguments import DEFAULT_LOOKBACK, ThresholdArguments
+from airflow_provider_make.thresholds.evaluation import Snapshot
 from airflow_provider_make.thresholds.rule import ThresholdRule
-from airflow_provider_make.thresholds.verdict import Snapshot
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.triggers import BaseEventTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.check import ThresholdCheck
-from airflow_provider_make.thresholds.event_payload import error_payload, success_payload, timeout_payload
-from airflow_provider_make.thresholds.poll_loop import Fetch, PollSchedule, poll
-from airflow_provider_make.thresholds.verdict import Snapshot, evaluate
-from airflow_provider_make.thresholds.watcher_state import WatcherState
+from airflow_provider_make.thresholds.evaluation import Snapshot, evaluate
+from airflow_provider_make.thresholds.polling import Fetch, PollSchedule, poll
+from airflow_provider_make.triggers.event_payload import error_payload, success_payload, timeout_payload
+from airflow_provider_make.triggers.watcher_state import WatcherState
 
 if TYPE_CHECKING:
+    from airflow_provider_make.api.access import Diagnoses
     from airflow_provider_make.api.client import MakeClient
-    from airflow_provider_make.api.evidence import Diagnoses
 
 # The triggerer hands events on about once a second.
 SECONDS_TO_STORE_AN_EVENT = 5.0
@@ -205,7 +205,7 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
 
 async def _watch(arguments: ThresholdArguments, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:
     """Yield the snapshots of successful polls, and log all others: a watcher that raises is started again at once."""
-    from airflow_provider_make.api.evidence import Diagnoses
+    from airflow_provider_make.api.access import Diagnoses
 
     schedule = PollSchedule(interval, growing=False)
     async with aclosing(poll(partial(_open_client, arguments, Diagnoses()), fetch, schedule)) as outcomes:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.client import LARGE_BODY_BYTES, MakeClient
+from airflow_provider_make.api.page import AnalyticsPage
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.transport import HttpResponse
 from airflow_provider_make.connection.settings import ConnectionSettings

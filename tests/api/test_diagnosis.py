@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.api.diagnosis import ANALYTICS_SCOPE, Access, Evidence, default_advice, diagnose, list_some
+from airflow_provider_make.api.access import ANALYTICS_SCOPE, Access, Evidence, default_advice, diagnose, list_some
 
 ZONE = "eu1.make.com"
 ANALYTICS = Access(ANALYTICS_SCOPE, 42)

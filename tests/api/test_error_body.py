@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.error_body import ErrorBody, decode_body, parse_error_body, shorten
+from airflow_provider_make.api.errors import ErrorBody, decode_body, parse_error_body, shorten
 
 TOKEN = "c0ffee00-dead-4bad-8f00-d0123456789a"
 TEXT = f'{{"message": "Token {TOKEN} is wrong", "code": "SC401"}}'

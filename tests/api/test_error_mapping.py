@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_make.api.error_mapping import (
+from airflow_provider_make.api.errors import (
     MAX_RETRY_AFTER,
     error_from_response,
     is_retryable,

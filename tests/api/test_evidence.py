@@ -9,9 +9,16 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.api import evidence
-from airflow_provider_make.api.diagnosis import ANALYTICS_SCOPE, Access, Evidence
-from airflow_provider_make.api.evidence import TIME_LIMIT, Diagnoses, gather_evidence, read_evidence
+from airflow_provider_make.api import access
+from airflow_provider_make.api.access import (
+    ANALYTICS_SCOPE,
+    TIME_LIMIT,
+    Access,
+    Diagnoses,
+    Evidence,
+    gather_evidence,
+    read_evidence,
+)
 from airflow_provider_make.api.transport import HttpResponse
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeConnectionError
@@ -162,7 +169,7 @@ def test_the_same_refusal_is_looked_into_once_until_it_is_forgotten(monkeypatch:
         assert await refused(status=401) == 3
         assert await refused(access=Access(ANALYTICS_SCOPE, 43)) == 3
         assert await refused(token="another-token") == 3
-        monkeypatch.setattr(evidence, "REMEMBERED", 0.0)
+        monkeypatch.setattr(access, "REMEMBERED", 0.0)
         assert await refused() == 9
 
     asyncio.run(run())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.lenient_json import (
+from airflow_provider_make.api.parsing import (
     decode,
     describe,
     encode,

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from requests.utils import select_proxy
 
-from airflow_provider_make.api.network import USER_AGENT, Network, TokenAuth, requests_session
+from airflow_provider_make.api.transport import USER_AGENT, Network, TokenAuth, requests_session
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeConnectionError, MakeInputError, MakeResponseError
 from airflow_provider_make.hooks.make import MakeHook

@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.api.plausibility import check_filters, describe_fraction
+from airflow_provider_make.api.page import (
+    AnalyticsPage,
+    Metrics,
+    Pagination,
+    ScenarioMetrics,
+    check_filters,
+    describe_fraction,
+)
 from airflow_provider_make.api.query import AnalyticsQuery
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeResponseError
 
 ENTRIES = [ScenarioMetrics(scenario_id=7, team_id=3, status="active"), ScenarioMetrics(scenario_id=8)]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.page import AnalyticsPage, Metrics, PageParser, Pagination, make_names
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, PageParser, Pagination, make_names
 from airflow_provider_make.exceptions import MakeResponseError
 
 FIGURES: dict[str, Any] = {
@@ -264,7 +264,7 @@ def test_text_that_can_not_be_stored_blocks_nothing(sent: bytes, kept: str, mark
 def test_after_one_lenient_response_further_ones_are_not_decoded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     parser = PageParser()
     strict: list[bytes] = []
-    monkeypatch.setattr("airflow_provider_make.api.response._decode_page", strict.append)
+    monkeypatch.setattr("airflow_provider_make.api.page._decode_page", strict.append)
     parser._is_lenient = True
     parser.parse(body(), PageRequest())
     assert strict == []

@@ -17,8 +17,8 @@ import aiohttp
 import pytest
 
 from airflow_provider_make import __version__
+from airflow_provider_make.api.page import AnalyticsPage, ScenarioMetrics
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, ScenarioMetrics
 from airflow_provider_make.api.transport import MAX_BODY_BYTES
 from airflow_provider_make.exceptions import (
     MakeApiError,

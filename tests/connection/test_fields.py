@@ -8,7 +8,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from airflow.models.connection import Connection
 
-from airflow_provider_make.connection.fields import AUTH_SCHEMES, CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.form import AUTH_SCHEMES, CONNECTION_FIELDS, ZONES
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
 

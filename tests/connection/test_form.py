@@ -8,8 +8,13 @@ from types import ModuleType
 import pytest
 import wtforms
 
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, UI_FIELD_BEHAVIOUR, ZONES
-from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
+from airflow_provider_make.connection.form import (
+    CONNECTION_FIELDS,
+    UI_FIELD_BEHAVIOUR,
+    ZONES,
+    connection_form_widgets,
+    ui_field_behaviour,
+)
 
 FIELDS = CONNECTION_FIELDS
 

@@ -9,7 +9,7 @@ import requests
 import yarl
 from requests.utils import get_auth_from_url
 
-from airflow_provider_make.connection.proxies import encode_proxy_url, parse_proxies
+from airflow_provider_make.connection.address import encode_proxy_url, parse_proxies
 from airflow_provider_make.exceptions import MakeInputError
 
 

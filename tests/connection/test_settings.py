@@ -12,8 +12,8 @@ from aiohttp.helpers import strip_auth_from_url
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.network import Network
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.api.transport import Network
+from airflow_provider_make.connection.form import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.connection.settings import DEFAULT_TIMEOUT, ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
 

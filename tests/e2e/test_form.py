@@ -17,7 +17,7 @@ import pytest
 from airflow.sdk import Connection
 from playwright.sync_api import Browser, expect
 
-from airflow_provider_make.connection.fields import CONNECTION_FIELDS, ZONES
+from airflow_provider_make.connection.form import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output import formats
 from airflow_provider_make.output.destination import Destination, ObjectDestination, XComDestination, open_destination

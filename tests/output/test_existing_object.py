@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, ObjectStor
 from fsspec.implementations.local import LocalFileSystem
 
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.existing_object import check_existing, describe_replacement, parse_if_exists
+from airflow_provider_make.output.preflight import check_existing, describe_replacement, parse_if_exists
 
 SUMMARY: dict[str, Any] = {
     "zone": "eu1.make.com",

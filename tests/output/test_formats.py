@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_make import __version__
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output import formats
 from airflow_provider_make.output.formats import ROW_GROUP, choose_format, open_writer, parquet_schema

@@ -12,7 +12,7 @@ from airflow.timetables.interval import CronDataIntervalTimetable
 
 from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.path_fields import PathFields
+from airflow_provider_make.output.object_path import PathFields
 from tests.support.airflow_versions import find
 
 DAY = TimeFrame(datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.page import PageParser, ScenarioMetrics
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import PageParser, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, to_total
 from airflow_provider_make.text import replace_unprintable

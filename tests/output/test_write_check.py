@@ -18,7 +18,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.output.write_check import check_writable
+from airflow_provider_make.output.preflight import check_writable
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.file_systems import NOBODY, as_nobody, as_root, folder_for_all, mounted
 from tests.support.time_frames import LAST_WEEK

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from airflow_provider_make.paging.concurrency import in_order
+from airflow_provider_make.paging.exact_reader import in_order
 
 Call = Callable[[], Coroutine[None, None, int]]
 

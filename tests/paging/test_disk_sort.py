@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.paging.disk_sort import DiskSort
 from tests.support.entries import entries as any_entries
 from tests.support.entries import entry, make_name, texts

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.page import AnalyticsPage, Metrics, Pagination
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeServerError
 from airflow_provider_make.paging.exact_reader import MAX_PASSES, page_size_for_pass, query_for_pass, read_exactly
 from tests.support.model_server import CollectingSink, Server, servers

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.page import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
 from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeIncompleteResultError
 from airflow_provider_make.paging.page_plan import PagePlan
 

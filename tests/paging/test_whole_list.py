@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.organizations import ListPage
+from airflow_provider_make.api.organizations import MAX_PAGES, MAX_PASSES, ListPage, read_list
 from airflow_provider_make.exceptions import MakeIncompleteResultError
-from airflow_provider_make.paging.whole_list import MAX_PAGES, MAX_PASSES, read_list
 
 # What a server responds to the request with this number for the page at this offset.
 Serve = Callable[[int, int], ListPage]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.output.formats import ParquetWriter
 from airflow_provider_make.output.rows import RowBuilder
 from airflow_provider_make.report.content import COLUMNS, MAX_BARS, Content, summarize

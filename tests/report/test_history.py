@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.report.files import find_files
 from airflow_provider_make.report.history import MAX_TEAMS, History, ScenarioHistory, Scenarios, read_history

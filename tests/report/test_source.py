@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_make import __version__
-from airflow_provider_make.api.response import Metrics
+from airflow_provider_make.api.page import Metrics
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.report.content import COLUMNS, Summary, Totals
 from airflow_provider_make.report.source import BATCH_SIZE, open_pull

@@ -24,7 +24,7 @@ from airflow_provider_make.exceptions import MakeAccessDeniedError, MakeAuthenti
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors import analytics
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
-from airflow_provider_make.thresholds.event_payload import timeout_payload
+from airflow_provider_make.triggers.event_payload import timeout_payload
 from tests.support.airflow_versions import VERSION, AirflowRescheduleException
 from tests.support.sandbox_requests import analytics_requests
 

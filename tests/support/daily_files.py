@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics
+from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.sandbox import Organization
 from airflow_provider_make.sandbox.query import Selection
 from airflow_provider_make.sandbox.responses import entry, total

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.output.rows import RowBuilder
 
 # The columns, in the documented order.

@@ -10,8 +10,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.page import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage, Metrics, Pagination, ScenarioMetrics
 from airflow_provider_make.exceptions import MakeApiError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics
+from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.output.destination import open_destination
 from airflow_provider_make.output.rows import RowBuilder, to_total

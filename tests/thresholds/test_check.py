@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_make.api.page import AnalyticsPage
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.response import AnalyticsPage
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.check import PAGE_SIZE, ThresholdCheck
-from airflow_provider_make.thresholds.verdict import Snapshot
+from airflow_provider_make.thresholds.evaluation import Snapshot
 from tests.support.model_server import Server
 
 SETTINGS = ConnectionSettings("https://eu1.make.com/api/v2", "token", organization_id=42)

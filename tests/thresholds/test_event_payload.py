@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 from airflow_provider_make import exceptions
 from airflow_provider_make.exceptions import MakeAccessDeniedError, MakeApiError, MakeInputError, MakeServerError
 from airflow_provider_make.text import replace_unprintable
-from airflow_provider_make.thresholds.event_payload import (
+from airflow_provider_make.triggers.event_payload import (
     VERSION,
     error_payload,
     parse_event,

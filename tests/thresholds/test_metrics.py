@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.page import Metrics
 from airflow_provider_make.api.query import SORT_KEYS
-from airflow_provider_make.api.response import Metrics
-from airflow_provider_make.thresholds.metrics import METRICS, Metric
+from airflow_provider_make.thresholds.rule import METRICS, Metric
 
 
 @pytest.mark.parametrize("name", METRICS)

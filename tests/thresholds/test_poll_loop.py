@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_make.exceptions import MakeInputError, MakeRateLimitError, MakeServerError
-from airflow_provider_make.thresholds.poll_loop import MAX_PAUSE, PollSchedule
+from airflow_provider_make.thresholds.polling import MAX_PAUSE, PollSchedule
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.api.response import Metrics
+from airflow_provider_make.api.page import Metrics
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.thresholds.metrics import METRICS, Metric
-from airflow_provider_make.thresholds.rule import ThresholdRule
+from airflow_provider_make.thresholds.rule import METRICS, Metric, ThresholdRule
 
 VALID: dict[str, Any] = {
     "threshold": 5,

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.response import Metrics, ScenarioMetrics
+from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame
-from airflow_provider_make.thresholds.metrics import METRICS, Metric
-from airflow_provider_make.thresholds.rule import COMPARISONS, SCOPES, ThresholdRule
-from airflow_provider_make.thresholds.verdict import Snapshot, evaluate
+from airflow_provider_make.thresholds.evaluation import Snapshot, evaluate
+from airflow_provider_make.thresholds.rule import COMPARISONS, METRICS, SCOPES, Metric, ThresholdRule
 
 FRAME = TimeFrame(datetime(2026, 1, 31, 6, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
 NOW = datetime(2026, 1, 31, 7, tzinfo=UTC)

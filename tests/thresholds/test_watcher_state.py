@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from airflow_provider_make.thresholds.watcher_state import MAX_STORED, WatcherState
+from airflow_provider_make.triggers.watcher_state import MAX_STORED, WatcherState
 from tests.support.asset_state_store import Store, accessor
 
 

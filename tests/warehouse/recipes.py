@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_make.api.response import ScenarioMetrics
+from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.output.destination import open_destination
 from airflow_provider_make.output.formats import parquet_schema
 from airflow_provider_make.output.rows import COLUMNS, RowBuilder

@@ -8,14 +8,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.api.error_mapping import is_retryable
+from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.retry import minimum_delay
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError
-from airflow_provider_make.thresholds.verdict import Snapshot
+from airflow_provider_make.thresholds.evaluation import Snapshot
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
+
 
 Fetch = Callable[["MakeClient"], Coroutine[Any, Any, Snapshot]]
 # Seconds up to which failures in a row increase the pause, unless the interval itself is longer.
