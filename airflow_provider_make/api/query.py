@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -67,37 +67,31 @@ _Statuses = Annotated[
 ]
 
 
-class AnalyticsQuery(BaseModel):
+class ScenarioFilters(BaseModel):
     """
-    Which scenarios to fetch, for which time frame, in which order. Every field is validated.
+    Which scenarios to fetch. Every field is validated.
 
-    :param organization_id: The organization.
+    :param organization_id: The organization; None for the connection's.
     :param team_id: Only scenarios of these teams; None for all.
     :param folder_id: Only scenarios in these folders; None for all.
     :param status: Only scenarios with these statuses: ``active``, ``inactive``, ``invalid`` (disabled due
         to errors); None for all.
-    :param time_frame: The time frame that the figures are counted in.
-    :param sort_by: The sort key, by our column name or Make's; stored as Make's.
-    :param sort_dir: ``asc`` or ``desc``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    organization_id: _Id
+    organization_id: _Id | None = None
     team_id: _Ids | None = None
     folder_id: _Ids | None = None
     status: _Statuses | None = None
-    time_frame: TimeFrame = TimeFrame()
-    sort_by: Annotated[str, BeforeValidator(_sort_key), Field(pattern=f"^({'|'.join(SORT_KEYS.values())})$")]
-    sort_dir: Literal["asc", "desc"]
 
     @classmethod
-    def from_arguments(cls, **values: Any) -> AnalyticsQuery:
+    def from_arguments(cls, **values: Any) -> Self:
         """
         Validate the arguments of a hook, an operator or a sensor.
 
         :param values: The fields; numbers may be text, as templates render them.
-        :return: The query.
+        :return: The filters, or the query.
         :raises MakeInputError: A value is not valid; the error names the first such argument.
         """
         try:
@@ -105,6 +99,21 @@ class AnalyticsQuery(BaseModel):
         except ValidationError as error:
             wrong = str(error.errors(include_url=False)[0]["loc"][0])
         raise MakeInputError.expected(wrong, values.get(wrong), _EXPECTED[wrong])
+
+
+class AnalyticsQuery(ScenarioFilters):
+    """
+    Which scenarios to fetch, for which time frame, in which order. Every field is validated.
+
+    :param time_frame: The time frame that the figures are counted in.
+    :param sort_by: The sort key, by our column name or Make's; stored as Make's.
+    :param sort_dir: ``asc`` or ``desc``.
+    """
+
+    organization_id: _Id
+    time_frame: TimeFrame = TimeFrame()
+    sort_by: Annotated[str, BeforeValidator(_sort_key), Field(pattern=f"^({'|'.join(SORT_KEYS.values())})$")]
+    sort_dir: Literal["asc", "desc"]
 
     @property
     def sort_column(self) -> str:
