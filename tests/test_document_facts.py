@@ -152,16 +152,16 @@ def test_the_picture_of_crossings_shows_the_events_that_the_rule_emits() -> None
                 polls.setdefault(x, {})[number] = (330 - y) / 14
         drawn |= {(float(x), number) for x in re.findall(r'class="event" cx="([\d.]+)"', group)}
     emitted: set[tuple[float, int]] = set()
-    not_back: frozenset[int] = frozenset()
+    firing: frozenset[int] = frozenset()
     now = datetime.now(UTC)
     for x in sorted(polls):
         entries = [
             ScenarioMetrics(scenario_id=id_, executions=100, error_rate=value) for id_, value in polls[x].items()
         ]
         snapshot = Snapshot(42, "eu1.make.com", TimeFrame(now, now), now, Metrics(), entries)
-        verdict = evaluate(rule, snapshot, not_back)
-        not_back = verdict.not_back
-        emitted |= {(x, scenario.scenario_id) for scenario in verdict.scenarios}
+        evaluation = evaluate(rule, snapshot, firing)
+        firing = evaluation.firing
+        emitted |= {(x, scenario.scenario_id) for scenario in evaluation.scenarios}
     assert drawn
     assert drawn == emitted
 

@@ -21,19 +21,14 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink
 from airflow_provider_make.sensors.links_and_lineage import LinksAndLineage
 from airflow_provider_make.sensors.soft_fail import check_skip, skipped_if_soft_fail
-from airflow_provider_make.thresholds.arguments import (
-    DEFAULT_LOOKBACK,
-    TEMPLATED,
-    ThresholdArguments,
-    without_templates,
-)
+from airflow_provider_make.thresholds.arguments import TEMPLATED, ThresholdArguments
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_make.hooks.make import MakeHook
     from airflow_provider_make.thresholds.check import ThresholdCheck
-    from airflow_provider_make.thresholds.evaluation import Verdict
+    from airflow_provider_make.thresholds.evaluation import Evaluation
     from airflow_provider_make.triggers.analytics import MakeAnalyticsTrigger
 
 # Airflow's own timeout of the deferral is only for a triggerer that is gone: the trigger's has a better message.
@@ -76,7 +71,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
     :param deferrable: Whether a trigger waits, which occupies no worker; by default Airflow's
-        ``[operators] default_deferrable``. The sensor looks once on the worker, and defers only if it has to wait.
+        ``[operators] default_deferrable``. The sensor pokes once on the worker, and defers only if it has to wait.
     :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",
         "scenario_count", "total", "date_from", "date_to", "checked_at", "message"}``; ``scenarios`` are the rows that
         crossed, the most extreme first, 100 at most; ``scenario_count`` is how many crossed; ``value`` is the
@@ -98,7 +93,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         comparison: str = ">=",
         scope: str = "organization",
         min_executions: int | str | None = None,
-        lookback: timedelta | str | None = DEFAULT_LOOKBACK,
+        lookback: timedelta | str | None = timedelta(hours=1),
         since: str | None = None,
         organization_id: int | str | None = None,
         team_id: int | str | Sequence[int | str] | None = None,
@@ -138,32 +133,26 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         """The hook. It is imported at first use, because importing it slows down the parsing of a Dag file."""
         from airflow_provider_make.hooks.make import MakeHook
 
-        return MakeHook(self.make_conn_id, self.api_retry_limit, self.api_retry_delay)
+        return MakeHook(self.check.make_conn_id, self.check.retry_rules.limit, self.check.retry_rules.delay)
 
     @cached_property
     def check(self) -> ThresholdCheck:
-        """The rule, and the query for the figures that it needs, validated."""
+        """The rule, and the figures that it needs, validated."""
         from airflow_provider_make.thresholds.check import ThresholdCheck
 
         return ThresholdCheck.from_arguments(ThresholdArguments.from_task(self))
 
     def execute(self, context: Context) -> Any:
-        """
-        Wait on this worker, or look once and defer to a trigger.
-
-        :param context: Airflow's context.
-        :return: The result, as described for the class.
-        """
+        """Wait on this worker, or poke once and defer to a trigger. Arguments are checked before the first request."""
         with skipped_if_soft_fail(self):
-            # Raises an error for arguments that are not valid before any request is sent.
-            organization_id = self.check.query(self.hook.settings, self._began).organization_id
-            zone = self.hook.settings.zone
+            settings = self.hook.settings
+            zone, organization_id = settings.zone, settings.resolve_organization_id(self.check.filters.organization_id)
             self.record_organization(context, zone, organization_id)
             if (warning := self.check.rule.warning) and self._first_poke(context) == self._began:
                 self.log.warning(warning)
             with self.hook:
                 if self.deferrable and self._time_left() >= SHORTEST_DEFERRAL:
-                    result = self._look_before_deferring(context, zone, organization_id)
+                    result = self._poke_and_defer(context, zone, organization_id)
                 else:
                     result = super().execute(context)
         self.record_scenario(context, zone, result)
@@ -175,14 +164,14 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         from airflow_provider_make.exceptions import MakeApiError
 
         try:
-            verdict = self._fetch_verdict(context)
+            evaluation = self._evaluate(context)
         except MakeApiError as error:
             if not is_retryable(error):
                 raise
             self.log.warning("The figures could not be fetched: %s", error)
             return PokeReturnValue(False)
-        self.log.info("%s.", verdict)
-        return PokeReturnValue(bool(verdict.crossed), verdict.result() if verdict.crossed else None)
+        self.log.info("%s.", evaluation)
+        return PokeReturnValue(bool(evaluation.crossed), evaluation.result() if evaluation.crossed else None)
 
     def execute_complete(
         self,
@@ -192,18 +181,10 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         organization_id: int | None = None,
         is_execution_timeout: bool = False,
     ) -> dict[str, Any]:
-        """
-        Resume after the trigger's event.
-
-        :param context: Airflow's context.
-        :param event: The payload of the event.
-        :param zone: The host of the API; None where Airflow lost it, as ``dag.test()`` does.
-        :param organization_id: The organization; None where Airflow lost it.
-        :param is_execution_timeout: Whether the deadline of the trigger was that of ``execution_timeout``.
-        :return: The result, as described for the class.
-        """
+        """Resume after the trigger's event, whose deadline may have been that of ``execution_timeout``."""
         from airflow_provider_make.triggers.event_payload import parse_event
 
+        # dag.test() loses the arguments of a deferral.
         if zone is not None and organization_id is not None:
             self.record_organization(context, zone, organization_id)
         with skipped_if_soft_fail(self):
@@ -228,13 +209,13 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
     def _check_when_parsed(self) -> None:
         from airflow_provider_make.thresholds.check import ThresholdCheck
 
-        ThresholdCheck.from_arguments(without_templates(ThresholdArguments.from_task(self).values()))
+        ThresholdCheck.from_arguments(ThresholdArguments.from_task(self).without_templates())
         if self.deferrable and self.exponential_backoff:
             raise MakeInputError.expected(
                 "exponential_backoff", True, "False for a deferrable sensor: a trigger polls at a constant interval"
             )
 
-    def _look_before_deferring(self, context: Context, zone: str, organization_id: int) -> Any:
+    def _poke_and_defer(self, context: Context, zone: str, organization_id: int) -> Any:
         result = self.poke(context).xcom_value
         if result is None and self._time_left() >= SHORTEST_DEFERRAL:
             self._defer(zone, organization_id)
@@ -284,7 +265,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
 
         return MakeAnalyticsTrigger(**arguments)
 
-    def _fetch_verdict(self, context: Context) -> Verdict:
+    def _evaluate(self, context: Context) -> Evaluation:
         from airflow_provider_make.thresholds.evaluation import evaluate
         from airflow_provider_make.thresholds.polling import fetch_in_time
 

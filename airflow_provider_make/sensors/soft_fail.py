@@ -19,12 +19,9 @@ SKIPPED = (AirflowFailException, AirflowSensorTimeout, AirflowTaskTimeout)
 @contextmanager
 def skipped_if_soft_fail(sensor: BaseSensorOperator) -> Iterator[None]:
     """
-    Skip the task for a timeout, also that of ``execution_timeout``, or an error that no retry can mend.
+    Skip the task: with ``soft_fail`` for a timeout, also of ``execution_timeout``, or an error that no retry can mend.
 
-    With ``never_fail``, the task is skipped for any error. The reason is logged as an error.
-
-    :param sensor: The sensor, whose ``soft_fail`` and ``never_fail`` decide.
-    :raises AirflowSkipException: The task is skipped.
+    With ``never_fail``, it is skipped for any error. The reason is logged as an error.
     """
     setting = "never_fail" if sensor.never_fail else "soft_fail"
     try:
@@ -43,13 +40,7 @@ def skipped_if_soft_fail(sensor: BaseSensorOperator) -> Iterator[None]:
 
 
 def check_skip(sensor: BaseSensorOperator, skip: AirflowSkipException) -> None:
-    """
-    Check a skip by Airflow when a deferred sensor resumes: with ``soft_fail``, it skips for errors of any class.
-
-    :param sensor: The sensor.
-    :param skip: The skip.
-    :raises Exception: The error behind the skip, if poke mode would not skip the task for it.
-    """
+    """Raise the error behind a skip if poke mode would not skip: Airflow skips a resumed sensor for any error."""
     error = skip.__cause__
     if error is None or isinstance(error, AirflowSkipException):
         return

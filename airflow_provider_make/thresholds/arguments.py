@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
-
-DEFAULT_LOOKBACK = timedelta(hours=1)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -19,7 +17,7 @@ class ThresholdArguments:
     comparison: str = ">="
     scope: str = "organization"
     min_executions: int | str | None = None
-    lookback: timedelta | str | None = DEFAULT_LOOKBACK
+    lookback: timedelta | str | None = timedelta(hours=1)
     since: str | None = None
     organization_id: int | str | None = None
     team_id: int | str | Sequence[int | str] | None = None
@@ -47,39 +45,19 @@ class ThresholdArguments:
         """Collect the arguments from the attributes of a task."""
         return cls(**{name: getattr(task, name) for name in cls.names()})
 
-
-# Valid values in the place of those that only a run renders.
-_STAND_INS: dict[str, Any] = {
-    "threshold": 1.0,
-    "metric": "error_rate",
-    "comparison": ">=",
-    "scope": "organization",
-    "min_executions": None,
-    "lookback": DEFAULT_LOOKBACK,
-    "since": None,
-    "organization_id": None,
-    "team_id": None,
-    "folder_id": None,
-    "status": None,
-    "make_conn_id": "make_default",
-}
-TEMPLATED = tuple(_STAND_INS)
+    def without_templates(self) -> ThresholdArguments:
+        """Leave out what a run has yet to render, or to pull from XCom, so that the rest can be validated."""
+        known = {
+            name: value
+            for name, value in self.values().items()
+            if name not in TEMPLATED or not _is_rendered_later(value)
+        }
+        if "since" not in known and known.get("lookback") is None:
+            known.pop("lookback", None)
+        return ThresholdArguments(**{"threshold": 1.0, "metric": "error_rate", **known})
 
 
-def without_templates(values: Mapping[str, Any]) -> ThresholdArguments:
-    """
-    Replace the arguments that a run has yet to render or to pull from XCom, so that the others can be validated.
-
-    :param values: The arguments of a sensor, when the Dag is parsed.
-    :return: The arguments, with valid values in the place of templates.
-    """
-    checked = {
-        name: _STAND_INS[name] if name in _STAND_INS and _is_rendered_later(value) else value
-        for name, value in values.items()
-    }
-    if checked["lookback"] is None and _is_rendered_later(values["since"]):
-        checked["lookback"] = DEFAULT_LOOKBACK
-    return ThresholdArguments(**checked)
+TEMPLATED = tuple(name for name in ThresholdArguments.names() if not name.startswith("api_"))
 
 
 def _is_rendered_later(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What crossed a threshold: the figures held against the rule, the result, and its message for people."""
+"""What crossed a threshold: the figures compared with the rule, the result, and its message for people."""
 
 from __future__ import annotations
 
@@ -14,35 +14,160 @@ from airflow_provider_make.output.rows import MAX_EXTRA_LENGTH, TEXT_COLUMNS, Ro
 from airflow_provider_make.text import plural, replace_unprintable
 from airflow_provider_make.thresholds.rule import ThresholdRule
 
+# What a result, and so an event, may contain: Airflow keeps both in its database.
+MAX_SCENARIOS = 100
+MAX_TEXT_LENGTH = 250
 # Slack accepts 3,000 characters in a block of text.
-MAX_LENGTH = 3_000
-MAX_LINES = 10
+MAX_MESSAGE_LENGTH = 3_000
+MAX_MESSAGE_SCENARIOS = 10
 _MAX_NAME_LENGTH = 80
 # Slack and others read <!channel> and <https://…|text> as markup.
 _WITHOUT_MARKUP = str.maketrans("<>", "‹›")
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """The figures that one check fetched."""
+
+    organization_id: int
+    # The host of the API.
+    zone: str
+    time_frame: TimeFrame
+    checked_at: datetime
+    total: Metrics
+    # The scenarios that may matter; none where the rule is about the organization.
+    entries: Sequence[ScenarioMetrics] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A snapshot, compared with a rule and with what crossed before."""
+
+    rule: ThresholdRule
+    snapshot: Snapshot
+    # The organization's, or that of the most severe scenario: of those that crossed, if any did. None if none counts.
+    value: float | None
+    # The figures that breach the threshold and were not firing before, the most severe first.
+    crossed: tuple[Metrics, ...] = field(repr=False)
+    # How many breach the threshold now.
+    beyond_count: int
+    # The ids, of scenarios or of the organization, that have to recover before they can cross again.
+    firing: frozenset[int] = field(repr=False)
+
+    @property
+    def scenarios(self) -> tuple[ScenarioMetrics, ...]:
+        """The scenarios that crossed, the most severe first; none where the rule is about the organization."""
+        return tuple(figures for figures in self.crossed if isinstance(figures, ScenarioMetrics))
+
+    def result(self) -> dict[str, Any]:
+        """Return the result of a sensor, JSON-serialisable and bounded: long text is cut, a long ``extra`` left out."""
+        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
+        builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
+        rows = [_bounded(row) for row in builder.rows(self.scenarios[:MAX_SCENARIOS])]
+        result = {
+            "organization_id": snapshot.organization_id,
+            "scope": rule.scope,
+            "metric": rule.metric.name,
+            "threshold": rule.threshold,
+            "comparison": rule.comparison,
+            "value": self.value,
+            "scenarios": rows,
+            "scenario_count": len(self.scenarios),
+            "total": to_total(snapshot.total),
+            "date_from": iso(frame.date_from),
+            "date_to": iso(frame.date_to),
+            "checked_at": iso(snapshot.checked_at),
+        }
+        values = [rule.metric.value(figures) for figures in self.scenarios[:MAX_SCENARIOS]]
+        return {**result, "message": compose_message(rule, snapshot.zone, result, values)}
+
+    def event(self) -> dict[str, Any]:
+        """Return the payload of a watcher's event: the result, and ``beyond_count``."""
+        return {**self.result(), "beyond_count": self.beyond_count}
+
+    def __str__(self) -> str:
+        snapshot, frame = self.snapshot, self.snapshot.time_frame
+        return (
+            f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
+            f"{iso(frame.date_to)}: {self._describe()}"
+        )
+
+    def _describe(self) -> str:
+        rule, breaching, crossed = self.rule, self.beyond_count, len(self.scenarios)
+        per_scenario = rule.scope == "scenario"
+        if per_scenario and self.value is None:
+            enough = f" with at least {rule.min_executions} executions" if rule.min_executions > 1 else ""
+            return f"no scenario{enough} has {rule}"
+        value = "can't be calculated" if self.value is None else f"is {self.value:.15g}"
+        text = f"{rule.metric.name}{' of the most extreme scenario' if per_scenario else ''} {value}; "
+        text += f"{rule.comparison} {rule.threshold:.15g} is "
+        if self.crossed:
+            by_scenarios = f" by {_count(crossed)}" if per_scenario else ""
+            before = f", and {breaching - crossed} crossed before" if per_scenario and breaching > crossed else ""
+            return f"{text}crossed{by_scenarios}{before}"
+        if breaching:
+            by_scenarios = f" by {_count(breaching)}" if per_scenario else ""
+            recovered = "they have recovered" if breaching > 1 else "it has recovered"
+            return f"{text}still crossed{by_scenarios}: no further event until {recovered}"
+        if self.firing:
+            return f"{text}no longer crossed, but not recovered yet"
+        return f"{text}not crossed"
+
+
+def evaluate(rule: ThresholdRule, snapshot: Snapshot, firing: Set[int] = frozenset()) -> Evaluation:
+    """
+    Compare the figures of a snapshot with a rule, and with the ids that were ``firing`` at the last evaluation.
+
+    What can't be calculated, or is not in the snapshot, has recovered; too few executions change nothing.
+    """
+    candidates: list[tuple[int, Metrics]] = [(snapshot.organization_id, snapshot.total)]
+    if rule.scope == "scenario":
+        candidates = [(entry.scenario_id, entry) for entry in snapshot.entries]
+    counted: list[tuple[float, int, Metrics]] = []
+    still_firing: set[int] = set()
+    for key, figures in candidates:
+        value = rule.metric.value(figures)
+        if value is None:
+            continue
+        if rule.has_too_few_executions(figures):
+            still_firing |= firing & {key}
+            continue
+        counted.append((value, key, figures))
+        if rule.breaches(value):
+            still_firing.add(key)
+        elif not rule.has_recovered(value):
+            still_firing |= firing & {key}
+    counted.sort(key=lambda candidate: rule.severity(candidate[0]), reverse=True)
+    breaching = [candidate for candidate in counted if rule.breaches(candidate[0])]
+    crossed = [candidate for candidate in breaching if candidate[1] not in firing]
+    values = [value for value, _, _ in crossed or counted]
+    return Evaluation(
+        rule=rule,
+        snapshot=snapshot,
+        value=values[0] if values else None,
+        crossed=tuple(figures for _, _, figures in crossed),
+        beyond_count=len(breaching),
+        firing=frozenset(still_firing),
+    )
+
+
 def compose_message(rule: ThresholdRule, zone: str, result: Mapping[str, Any], values: Sequence[float | None]) -> str:
     """
-    Compose the message of a crossing.
+    Compose the message of a result, whose rows have these values of the metric.
 
-    :param rule: The rule.
-    :param zone: The host of the API, for links.
-    :param result: The result of the check; names and times are from it.
-    :param values: The metric's value of each row in ``scenarios``.
-    :return: A line for the organization, one for the time frame, and one for each of the worst ``MAX_LINES``
-        scenarios with value, executions and link; at most ``MAX_LENGTH`` characters.
+    It has a line for the organization, one for the time frame, and one for each of the worst
+    ``MAX_MESSAGE_SCENARIOS``, and at most ``MAX_MESSAGE_LENGTH`` characters.
     """
     lines = [_headline(rule, result), f"{_frame(result)} ({zone})"]
     count = result["scenario_count"]
-    for row, value in list(zip(result["scenarios"], values, strict=True))[:MAX_LINES]:
+    for row, value in list(zip(result["scenarios"], values, strict=True))[:MAX_MESSAGE_SCENARIOS]:
         line = _scenario(rule, zone, row, value)
-        if sum(map(len, lines)) + len(line) + len(lines) > MAX_LENGTH - 50:
+        if sum(map(len, lines)) + len(line) + len(lines) > MAX_MESSAGE_LENGTH - 50:
             break
         lines.append(line)
     if more := count - (len(lines) - 2) if count else 0:
         lines.append(f"… and {more:,} more {plural(more, 'scenario')}")
-    return "\n".join(lines)[:MAX_LENGTH]
+    return "\n".join(lines)[:MAX_MESSAGE_LENGTH]
 
 
 def _headline(rule: ThresholdRule, result: Mapping[str, Any]) -> str:
@@ -80,162 +205,6 @@ def _frame(result: Mapping[str, Any]) -> str:
 def _clean(text: str | None) -> str:
     one_line = " ".join(replace_unprintable(text or "").translate(_WITHOUT_MARKUP).split())
     return one_line if len(one_line) <= _MAX_NAME_LENGTH else f"{one_line[: _MAX_NAME_LENGTH - 1]}…"
-
-
-# What a result, and so an event, may contain: Airflow keeps both in its database.
-MAX_SCENARIOS = 100
-MAX_TEXT_LENGTH = 250
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """
-    The figures that one check fetched.
-
-    :param organization_id: The organization.
-    :param zone: The host of the API.
-    :param time_frame: The time frame that the figures are counted in.
-    :param checked_at: The time of the check.
-    :param total: The organization's figures.
-    :param entries: The scenarios that may matter; none where the rule is about the organization.
-    """
-
-    organization_id: int
-    zone: str
-    time_frame: TimeFrame
-    checked_at: datetime
-    total: Metrics
-    entries: Sequence[ScenarioMetrics] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """
-    The result of a check.
-
-    :param rule: The rule.
-    :param snapshot: The figures.
-    :param value: The organization's value, or that of the most extreme scenario: of those that crossed, if any did.
-        None where no value counts.
-    :param crossed: The figures that are beyond the threshold and were not before, the most extreme first.
-    :param beyond_count: How many are beyond the threshold now.
-    :param not_back: The ids, of scenarios or of the organization, that crossed and have to come back before they can
-        cross again.
-    """
-
-    rule: ThresholdRule
-    snapshot: Snapshot
-    value: float | None
-    crossed: tuple[Metrics, ...] = field(repr=False)
-    beyond_count: int
-    not_back: frozenset[int] = field(repr=False)
-
-    @property
-    def scenarios(self) -> tuple[ScenarioMetrics, ...]:
-        """The scenarios that crossed, the most extreme first; none where the rule is about the organization."""
-        return tuple(figures for figures in self.crossed if isinstance(figures, ScenarioMetrics))
-
-    def result(self) -> dict[str, Any]:
-        """
-        Return the result of a sensor.
-
-        :return: A JSON-serialisable dict: ``organization_id``, ``scope``, ``metric``, ``threshold``, ``comparison``,
-            ``value``, ``scenarios`` (rows, the first ``MAX_SCENARIOS``), ``scenario_count``, ``total``, ``date_from``,
-            ``date_to``, ``checked_at``, ``message``. Its size is bounded: long text is cut, and a long ``extra`` is
-            left out.
-        """
-        rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
-        builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
-        rows = [_bounded(row) for row in builder.rows(self.scenarios[:MAX_SCENARIOS])]
-        result = {
-            "organization_id": snapshot.organization_id,
-            "scope": rule.scope,
-            "metric": rule.metric.name,
-            "threshold": rule.threshold,
-            "comparison": rule.comparison,
-            "value": self.value,
-            "scenarios": rows,
-            "scenario_count": len(self.scenarios),
-            "total": to_total(snapshot.total),
-            "date_from": iso(frame.date_from),
-            "date_to": iso(frame.date_to),
-            "checked_at": iso(snapshot.checked_at),
-        }
-        values = [rule.metric.value(figures) for figures in self.scenarios[:MAX_SCENARIOS]]
-        return {**result, "message": compose_message(rule, snapshot.zone, result, values)}
-
-    def event(self) -> dict[str, Any]:
-        """Return the payload of a watcher's event: the result, and ``beyond_count``."""
-        return {**self.result(), "beyond_count": self.beyond_count}
-
-    def __str__(self) -> str:
-        snapshot, frame = self.snapshot, self.snapshot.time_frame
-        return (
-            f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
-            f"{iso(frame.date_to)}: {self._describe()}"
-        )
-
-    def _describe(self) -> str:
-        rule, beyond, scenarios = self.rule, self.beyond_count, self.scenarios
-        per_scenario = rule.scope == "scenario"
-        if per_scenario and self.value is None:
-            enough = f" with at least {rule.min_executions} executions" if rule.min_executions > 1 else ""
-            return f"no scenario{enough} is beyond {rule}"
-        value = "can't be calculated" if self.value is None else f"is {self.value:.15g}"
-        text = f"{rule.metric.name}{', at its most extreme scenario,' if per_scenario else ''} {value}; "
-        text += f"{rule.comparison} {rule.threshold:.15g} is "
-        if self.crossed:
-            by_scenarios = f" by {_count(len(scenarios))}" if per_scenario else ""
-            still = f", and {beyond - len(scenarios)} were before" if per_scenario and beyond > len(scenarios) else ""
-            return f"{text}crossed{by_scenarios}{still}"
-        if beyond:
-            since = f" by {_count(beyond)}" if per_scenario else ""
-            return f"{text}still crossed{since}: no event until {'they are' if beyond > 1 else 'it is'} back"
-        if self.not_back:
-            return f"{text}not crossed, but the value is not back either"
-        return f"{text}not crossed"
-
-
-def evaluate(rule: ThresholdRule, snapshot: Snapshot, not_back: Set[int] = frozenset()) -> Verdict:
-    """
-    Compare the figures of a snapshot with a rule.
-
-    What can't be calculated, or is not in the snapshot, can cross again; too few executions change nothing.
-
-    :param rule: The rule.
-    :param snapshot: The figures.
-    :param not_back: The ids that crossed before and were not back: ``not_back`` of the last verdict.
-    :return: The verdict.
-    """
-    candidates: list[tuple[int, Metrics]] = [(snapshot.organization_id, snapshot.total)]
-    if rule.scope == "scenario":
-        candidates = [(entry.scenario_id, entry) for entry in snapshot.entries]
-    counted: list[tuple[float, int, Metrics]] = []
-    still_not_back: set[int] = set()
-    for key, figures in candidates:
-        value = rule.metric.value(figures)
-        if value is None:
-            continue
-        if rule.has_too_few_executions(figures):
-            still_not_back |= not_back & {key}
-            continue
-        counted.append((value, key, figures))
-        if rule.is_beyond(value):
-            still_not_back.add(key)
-        elif not rule.is_back(value):
-            still_not_back |= not_back & {key}
-    counted.sort(key=lambda each: rule.extremity(each[0]))
-    beyond = [each for each in counted if rule.is_beyond(each[0])]
-    crossed = [each for each in beyond if each[1] not in not_back]
-    values = [value for value, _, _ in crossed or counted]
-    return Verdict(
-        rule=rule,
-        snapshot=snapshot,
-        value=values[0] if values else None,
-        crossed=tuple(figures for _, _, figures in crossed),
-        beyond_count=len(beyond),
-        not_back=frozenset(still_not_back),
-    )
 
 
 def _count(scenarios: int) -> str:

@@ -17,7 +17,6 @@ from airflow_provider_make.thresholds.evaluation import Snapshot
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
 
-
 Fetch = Callable[["MakeClient"], Coroutine[Any, Any, Snapshot]]
 # Seconds up to which failures in a row increase the pause, unless the interval itself is longer.
 MAX_PAUSE = 600.0
@@ -26,16 +25,10 @@ _PAUSE_WITHOUT_INTERVAL = 1.0
 
 
 class PollSchedule:
-    """
-    Decides when the next poll is due. It does no I/O: report to it how each poll ended.
+    """Decides when the next poll is due. It does no I/O: report to it how each poll ended."""
 
-    :param interval: Seconds from the start of one poll to the start of the next; zero or more.
-    :param first_poll: When the first poll is due, aware; None for now.
-    :param deadline: When the last poll is due, aware; None for no end.
-    :param growing: Whether the pause doubles with each failure in a row.
-    :raises MakeInputError: The interval is not valid.
-    """
-
+    # The interval is in seconds, from the start of one poll to the start of the next. With growing, the pause doubles
+    # with each failure in a row.
     def __init__(
         self,
         interval: Any,
@@ -64,11 +57,7 @@ class PollSchedule:
         return None if self._deadline is None else (self._deadline - now).total_seconds()
 
     def record(self, error: Exception | None) -> None:
-        """
-        Record how a poll ended, and set ``pause``, the seconds from its start to the start of the next.
-
-        :param error: The error, which may ask for a longer pause; None for success.
-        """
+        """Record how a poll ended, and set ``pause``, the seconds from its start to the start of the next."""
         if error is None:
             self._failures, self.pause = 0, self._interval
             return
@@ -86,18 +75,9 @@ class PollSchedule:
 
 
 async def fetch_in_time(client: MakeClient, fetch: Fetch, seconds_left: float | None) -> Snapshot:
-    """
-    Fetch the figures of a check once, before a sensor times out.
-
-    :param client: The client of the organization's zone, open.
-    :param fetch: Fetches the figures.
-    :param seconds_left: Seconds until the timeout; the connection's timeout of one request is granted at least. None
-        for no timeout.
-    :return: The snapshot.
-    :raises MakeInputError: A filter is not valid, or there is no organization.
-    :raises MakeApiError: The figures could not be fetched, or the time is over: a rate limit may take ten minutes.
-    """
+    """Fetch the figures of a check once, before a sensor times out: a rate limit may take ten minutes."""
     try:
+        # One request has its own timeout at least.
         limit = None if seconds_left is None else max(seconds_left, client.settings.timeout)
         async with asyncio.timeout(limit):
             return await fetch(client)
@@ -111,17 +91,7 @@ async def fetch_in_time(client: MakeClient, fetch: Fetch, seconds_left: float | 
 async def poll(
     open_client: Callable[[], AbstractAsyncContextManager[MakeClient]], fetch: Fetch, schedule: PollSchedule
 ) -> AsyncGenerator[Snapshot | Exception]:
-    """
-    Fetch the figures of a check again and again.
-
-    After an error that no retry can mend, the connection is read again before the next poll: its token may have been
-    replaced.
-
-    :param open_client: Reads the connection, and opens a client of the organization's zone.
-    :param fetch: Fetches the figures.
-    :param schedule: When to poll; its ``pause`` is set before an outcome is yielded.
-    :return: The snapshot or the error of each poll; it ends after the deadline.
-    """
+    """Fetch the figures of a check again and again until the deadline, and yield the snapshot or error of each poll."""
     async with AsyncExitStack() as stack:
         client: MakeClient | None = None
         await asyncio.sleep(schedule.seconds_to_first_poll(datetime.now(UTC)))
@@ -131,13 +101,14 @@ async def poll(
             try:
                 if client is None:
                     client = await stack.enter_async_context(open_client())
-                    # To open it may take as long as a short interval.
+                    # Opening it may take as long as a short interval.
                     began = asyncio.get_running_loop().time()
                 outcome = await fetch_in_time(client, fetch, schedule.seconds_left(datetime.now(UTC)))
             # Of any class: connections come from backends that raise errors of their own.
             except Exception as error:
                 outcome = error
                 if not (isinstance(error, MakeApiError) and is_retryable(error)):
+                    # The next poll reads the connection again: its token may have been replaced.
                     client = None
                     await stack.aclose()
             schedule.record(outcome if isinstance(outcome, Exception) else None)

@@ -15,15 +15,18 @@ from airflow_provider_make.exceptions import MakeInputError
 
 _AMOUNTS = ("errors", "executions", "operations", "credits")
 METRICS = ("error_rate", *_AMOUNTS, *(f"{name}_change" for name in ("error_rate", *_AMOUNTS)))
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">=": operator.ge,
+    ">": operator.gt,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+SCOPES = ("organization", "scenario")
 
 
 @dataclass(frozen=True)
 class Metric:
-    """
-    A metric.
-
-    :param name: One of ``METRICS``: an amount, or a percentage. A change is in percent, as Make calculates it.
-    """
+    """One of ``METRICS``: an amount, or a percentage. A change is in percent, as Make calculates it."""
 
     name: str
 
@@ -34,7 +37,6 @@ class Metric:
 
     @property
     def is_percentage(self) -> bool:
-        """Whether its unit is percent."""
         return self.name not in _AMOUNTS
 
     @property
@@ -43,25 +45,14 @@ class Metric:
         return self.column in SORT_KEYS
 
     def value(self, figures: Metrics) -> float | None:
-        """
-        Return its value.
-
-        :param figures: The figures of an organization or a scenario.
-        :return: The value; None where it can't be calculated, as an error rate without executions.
-        """
+        """Return its value; None where it can't be calculated, such as an error rate without executions."""
         if self.name == "error_rate" and figures.executions == 0:
             return None
         value: float | str | None = getattr(figures, self.column)
         return _credits(value) if isinstance(value, str) else value
 
     def describe(self, value: float, apart_from: float | None = None) -> str:
-        """
-        Format a value for people, with its unit.
-
-        :param value: A value of this metric.
-        :param apart_from: Another value: if they differ, so do their texts. None for two decimals at most.
-        :return: Text such as ``12.5 %``, ``+30 %`` or ``1,234.5``.
-        """
+        """Format a value with its unit, such as ``+30 %``; a value that differs from ``apart_from`` also reads so."""
         decimals = 2
         if apart_from not in (None, value):
             while decimals < 20 and _format(value, decimals) == _format(apart_from or 0, decimals):
@@ -73,60 +64,26 @@ class Metric:
         return f"{sign}{text} %"
 
 
-def _format(value: float, decimals: int) -> str:
-    if abs(value) >= 1e15:
-        return f"{value:.{decimals}g}" if decimals > 2 else f"{value:g}"
-    text = f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
-
-
-def _credits(centicredits: str) -> float:
-    try:
-        return int(centicredits) / 100
-    except OverflowError:
-        # Text of digits has no largest number, and JSON has no infinity.
-        return sys.float_info.max
-
-
-COMPARISONS: dict[str, Callable[[float, float], bool]] = {
-    ">=": operator.ge,
-    ">": operator.gt,
-    "<": operator.lt,
-    "<=": operator.le,
-}
-SCOPES = ("organization", "scenario")
-
-
 @dataclass(frozen=True)
 class ThresholdRule:
-    """
-    A threshold, and which figures are compared with it.
+    """A threshold, and which figures are compared with it."""
 
-    :param threshold: Percent, or an amount, depending on the metric.
-    :param metric: The metric.
-    :param comparison: One of ``COMPARISONS``: how a value that crosses compares to the threshold.
-    :param scope: One of ``SCOPES``: whose figures are compared.
-    :param min_executions: Figures based on fewer executions than this don't count; zero or more.
-    :param hysteresis: The distance from the threshold beyond which a value is back to normal, zero or more.
-    """
-
+    # In percent, or an amount, depending on the metric.
     threshold: float
     metric: Metric = Metric("error_rate")
+    # How a value that breaches the threshold compares to it.
     comparison: str = ">="
     scope: str = "organization"
+    # Figures based on fewer executions than this don't count.
     min_executions: int = 1
+    # How far beyond the threshold a value has to return until it has recovered; zero or more.
     hysteresis: float = 0.0
 
     @classmethod
     def from_arguments(
         cls, *, threshold: Any, metric: Any, comparison: Any, scope: Any, min_executions: Any, hysteresis: Any = 0.0
     ) -> ThresholdRule:
-        """
-        Validate the arguments of a sensor or trigger; numbers may be text, as templates render them.
-
-        :return: The rule. By default, ``min_executions`` is 1 for percentages and 0 for amounts.
-        :raises MakeInputError: An argument is not valid; the error names the first such argument.
-        """
+        """Validate the arguments of a sensor or trigger; numbers may be text. An error names the first wrong one."""
         for name, value, choices in (
             ("metric", metric, METRICS),
             ("comparison", comparison, COMPARISONS),
@@ -155,7 +112,7 @@ class ThresholdRule:
 
     @property
     def is_about_high_values(self) -> bool:
-        """Whether high values are beyond the threshold."""
+        """Whether high values breach the threshold, rather than low ones."""
         return self.comparison in (">", ">=")
 
     @property
@@ -172,7 +129,7 @@ class ThresholdRule:
         never_high = not high and name == "error_rate" and self.threshold + self.hysteresis >= 100
         if self.hysteresis and (never_low or never_high):
             return (
-                f"hysteresis={self.hysteresis:g} is so large that {name} can't come back: there is one event at most."
+                f"hysteresis={self.hysteresis:g} is so large that {name} can never recover: there is at most one event."
             )
         return None
 
@@ -184,27 +141,40 @@ class ThresholdRule:
         """Decide whether executions are too few for the figures to count."""
         return (figures.executions or 0) < self.min_executions
 
-    def is_beyond(self, value: float) -> bool:
-        """Decide whether a value is beyond the threshold."""
+    def breaches(self, value: float) -> bool:
+        """Decide whether a value breaches the threshold."""
         return COMPARISONS[self.comparison](value, self.threshold)
 
-    def is_back(self, value: float) -> bool:
+    def has_recovered(self, value: float) -> bool:
         """
-        Decide whether a value is back to normal.
+        Decide whether a value would not breach a threshold that is lower, or for low values higher, by the hysteresis.
 
-        :param value: The value.
-        :return: Whether it would not be beyond a threshold that is lower by the hysteresis, or higher for a rule about
-            low values. So without a hysteresis, each value is beyond or back: 1 is back for ``executions < 1``.
+        So without a hysteresis, each value breaches or has recovered: 1 has recovered for ``executions < 1``.
         """
         shift = -self.hysteresis if self.is_about_high_values else self.hysteresis
         return not COMPARISONS[self.comparison](value, self.threshold + shift)
 
-    def extremity(self, value: float) -> float:
-        """Return a sort key that puts the most extreme value first."""
-        return -value if self.is_about_high_values else value
+    def severity(self, value: float) -> float:
+        """Return a number that is the higher, the further a value is on the side of the threshold that breaches it."""
+        return value if self.is_about_high_values else -value
 
     def __str__(self) -> str:
         return f"{self.metric.name} {self.comparison} {self.threshold:.15g}"
+
+
+def _format(value: float, decimals: int) -> str:
+    if abs(value) >= 1e15:
+        return f"{value:.{decimals}g}" if decimals > 2 else f"{value:g}"
+    text = f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _credits(centicredits: str) -> float:
+    try:
+        return int(centicredits) / 100
+    except OverflowError:
+        # Text of digits has no largest number, and JSON has no infinity.
+        return sys.float_info.max
 
 
 def _expected_threshold(threshold: Any) -> str:

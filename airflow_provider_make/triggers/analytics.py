@@ -47,7 +47,7 @@ class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
 
     :param poke_interval: Seconds from the start of one poll to the start of the next; zero or more.
     :param first_poke: When the first poll is due, aware; None for one interval after the start, because the sensor has
-        just looked itself.
+        just poked itself.
     :param deadline: When to give up after a last poll, aware. None to wait forever.
     """
 
@@ -74,15 +74,15 @@ class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
         schedule = PollSchedule(self.poke_interval, deadline=self.deadline, first_poll=self.first_poke)
         if self.first_poke is None:
             schedule.first_poll = datetime.now(UTC) + timedelta(seconds=schedule.pause)
-        async with aclosing(poll(partial(_open_client, self), check.fetch, schedule)) as outcomes:
+        async with aclosing(poll(partial(_open_client, check), check.fetch, schedule)) as outcomes:
             async for outcome in outcomes:
                 next_poke = _announce("poke", schedule)
                 if isinstance(outcome, Snapshot):
-                    verdict = evaluate(check.rule, outcome)
-                    if verdict.crossed:
-                        self.log.info("%s.", verdict)
-                        return success_payload(verdict.result())
-                    self.log.info("%s%s.", verdict, next_poke)
+                    evaluation = evaluate(check.rule, outcome)
+                    if evaluation.crossed:
+                        self.log.info("%s.", evaluation)
+                        return success_payload(evaluation.result())
+                    self.log.info("%s%s.", evaluation, next_poke)
                 elif isinstance(outcome, MakeApiError) and is_retryable(outcome):
                     self.log.warning("The figures could not be fetched%s: %s", next_poke, outcome)
                 else:
@@ -95,10 +95,10 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
     """
     Emit an event each time that figures cross a threshold, for an ``AssetWatcher``. Needs Airflow 3.0 or later.
 
-    A first value beyond the threshold is a crossing; the next event follows after the value has come back, or could not
-    be calculated. In scenario scope this holds for each scenario on its own, and all that cross at one poll are one
-    event. On Airflow 3.3, the state survives restarts; before, what is still beyond the threshold crosses again after a
-    restart of the triggerer.
+    If the first value is already beyond the threshold, that is a crossing. The next event follows after the value has
+    recovered, or could not be calculated. In scenario scope this holds for each scenario on its own, and all that cross
+    at one poll are one event. On Airflow 3.3 and later, the state survives restarts; before, a restart of the triggerer
+    repeats the event if the value is still beyond the threshold.
 
     Failures of the API emit nothing. A connection that is missing or not valid, or a token that Make refuses, is logged
     at each poll, and the connection is read again. On 3.3, watchers that need the same figures of one organization
@@ -106,7 +106,7 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
 
     The payload of an event is the sensor's result with ``status`` (``success``), ``version`` and ``beyond_count``:
     ``scenarios`` and ``scenario_count`` are those that crossed, and ``beyond_count`` is how many are beyond the
-    threshold now, with those that crossed before.
+    threshold now, including those that crossed before.
 
     It accepts the sensor's arguments except ``deferrable``, and:
 
@@ -135,21 +135,18 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
         state = self._state()
 
         async def fetch(client: MakeClient) -> Snapshot:
-            return await self._check.fetch(client, state.not_back)
+            return await self._check.fetch(client, state.firing)
 
         async with (
-            aclosing(_watch(self, fetch, self._interval)) as snapshots,
+            aclosing(_watch(self._check, fetch, self._interval)) as snapshots,
             aclosing(self._emit(snapshots, state)) as events,
         ):
             async for event in events:
                 yield event
 
     def shared_stream_key(self) -> Hashable | None:
-        """
-        Return the key that watchers with the same poll have in common.
-
-        :return: All arguments that affect the requests; None in scenario scope, where the rule decides how far to read.
-        """
+        """Return all that affects the requests, which watchers that share a poll have in common; None if none may."""
+        # In scenario scope, the rule decides how far to read.
         if self._check.rule.scope == "scenario":
             return None
         identity = self._check.identity()
@@ -159,26 +156,16 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
-        """
-        Yield a snapshot for each successful poll, until cancelled.
-
-        :param kwargs: The arguments of one of the watchers that share the poll.
-        :return: Snapshots.
-        """
+        """Yield a snapshot for each successful poll, until cancelled, for all watchers with the key of this one."""
         # Not cls(**kwargs): a subclass may have another signature.
         arguments = ThresholdArguments(**{name: kwargs[name] for name in ThresholdArguments.names()})
-        check = ThresholdCheck.from_arguments(arguments, hysteresis=kwargs["hysteresis"])
-        async with aclosing(_watch(arguments, check.fetch, _parse_interval(kwargs["poke_interval"]))) as snapshots:
+        check = ThresholdCheck.from_arguments(arguments)
+        async with aclosing(_watch(check, check.fetch, _parse_interval(kwargs["poke_interval"]))) as snapshots:
             async for snapshot in snapshots:
                 yield snapshot
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Snapshot]) -> AsyncIterator[TriggerEvent]:
-        """
-        Emit an event for each new crossing.
-
-        :param shared_stream: The snapshots.
-        :return: Events.
-        """
+        """Emit an event for each new crossing."""
         async with aclosing(self._emit(shared_stream, self._state())) as events:
             async for event in events:
                 yield event
@@ -193,22 +180,22 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
         await state.load()
         async for snapshot in snapshots:
             state.begin_period(iso(snapshot.time_frame.date_from) if self._check.since else None)
-            verdict = evaluate(self._check.rule, snapshot, state.not_back)
-            self.log.info("%s; next poll in %g s.", verdict, self._interval)
-            state.not_back = verdict.not_back
-            if verdict.crossed:
-                yield TriggerEvent(success_payload(verdict.event()))
+            evaluation = evaluate(self._check.rule, snapshot, state.firing)
+            self.log.info("%s; next poll in %g s.", evaluation, self._interval)
+            state.firing = evaluation.firing
+            if evaluation.crossed:
+                yield TriggerEvent(success_payload(evaluation.event()))
                 # When Airflow has stored the event: after a crash, one event too many is better than none.
                 await asyncio.sleep(min(SECONDS_TO_STORE_AN_EVENT, self._interval / 2))
             await state.save()
 
 
-async def _watch(arguments: ThresholdArguments, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:
-    """Yield the snapshots of successful polls, and log all others: a watcher that raises is started again at once."""
+async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:
+    """Yield the snapshots of successful polls, and log the failures: a watcher that raises is started again at once."""
     from airflow_provider_make.api.access import Diagnoses
 
     schedule = PollSchedule(interval, growing=False)
-    async with aclosing(poll(partial(_open_client, arguments, Diagnoses()), fetch, schedule)) as outcomes:
+    async with aclosing(poll(partial(_open_client, check, Diagnoses()), fetch, schedule)) as outcomes:
         async for outcome in outcomes:
             if isinstance(outcome, Snapshot):
                 yield outcome
@@ -230,11 +217,11 @@ def _parse_interval(value: Any) -> float:
 
 
 @asynccontextmanager
-async def _open_client(arguments: ThresholdArguments, diagnoses: Diagnoses | None = None) -> AsyncIterator[MakeClient]:
+async def _open_client(check: ThresholdCheck, diagnoses: Diagnoses | None = None) -> AsyncIterator[MakeClient]:
     def create_hook() -> Any:
         from airflow_provider_make.hooks.make import MakeHook
 
-        return MakeHook(arguments.make_conn_id, arguments.api_retry_limit, arguments.api_retry_delay)
+        return MakeHook(check.make_conn_id, check.retry_rules.limit, check.retry_rules.delay)
 
     # The first import of the HTTP provider would block the event loop.
     hook = await asyncio.to_thread(create_hook)

@@ -44,13 +44,8 @@ def parse_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     Convert the payload of an event to the sensor's result, or raise its error.
 
-    :param event: The payload.
-    :return: The sensor's result.
-    :raises AirflowSensorTimeout: The deadline passed.
-    :raises RuntimeError: This version does not know the event, or the trigger failed with an error that is not of this
-        provider. ``soft_fail`` skips no task for it, and a retry may mend it.
-    :raises MakeApiError: The trigger failed with it.
-    :raises MakeInputError: The trigger failed with it.
+    An event of an unknown version, or an error that is not this provider's, is a ``RuntimeError``: ``soft_fail`` skips
+    no task for it, and a retry may mend it.
     """
     status = event.get("status") if isinstance(event, Mapping) else None
     if event is None or status not in ("success", "timeout", "error") or event.get("version") != VERSION:

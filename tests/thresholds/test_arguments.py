@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
-from airflow_provider_make.thresholds.arguments import ThresholdArguments, without_templates
+from airflow_provider_make.thresholds.arguments import ThresholdArguments
 
 
 def test_names_are_the_fields_in_order() -> None:
@@ -44,6 +44,6 @@ def test_templates_are_replaced_by_valid_values_and_others_are_kept() -> None:
     arguments = ThresholdArguments(
         threshold="{{ params.x }}", metric="{% if x %}errors{% endif %}", team_id=["{{ params.team }}", 2], status="x"
     )
-    checked = without_templates(arguments.values())
+    checked = arguments.without_templates()
     assert (checked.threshold, checked.metric, checked.team_id, checked.status) == (1.0, "error_rate", None, "x")
-    assert without_templates(ThresholdArguments(threshold=None, metric="errors").values()).threshold is None  # type: ignore[arg-type]
+    assert ThresholdArguments(threshold=None, metric="errors").without_templates().threshold is None  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ import pytest
 from airflow_provider_make.api.page import AnalyticsPage
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.connection.settings import ConnectionSettings
-from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.check import PAGE_SIZE, ThresholdCheck
 from airflow_provider_make.thresholds.evaluation import Snapshot
@@ -27,7 +26,7 @@ def check(**arguments: Any) -> ThresholdCheck:
 
 
 def fetch(
-    server: Server, not_back: frozenset[int] = frozenset(), **arguments: Any
+    server: Server, firing: frozenset[int] = frozenset(), **arguments: Any
 ) -> tuple[Snapshot, list[tuple[AnalyticsQuery, PageRequest]]]:
     """Return the snapshot, and the queries and pages that were requested for it."""
     requests: list[tuple[AnalyticsQuery, PageRequest]] = []
@@ -37,7 +36,7 @@ def fetch(
         return await server.fetch(query, request)
 
     client: Any = SimpleNamespace(ask=fetch_page, settings=SETTINGS, retry_rules=SimpleNamespace(delay=0.0))
-    return asyncio.run(check(**arguments).fetch(client, not_back)), requests
+    return asyncio.run(check(**arguments).fetch(client, firing)), requests
 
 
 def test_organization_scope_needs_one_request_of_one_entry() -> None:
@@ -70,7 +69,7 @@ def test_entries_without_a_value_do_not_end_the_reading() -> None:
     assert all(entry.error_rate is not None and entry.error_rate >= 3 for entry in snapshot.entries)
 
 
-def test_the_most_extreme_scenario_is_kept_where_none_is_beyond() -> None:
+def test_the_most_severe_scenario_is_kept_where_none_breaches_the_threshold() -> None:
     snapshot, requests = fetch(Server(2500), scope="scenario", metric="errors", threshold=9)
     assert ([entry.errors for entry in snapshot.entries], len(requests)) == ([2], 1)
 
@@ -82,14 +81,14 @@ def test_all_pages_are_read_where_make_cannot_sort_by_the_metric() -> None:
     assert len(snapshot.entries) <= 1
 
 
-def test_scenarios_that_were_not_back_are_read_until_all_are_seen() -> None:
+def test_scenarios_that_were_firing_are_read_until_all_are_seen() -> None:
     server = Server(2500)
     low = {id_ for id_ in server.ids if id_ % 3 == 0}
     wanted = frozenset({min(low), max(low)})
     snapshot, requests = fetch(server, wanted, scope="scenario", metric="errors", threshold=9, min_executions=1)
     assert wanted <= {entry.scenario_id for entry in snapshot.entries}
     assert len(snapshot.entries) <= 3
-    # Where executions can't be too few, what is not seen is back.
+    # Where executions can't be too few, what is not seen has recovered.
     _, requests = fetch(server, wanted, scope="scenario", metric="errors", threshold=9)
     assert len(requests) == 1
 
@@ -111,7 +110,7 @@ def test_a_period_that_has_just_begun_is_not_empty(since: str, begin: datetime) 
 
 
 @pytest.mark.parametrize(("comparison", "sort_dir"), [(">", "desc"), (">=", "desc"), ("<", "asc"), ("<=", "asc")])
-def test_scenarios_are_sorted_with_the_most_extreme_first(comparison: str, sort_dir: str) -> None:
+def test_scenarios_are_sorted_with_the_most_severe_first(comparison: str, sort_dir: str) -> None:
     query = check(scope="scenario", comparison=comparison).query(SETTINGS, NOW)
     assert (query.sort_by, query.sort_dir) == ("errorRate", sort_dir)
 
@@ -121,12 +120,3 @@ def test_query_has_the_filters_and_a_time_frame_that_ends_now() -> None:
     assert (query.organization_id, query.team_id, query.status) == (42, (7,), ("active",))
     assert (query.time_frame.date_from, query.time_frame.date_to) == (NOW - timedelta(hours=2), NOW)
     assert check(organization_id="9").query(SETTINGS, NOW).organization_id == 9
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("lookback", None), ("lookback", "x"), ("threshold", "x"), ("metric", "x"), ("scope", "x"), ("since", "x")],
-)
-def test_arguments_are_validated_before_any_request(name: str, value: Any) -> None:
-    with pytest.raises(MakeInputError, match=name):
-        check(**{name: value})

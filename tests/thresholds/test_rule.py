@@ -1,12 +1,16 @@
-"""The threshold rule: its arguments, which figures count, which are beyond, and which are back."""
+"""Metrics, and the rule: its arguments, which figures count, which breach the threshold, and which have recovered."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_make.api.page import Metrics
+from airflow_provider_make.api.query import SORT_KEYS
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.rule import METRICS, Metric, ThresholdRule
 
@@ -19,17 +23,86 @@ VALID: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_has_a_column_and_no_value_where_that_is_missing(name: str) -> None:
+    metric = Metric(name)
+    assert metric.column in Metrics.__struct_fields__
+    assert metric.value(Metrics(executions=3 if name != "executions" else None)) is None
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_returns_its_own_figure(name: str) -> None:
+    metric = Metric(name)
+    figures: dict[str, Any] = {"executions": 10, metric.column: "1250" if name == "credits" else 12.5}
+    assert metric.value(Metrics(**figures)) == 12.5
+
+
+def test_make_cannot_sort_by_credits_only() -> None:
+    assert {name for name in METRICS if not Metric(name).is_sortable} == {"credits", "credits_change"}
+    assert {Metric(name).column for name in METRICS if Metric(name).is_sortable} <= SORT_KEYS.keys()
+
+
+def test_an_error_rate_without_executions_cannot_be_calculated() -> None:
+    assert Metric("error_rate").value(Metrics(executions=0, error_rate=0.0)) is None
+    assert Metric("error_rate").value(Metrics(executions=1, error_rate=0.0)) == 0.0
+    assert Metric("errors_change").value(Metrics(executions=0, errors_change=-100.0)) == -100.0
+
+
+@given(st.integers(0, 10**30))
+def test_credits_are_hundredths_as_close_as_a_float_is(centicredits: int) -> None:
+    assert Metric("credits").value(Metrics(centicredits=str(centicredits))) == centicredits / 100
+
+
+def test_credits_beyond_any_float_are_the_largest() -> None:
+    assert Metric("credits").value(Metrics(centicredits="9" * 1000)) == sys.float_info.max
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("error_rate", 12.5, "12.5 %"),
+        ("error_rate", 100 / 3, "33.33 %"),
+        ("error_rate", 0, "0 %"),
+        ("errors_change", 30, "+30 %"),
+        ("errors_change", -30.0, "-30 %"),
+        ("errors", 1234567, "1,234,567"),
+        ("credits", 1234.5, "1,234.5"),
+        ("credits", 100.0, "100"),
+        ("credits", 1e300, "1e+300"),
+        ("errors_change", -0.001, "0 %"),
+    ],
+)
+def test_values_are_formatted_with_their_unit(name: str, value: float, text: str) -> None:
+    assert Metric(name).describe(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "apart_from", "text"),
+    [
+        (19.999, 20, "19.999 %"),
+        (20.0, 20, "20 %"),
+        (20.0000001, 20, "20.0000001 %"),
+        (12.345, 20, "12.35 %"),
+        (0.001, 0, "0.001 %"),
+        (-0.001, 0, "-0.001 %"),
+        (2**53 + 1, float(2**53), "9007199254740992 %"),
+    ],
+)
+def test_a_value_that_differs_from_the_threshold_reads_otherwise(value: float, apart_from: float, text: str) -> None:
+    assert Metric("error_rate").describe(value, apart_from) == text
+
+
 @pytest.mark.parametrize(
     ("comparison", "below", "at", "above"),
     [(">=", False, True, True), (">", False, False, True), ("<=", True, True, False), ("<", True, False, False)],
 )
 def test_every_comparison(comparison: str, below: bool, at: bool, above: bool) -> None:
     rule = ThresholdRule(5.0, comparison=comparison)
-    assert [rule.is_beyond(value) for value in (4.999, 5.0, 5.001)] == [below, at, above]
+    assert [rule.breaches(value) for value in (4.999, 5.0, 5.001)] == [below, at, above]
 
 
 @pytest.mark.parametrize(
-    ("comparison", "hysteresis", "back", "not_back"),
+    ("comparison", "hysteresis", "recovered", "not_recovered"),
     [
         (">=", 0.0, 4.9, 5.0),
         (">", 0.0, 5.0, 5.1),
@@ -41,11 +114,11 @@ def test_every_comparison(comparison: str, below: bool, at: bool, above: bool) -
         ("<", 2.0, 7.0, 6.9),
     ],
 )
-def test_a_value_is_back_beyond_the_hysteresis(
-    comparison: str, hysteresis: float, back: float, not_back: float
+def test_a_value_has_recovered_beyond_the_hysteresis(
+    comparison: str, hysteresis: float, recovered: float, not_recovered: float
 ) -> None:
     rule = ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis)
-    assert [rule.is_back(back), rule.is_back(not_back)] == [True, False]
+    assert [rule.has_recovered(recovered), rule.has_recovered(not_recovered)] == [True, False]
 
 
 @pytest.mark.parametrize(("executions", "counts"), [(0, False), (9, False), (10, True), (11, True)])
@@ -119,9 +192,9 @@ def test_a_percentage_between_0_and_1_is_worth_a_warning(threshold: float, metri
         (ThresholdRule(120.0), "0 to 100 %"),
         (ThresholdRule(-5.0, comparison="<"), "0 to 100 %"),
         (ThresholdRule(100.0), None),
-        (ThresholdRule(5.0, hysteresis=5.0), "can't come back"),
+        (ThresholdRule(5.0, hysteresis=5.0), "can never recover"),
         (ThresholdRule(5.0, hysteresis=4.9), None),
-        (ThresholdRule(95.0, comparison="<", hysteresis=5.0), "can't come back"),
+        (ThresholdRule(95.0, comparison="<", hysteresis=5.0), "can never recover"),
         (ThresholdRule(5.0, Metric("errors"), comparison="<", hysteresis=500.0), None),
         (ThresholdRule(5.0, Metric("errors_change"), hysteresis=50.0), None),
         (ThresholdRule(0.0), None),

@@ -284,7 +284,7 @@ def test_a_scenario_with_too_few_executions_is_read_however_far_back_it_is(
 
 @watchers_only
 @pytest.mark.parametrize(("metric", "comparison", "threshold"), [("executions", "<", 1), ("errors", ">", 0)])
-def test_a_whole_number_at_the_threshold_is_back(
+def test_a_whole_number_at_the_threshold_has_recovered(
     metric: str, comparison: str, threshold: float, connected: Sandbox
 ) -> None:
     for number in range(1, 6):
@@ -456,7 +456,7 @@ def test_the_state_is_found_however_the_arguments_are_spelled(
         trigger = MakeAnalyticsEventTrigger(**{**RULE, **arguments})
         trigger.asset_state_store = accessor(store)
         state = trigger._state()
-        state.not_back = frozenset({7})
+        state.firing = frozenset({7})
         asyncio.run(state.save())
         return set(store.values)
 

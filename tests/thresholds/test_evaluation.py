@@ -1,4 +1,4 @@
-"""Verdicts: what crossed, what is not back, and the results made of them."""
+"""What crossed, what is firing, and the results and messages made of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import TimeFrame
-from airflow_provider_make.thresholds.evaluation import Snapshot, evaluate
+from airflow_provider_make.thresholds.evaluation import MAX_MESSAGE_LENGTH, Snapshot, evaluate
 from airflow_provider_make.thresholds.rule import COMPARISONS, METRICS, SCOPES, Metric, ThresholdRule
 
 FRAME = TimeFrame(datetime(2026, 1, 31, 6, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
@@ -34,33 +34,33 @@ def of_scenarios(*values: float | None | tuple[float | None, int]) -> Snapshot:
 
 @pytest.mark.parametrize("comparison", COMPARISONS)
 def test_a_value_that_cannot_be_calculated_does_not_cross(comparison: str) -> None:
-    verdict = evaluate(ThresholdRule(5.0, comparison=comparison), of_organization(None))
-    assert (verdict.crossed, verdict.value) == ((), None)
-    assert "can't be calculated" in str(verdict)
+    evaluation = evaluate(ThresholdRule(5.0, comparison=comparison), of_organization(None))
+    assert (evaluation.crossed, evaluation.value) == ((), None)
+    assert "can't be calculated" in str(evaluation)
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("metric", METRICS)
 def test_missing_figures_do_not_cross(metric: str, scope: str) -> None:
-    verdict = evaluate(ThresholdRule(0.0, Metric(metric), scope=scope), Snapshot(1, "z", FRAME, NOW, Metrics()))
-    assert (verdict.crossed, verdict.not_back, verdict.beyond_count) == ((), frozenset(), 0)
+    evaluation = evaluate(ThresholdRule(0.0, Metric(metric), scope=scope), Snapshot(1, "z", FRAME, NOW, Metrics()))
+    assert (evaluation.crossed, evaluation.firing, evaluation.beyond_count) == ((), frozenset(), 0)
 
 
-def test_scenarios_that_crossed_are_sorted_with_the_most_extreme_first() -> None:
+def test_scenarios_that_crossed_are_sorted_with_the_most_severe_first() -> None:
     rule = ThresholdRule(5.0, scope="scenario", min_executions=10)
-    verdict = evaluate(rule, of_scenarios(None, (99.0, 1), 5.0, (50.0, 9), 60.0, 4.0))
-    assert [entry.scenario_id for entry in verdict.scenarios] == [4, 2]
-    assert (verdict.value, verdict.beyond_count, set(verdict.not_back)) == (60.0, 2, {2, 4})
-    assert "crossed by 2 scenarios" in str(verdict)
+    evaluation = evaluate(rule, of_scenarios(None, (99.0, 1), 5.0, (50.0, 9), 60.0, 4.0))
+    assert [entry.scenario_id for entry in evaluation.scenarios] == [4, 2]
+    assert (evaluation.value, evaluation.beyond_count, set(evaluation.firing)) == (60.0, 2, {2, 4})
+    assert "crossed by 2 scenarios" in str(evaluation)
 
 
-def crossings(rule: ThresholdRule, snapshots: list[Snapshot], not_back: frozenset[int] = frozenset()) -> list[set[int]]:
+def crossings(rule: ThresholdRule, snapshots: list[Snapshot], firing: frozenset[int] = frozenset()) -> list[set[int]]:
     """Return what crossed at each snapshot: ids of scenarios, or 42 for the organization."""
     found = []
     for snapshot in snapshots:
-        verdict = evaluate(rule, snapshot, not_back)
-        not_back = verdict.not_back
-        found.append({getattr(figures, "scenario_id", 42) for figures in verdict.crossed})
+        evaluation = evaluate(rule, snapshot, firing)
+        firing = evaluation.firing
+        found.append({getattr(figures, "scenario_id", 42) for figures in evaluation.crossed})
     return found
 
 
@@ -74,7 +74,7 @@ def crossings_of_organization(rule: ThresholdRule, values: list[float | None]) -
     [
         # What can't be calculated can cross again.
         (">=", 0.0, [5.0, 6.0, 4.9, 5.0, None, 5.0, 4.0, 4.0, 7.0], [0, 3, 5, 8]),
-        # Without a hysteresis, a value at the threshold is back where it is not beyond.
+        # Without a hysteresis, a value at the threshold has recovered where it does not breach it.
         (">", 0.0, [6.0, 5.0, 6.0, 4.9, 6.0], [0, 2, 4]),
         ("<", 0.0, [0.0, 5.0, 0.0, 6.0], [0, 2]),
         # Dips within the hysteresis, and one beyond it.
@@ -124,17 +124,19 @@ def test_what_crossed_before_a_restart_does_not_cross_again() -> None:
     st.sampled_from(list(COMPARISONS)),
     st.floats(0, 3),
 )
-def test_value_is_back_between_two_crossings(values: list[float | None], comparison: str, hysteresis: float) -> None:
+def test_a_value_has_recovered_between_two_crossings(
+    values: list[float | None], comparison: str, hysteresis: float
+) -> None:
     rule = ThresholdRule(5.0, comparison=comparison, hysteresis=hysteresis)
     new = crossings_of_organization(rule, values)
-    beyond = [number for number, value in enumerate(values) if value is not None and rule.is_beyond(value)]
-    assert new[:1] == beyond[:1]
-    for one, following in zip(new, new[1:], strict=False):
-        assert any(value is None or rule.is_back(value) for value in values[one:following])
+    breaching = [number for number, value in enumerate(values) if value is not None and rule.breaches(value)]
+    assert new[:1] == breaching[:1]
+    for crossing, following in zip(new, new[1:], strict=False):
+        assert any(value is None or rule.has_recovered(value) for value in values[crossing:following])
     # And no crossing is missed.
-    for number in beyond:
+    for number in breaching:
         before = values[number - 1] if number else None
-        assert number in new or (before is not None and not rule.is_back(before))
+        assert number in new or (before is not None and not rule.has_recovered(before))
 
 
 def test_result_is_json_with_the_documented_keys() -> None:
@@ -155,7 +157,7 @@ def test_result_is_json_with_the_documented_keys() -> None:
     ]  # fmt: skip
 
 
-def test_event_is_about_the_scenarios_that_crossed_and_counts_all_beyond() -> None:
+def test_an_event_is_about_the_scenarios_that_crossed_and_counts_all_that_breach_the_threshold() -> None:
     event = evaluate(ThresholdRule(20.0, scope="scenario"), of_scenarios(90.0, 60.0, 30.0, 1.0), {0}).event()
     assert [row["scenario_id"] for row in event["scenarios"]] == [1, 2]
     assert (event["scenario_count"], event["beyond_count"], event["value"]) == (2, 3, 60.0)
@@ -185,15 +187,15 @@ def test_result_has_no_control_characters(odd: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "snapshot", "not_back", "text"),
+    ("rule", "snapshot", "firing", "text"),
     [
         (ThresholdRule(5.0), of_organization(3.25), set(), "error_rate is 3.25; >= 5 is not crossed"),
         (ThresholdRule(5.0), of_organization(7.0), set(), "error_rate is 7; >= 5 is crossed"),
-        (ThresholdRule(5.0), of_organization(7.0), {42}, "is still crossed: no event until it is back"),
-        (ThresholdRule(5.0, hysteresis=2.0), of_organization(4.0), {42}, "not crossed, but the value is not back"),
+        (ThresholdRule(5.0), of_organization(7.0), {42}, "is still crossed: no further event until it has recovered"),
+        (ThresholdRule(5.0, hysteresis=2.0), of_organization(4.0), {42}, "no longer crossed, but not recovered yet"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0), set(), "is crossed by 1 scenario"),
-        (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0, 8.0), {0}, "by 1 scenario, and 1 were before"),
-        (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario is beyond error_rate >= 5"),
+        (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0, 8.0), {0}, "by 1 scenario, and 1 crossed before"),
+        (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario has error_rate >= 5"),
         (
             ThresholdRule(1234567.0, Metric("operations"), min_executions=0),
             Snapshot(1, "z", FRAME, NOW, Metrics(operations=1234566)),
@@ -204,20 +206,84 @@ def test_result_has_no_control_characters(odd: str) -> None:
             ThresholdRule(5.0, scope="scenario", min_executions=10),
             of_scenarios((9.0, 9)),
             set(),
-            "no scenario with at least 10 executions is beyond error_rate >= 5",
+            "no scenario with at least 10 executions has error_rate >= 5",
         ),
     ],
 )
-def test_verdict_is_shown_as_a_log_line(rule: ThresholdRule, snapshot: Snapshot, not_back: set[int], text: str) -> None:
-    line = str(evaluate(rule, snapshot, not_back))
+def test_an_evaluation_is_shown_as_a_log_line(
+    rule: ThresholdRule, snapshot: Snapshot, firing: set[int], text: str
+) -> None:
+    line = str(evaluate(rule, snapshot, firing))
     assert line.startswith(f"Organization {snapshot.organization_id} at {snapshot.zone}, 2026-01-31T06:00:00Z to ")
     assert text in line
 
 
-def test_any_scenario_is_in_the_message_or_counted() -> None:
-    rule = ThresholdRule(5.0, scope="scenario")
-    for count in (1, 2, 10, 11, 12, 150):
-        message: Any = evaluate(rule, of_scenarios(*[50.0] * count)).result()["message"]
-        shown = message.count("\n- ")
-        assert shown == min(count, 10)
-        assert (f"and {count - shown} more" in message) == (count > shown)
+MONTH = TimeFrame(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
+
+
+def message(rule: ThresholdRule, total: Metrics, *entries: ScenarioMetrics, frame: TimeFrame = FRAME) -> str:
+    snapshot = Snapshot(42, "eu1.make.com", frame, NOW, total, entries)
+    text: str = evaluate(rule, snapshot).result()["message"]
+    return text
+
+
+def test_message_about_an_organization() -> None:
+    total = Metrics(executions=1200, errors=300, error_rate=25.0)
+    assert message(ThresholdRule(20.0), total) == (
+        "Make organization 42: error rate 25 % (>= 20 %), 300 errors in 1,200 executions\n"
+        "2026-01-31 06:00 to 07:00 UTC (eu1.make.com)"
+    )
+
+
+def test_message_about_a_budget() -> None:
+    rule = ThresholdRule(7500.0, Metric("credits"), min_executions=0)
+    assert message(rule, Metrics(centicredits="751234", executions=1, errors=1), frame=MONTH) == (
+        "Make organization 42: credits 7,512.34 (>= 7,500), 1 error in 1 execution\n"
+        "2026-01-01 00:00 to 2026-01-31 07:00 UTC (eu1.make.com)"
+    )
+
+
+def test_message_about_scenarios() -> None:
+    entries = [
+        ScenarioMetrics(
+            scenario_id=9, name="Sync", team_id=7, team_name="Ops", executions=40, errors=30, error_rate=75.0
+        ),
+        ScenarioMetrics(scenario_id=5, executions=1, error_rate=100.0),
+    ]
+    assert message(ThresholdRule(20.0, scope="scenario"), Metrics(), *entries).splitlines() == [
+        "Make organization 42: error rate >= 20 % in 2 scenarios",
+        "2026-01-31 06:00 to 07:00 UTC (eu1.make.com)",
+        "- Scenario 5: 100 %, 1 execution",
+        "- Sync (Ops): 75 %, 30 errors in 40 executions https://eu1.make.com/7/scenarios/9/edit",
+    ]
+
+
+@pytest.mark.parametrize("odd", ["<!channel>", "<https://evil.example|click>", "a\nb", "\x1b[31m", "\u202e"])
+def test_names_inject_neither_markup_nor_lines(odd: str) -> None:
+    entry = ScenarioMetrics(scenario_id=1, name=odd, team_id=1, team_name=odd, executions=1, error_rate=50.0)
+    text = message(ThresholdRule(20.0, scope="scenario"), Metrics(), entry)
+    assert len(text.splitlines()) == 3
+    assert not set(text) & set("<\x1b\u202e")
+
+
+@given(st.integers(1, 200), st.text(max_size=300), st.sampled_from(METRICS))
+def test_any_message_is_short_enough_for_slack(count: int, name: str, metric: str) -> None:
+    rule = ThresholdRule(-1.0, Metric(metric), scope="scenario", min_executions=0)
+    figures: dict[str, Any] = {"executions": 2**62, "errors": 2**62, rule.metric.column: 10**300}
+    if metric == "credits":
+        figures[rule.metric.column] = "9" * 1000
+    entries = [
+        ScenarioMetrics(**{"scenario_id": 2**62 + n, "team_id": 2**62, "name": name, "team_name": name, **figures})
+        for n in range(count)
+    ]
+    text = message(rule, Metrics(), *entries)
+    assert len(text) <= MAX_MESSAGE_LENGTH
+    shown = text.count("\n- ")
+    assert shown == count or f"and {count - shown} more" in text
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 150])
+def test_a_message_shows_ten_scenarios_and_counts_the_others(count: int) -> None:
+    text: str = evaluate(ThresholdRule(5.0, scope="scenario"), of_scenarios(*[50.0] * count)).result()["message"]
+    assert text.count("\n- ") == min(count, 10)
+    assert (f"and {count - 10} more" in text) == (count > 10)

@@ -6,14 +6,19 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
+from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger
+from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger
 from airflow_provider_make.triggers.watcher_state import MAX_STORED, WatcherState
+from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.asset_state_store import Store, accessor
 
 
 def load(store: Any, identity: dict[str, Any]) -> set[int]:
     state = WatcherState(store, identity)
     asyncio.run(state.load())
-    return set(state.not_back)
+    return set(state.firing)
 
 
 def save(store: Any, identity: dict[str, Any], *values: set[int]) -> WatcherState:
@@ -21,15 +26,40 @@ def save(store: Any, identity: dict[str, Any], *values: set[int]) -> WatcherStat
 
     async def save_all() -> None:
         for value in values:
-            state.not_back = frozenset(value)
+            state.firing = frozenset(value)
             await state.save()
 
     asyncio.run(save_all())
     return state
 
 
+@pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
+def test_the_state_of_earlier_versions_is_read() -> None:
+    store = Store()
+    # As earlier versions wrote it. The key is a hash of what the trigger below watches.
+    store.values = {"make_analytics_ee44e48bd82ba927": {"not_back": [7, 9], "period": "2026-11-01T00:00:00Z"}}
+    trigger = MakeAnalyticsEventTrigger(
+        threshold="7.5", metric="credits", comparison="<=", scope="scenario", min_executions="3", since="month",
+        organization_id="42", team_id=["2", 1, 2], folder_id=7, status="active", make_conn_id="other", hysteresis=1,
+    )  # fmt: skip
+    trigger.asset_state_store = accessor(store)
+    state = trigger._state()
+    asyncio.run(state.load())
+    assert (state.firing, state.period) == ({7, 9}, "2026-11-01T00:00:00Z")
+
+
+@pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
+def test_the_state_is_written_as_in_earlier_versions() -> None:
+    store = Store()
+    trigger = MakeErrorRateEventTrigger(threshold=20)
+    trigger.asset_state_store = accessor(store)
+    state = trigger._state()
+    asyncio.run(state.save())
+    assert store.values == {"make_analytics_a63b2e6bb60d547c": {"not_back": [], "period": None}}
+
+
 def test_state_is_not_stored_without_a_store() -> None:
-    assert save(None, {"threshold": 5}, {7}).not_back == {7}
+    assert save(None, {"threshold": 5}, {7}).firing == {7}
     assert load(None, {"threshold": 5}) == set()
 
 
@@ -64,7 +94,7 @@ def test_only_changes_are_stored() -> None:
 def test_stored_state_is_bounded() -> None:
     store = Store()
     many = set(range(10**18, 10**18 + 100_000))
-    assert save(accessor(store), {}, many).not_back == many
+    assert save(accessor(store), {}, many).firing == many
     assert load(accessor(store), {}) == set(sorted(many)[:MAX_STORED])
     assert len(json.dumps(store.values)) < 120_000
 
@@ -77,18 +107,18 @@ def test_a_value_of_another_kind_is_ignored() -> None:
         assert load(accessor(store), {}) == set()
 
 
-def test_a_new_period_begins_without_anything_that_is_not_back() -> None:
+def test_nothing_is_firing_when_a_new_period_begins() -> None:
     store = Store()
     state = WatcherState(accessor(store), {})
     state.begin_period("2026-11-24T00:00:00Z")
-    state.not_back = frozenset({7})
+    state.firing = frozenset({7})
     asyncio.run(state.save())
     restarted = WatcherState(accessor(store), {})
     asyncio.run(restarted.load())
     restarted.begin_period("2026-11-24T00:00:00Z")
-    assert restarted.not_back == {7}
+    assert restarted.firing == {7}
     restarted.begin_period("2026-11-25T00:00:00Z")
-    assert restarted.not_back == frozenset()
+    assert restarted.firing == frozenset()
 
 
 def test_the_newest_period_of_several_assets_counts() -> None:
@@ -96,7 +126,7 @@ def test_the_newest_period_of_several_assets_counts() -> None:
     for store, period, ids in ((first, "2026-11-24", {7}), (second, "2026-11-25", {8})):
         state = WatcherState(accessor(store), {})
         state.begin_period(period)
-        state.not_back = frozenset(ids)
+        state.firing = frozenset(ids)
         asyncio.run(state.save())
     assert load(accessor(first, second), {}) == {8}
 
