@@ -58,7 +58,7 @@ def load(name: str) -> Any:
 
 
 def scenario_with_odd_name(sandbox: Sandbox, number: int = 7) -> Scenario:
-    scenario = [each for each in sandbox.organization().scenarios if each.status == "active"][number]
+    scenario = [scenario for scenario in sandbox.organization().scenarios if scenario.status == "active"][number]
     sandbox.organization().rename_scenario(scenario.id, ODD_NAME)
     return scenario
 
