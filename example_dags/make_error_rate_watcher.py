@@ -29,11 +29,11 @@ def make_error_rate_watcher() -> None:
     """Report each crossing."""
 
     @task
-    def tell(triggering_asset_events: Any = None) -> list[str]:
+    def report(triggering_asset_events: Any = None) -> list[str]:
         payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         return [f"{payload['value']:.1f} % of executions failed since {payload['date_from']}" for payload in payloads]
 
-    tell()
+    report()
 
 
 example = make_error_rate_watcher()

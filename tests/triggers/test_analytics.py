@@ -224,7 +224,7 @@ def test_a_watcher_never_polls_faster_than_its_interval(connected: Sandbox) -> N
 
 
 @watchers_only
-def test_each_scenario_is_armed_for_itself(connected: Sandbox) -> None:
+def test_a_watcher_emits_events_for_each_scenario_on_its_own(connected: Sandbox) -> None:
     ids = [scenario.id for scenario in connected.organization().scenarios]
     connected.organization().set_counts(1000, 0)
 
