@@ -11,58 +11,45 @@ from airflow_provider_make.exceptions import MakeInputError
 
 # Ids and counts have 64 bits in Make's answers, in Parquet and in databases.
 MAX_INTEGER = 2**63 - 1
+MAX_RETRY_DELAY = 3600.0
 _DIGITS = re.compile("[0-9]+")
 # One more than 64 bits have. Longer text is slow to convert, and as much too large.
 _MAX_DIGITS = 20
 
 
 def to_integer(value: Any) -> Any:
-    """
-    Convert text of digits to an integer, and leave any other value as it is.
-
-    :param value: The value of an argument.
-    :return: An integer for an integer or text of digits; None for an integer of more than 64 bits, and for a bool,
-        which Python counts as an integer.
-    """
+    """Convert text of digits to an integer, and a bool or more than 64 bits to None; leave any other value."""
     if isinstance(value, str) and _DIGITS.fullmatch(digits := value.strip()):
         value = int(digits.lstrip("0")[:_MAX_DIGITS] or "0")
+    # Python counts a bool as an integer.
     is_unusable = isinstance(value, int) and (isinstance(value, bool) or abs(value) > MAX_INTEGER)
     return None if is_unusable else value
 
 
 def parse_positive_integer(name: str, value: Any) -> int:
-    """
-    Convert an argument to an integer of one or more.
-
-    :param name: The argument or connection field, for the error.
-    :param value: An integer, or text of digits.
-    :return: The integer.
-    :raises MakeInputError: The value is not a positive integer.
-    """
+    """Convert an argument or connection field to an integer of one or more."""
     return _parse_integer(name, value, 1, "a positive integer")
 
 
 def parse_non_negative_integer(name: str, value: Any) -> int:
-    """
-    Convert an argument to an integer of zero or more.
-
-    :param name: The argument or connection field, for the error.
-    :param value: An integer, or text of digits.
-    :return: The integer.
-    :raises MakeInputError: The value is not an integer, or is below zero.
-    """
+    """Convert an argument to an integer of zero or more."""
     return _parse_integer(name, value, 0, "a whole number, zero or more")
 
 
 def parse_page_size(value: Any) -> int:
-    """
-    Convert the page size of a pull to an integer of two or more: pages of one entry can't overlap.
-
-    :param value: An integer, or text of digits.
-    :return: The integer.
-    :raises MakeInputError: The value is not an integer, or is below two.
-    """
+    """Convert the page size of a pull to an integer of two or more: pages of one entry can't overlap."""
     return _parse_integer("page_size", value, 2, "a whole number, two or more")
+
+
+def parse_retry_limit(value: Any) -> int:
+    """Convert the number of tries of one request, the first included, to an integer of one or more."""
+    return parse_positive_integer("api_retry_limit", value)
+
+
+def parse_retry_delay(value: Any) -> float:
+    """Convert the delay before the second try to seconds, from zero to an hour."""
+    expectation = f"seconds, from 0 to {MAX_RETRY_DELAY:g}"
+    return parse_number("api_retry_delay", value, expectation, lambda seconds: 0 <= seconds <= MAX_RETRY_DELAY)
 
 
 def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int:
@@ -77,16 +64,7 @@ def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int
 def parse_number(
     name: str, value: Any, expectation: str, is_allowed: Callable[[float], bool] = lambda number: True
 ) -> float:
-    """
-    Convert an argument to a finite number.
-
-    :param name: The argument or connection field, for the error.
-    :param value: An integer, a float, or text of one.
-    :param expectation: What would be right, for the error.
-    :param is_allowed: Whether a number is in the argument's range.
-    :return: The number.
-    :raises MakeInputError: The value is not a finite number, or is out of range.
-    """
+    """Convert an argument or connection field to a finite number in its range, which ``expectation`` describes."""
     try:
         number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):

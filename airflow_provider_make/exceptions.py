@@ -49,7 +49,7 @@ class MakeApiError(AirflowException):
     :param detail: Make's ``detail``, such as ``Access denied.``
     :param suberrors: The messages of Make's ``suberrors``.
     :param retry_after: Seconds that the server asked to wait; None if it did not ask.
-    :param advice: What to check, where the class has no such advice or other; None for that of the class.
+    :param advice: What to check; None for what the class advises.
 
     Control characters in these texts are replaced: most of them are a server's, and logs and databases get them.
     """
@@ -132,8 +132,6 @@ class MakeResponseError(MakeApiError):
 
 class MakeFilterError(MakeResponseError, AirflowFailException):
     """A response has scenarios that do not fit the filters: the server misread them; Airflow does not retry."""
-
-    advice = "Use one task for each value, for example .expand(team_id=[4201, 4202])."
 
 
 class MakeIncompleteResultError(MakeApiError):

@@ -14,23 +14,12 @@ _SHORTEST_TOKEN = 8
 
 
 def mask_secrets(text: str) -> str:
-    """
-    Hide what looks like a token of Make, and the credentials in a URL.
-
-    :param text: Any text.
-    :return: The text, with ``***`` in the place of each.
-    """
+    """Hide what looks like a token of Make, and the credentials in a URL."""
     return _CREDENTIALS.sub(f"://{HIDDEN}@", _UUID.sub(HIDDEN, text))
 
 
 def mask_token(text: str, token: str) -> str:
-    """
-    Hide a known token: in any case, percent-encoded, as JSON or HTML escapes it, and with control characters inside.
-
-    :param text: Any text.
-    :param token: The token, of printable ASCII characters.
-    :return: The text, with ``***`` in the place of each token.
-    """
+    """Hide a token: in any case, percent-encoded, as JSON or HTML escapes it, and with control characters inside."""
     if not token:
         return text
     text = _pattern(token).sub(HIDDEN, text)
@@ -43,13 +32,7 @@ def mask_token(text: str, token: str) -> str:
 
 
 def contains_token(text: str, token: str) -> bool:
-    """
-    Search for a token that was pasted into another field.
-
-    :param text: Any text.
-    :param token: The token; one of fewer than eight characters is not searched.
-    :return: Whether the text contains it in any form that :func:`mask_token` hides.
-    """
+    """Decide whether text contains a token, of eight characters or more, in any form that ``mask_token`` hides."""
     return len(token) >= _SHORTEST_TOKEN and _pattern(token).search(text) is not None
 
 

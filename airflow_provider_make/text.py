@@ -12,31 +12,15 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206
 
 
 def replace_unstorable(text: str) -> str:
-    """
-    Replace the characters that databases and files can't store: NUL and unpaired surrogates.
-
-    :param text: Any text.
-    :return: The text, with U+FFFD in the place of each.
-    """
+    """Replace the characters that databases and files can't store: NUL and unpaired surrogates."""
     return _UNSTORABLE.sub(REPLACEMENT, text)
 
 
 def replace_unprintable(text: str) -> str:
-    """
-    Replace control characters but tab and newline, such as those of terminal escapes and of the text's direction.
-
-    :param text: Any text.
-    :return: The text, with U+FFFD in the place of each. It can also be stored.
-    """
+    """Replace control characters but tab and newline, such as terminal escapes; the result can also be stored."""
     return _UNPRINTABLE.sub(REPLACEMENT, text)
 
 
 def plural(number: int, noun: str) -> str:
-    """
-    Choose the form of a noun that follows a number.
-
-    :param number: The number.
-    :param noun: The noun in the singular; its plural ends in s.
-    :return: For example ``request`` for 1, and ``requests`` for 0 and 2.
-    """
+    """Choose the form of a noun after a number: ``request`` for 1, and ``requests`` for 0 and 2."""
     return noun if number == 1 else f"{noun}s"

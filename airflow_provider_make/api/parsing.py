@@ -19,7 +19,6 @@ _NUMBER = re.compile(r"-?[0-9]{1,300}(\.[0-9]{1,300})?([eE][+-]?[0-9]{1,3})?")
 _LARGEST_EXACT_FLOAT = 2**53
 # The "in" of bytes takes twice as long.
 _find_nul = re.compile(rb"\\u0000").search
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 def _to_decimal(text: str) -> Decimal:
@@ -31,33 +30,47 @@ def _to_decimal(text: str) -> Decimal:
 
 
 _decode = msgspec.json.Decoder(float_hook=_to_decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
-def needs_repair(body: bytes) -> bool:
-    """Decide whether a body that is valid JSON has text that can't be stored. It may report a NUL that is none."""
+def may_have_nul(body: bytes) -> bool:
+    """Decide whether a body that is valid JSON may have a NUL in a text, or a backslash before ``u0000``."""
     # Most responses have no escapes, and the search for one byte is many times faster.
     return b"\\" in body and _find_nul(body) is not None
 
 
 def decode(body: bytes) -> Any:
     """
-    Decode JSON, and put U+FFFD in the place of what can't be stored.
+    Decode JSON in UTF-8, and put U+FFFD in the place of what can't be stored.
 
-    :param body: JSON in UTF-8. It may begin with a byte order mark, have invalid bytes, control characters and
-        unpaired surrogates; Node.js writes those for a text that is cut inside an emoji.
-    :return: The value.
     :raises ValueError: The body is not JSON.
     :raises RecursionError: The JSON is nested too deeply.
     """
+    # With a byte order mark, invalid bytes, control characters or unpaired surrogates, it is JSON, too. Node.js writes
+    # such surrogates for a text that is cut inside an emoji.
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
         value = json.loads(text, strict=False, parse_float=_to_decimal, parse_constant=_refuse)
     else:
-        if not needs_repair(body):
+        if not may_have_nul(body):
             return value
     return _repair(value)
+
+
+def _refuse(text: str) -> None:
+    raise ValueError(f"{text} is not a number")
+
+
+def _repair(value: Any) -> Any:
+    if isinstance(value, str):
+        return replace_unstorable(value)
+    if isinstance(value, list):
+        return [_repair(item) for item in value]
+    if isinstance(value, dict):
+        return {replace_unstorable(name): _repair(item) for name, item in value.items()}
+    return value
 
 
 def to_whole_number(value: Any) -> Any:
@@ -89,39 +102,16 @@ def to_text(value: Any) -> Any:
 
 
 def encode(value: Any) -> str:
-    """
-    Encode a decoded value as JSON, with all digits of its numbers.
-
-    :param value: The value.
-    :return: JSON.
-    """
+    """Encode a decoded value as JSON, with all digits of its numbers."""
     return _encode(value).decode()
 
 
 def describe(value: Any) -> str:
-    """
-    Describe a value for an error, without text, which may be confidential.
-
-    :param value: A decoded value.
-    :return: The value, if it is null, a bool or a number, also as text; otherwise its type.
-    """
+    """Describe a decoded value for an error: null, a bool or a number itself, but of others only the type."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "an array"
     shown = encode(value)[:50]
+    # Other text may be confidential.
     return shown if not isinstance(value, str) or re.fullmatch(r"[-+0-9.,_eE%\s]{0,40}", value) else "text"
-
-
-def _refuse(text: str) -> None:
-    raise ValueError(f"{text} is not a number")
-
-
-def _repair(value: Any) -> Any:
-    if isinstance(value, str):
-        return replace_unstorable(value)
-    if isinstance(value, list):
-        return [_repair(each) for each in value]
-    if isinstance(value, dict):
-        return {replace_unstorable(name): _repair(each) for name, each in value.items()}
-    return value
