@@ -55,7 +55,7 @@ def pull(
             requests_before = client.requests_sent
             log.info("Pulling %s: requesting the first page.", _describe(query, client.settings.zone))
             total = await read_exactly(
-                client.ask,
+                client.fetch_page,
                 query,
                 progress,
                 page_size=page_size,

@@ -39,7 +39,7 @@ def start(make_sandbox_factory: Start, monkeypatch: pytest.MonkeyPatch) -> Start
 
 
 CAUSES = [
-    pytest.param({"password": "another-token"}, MakeAuthenticationError, "most likely, it is not valid", id="token"),
+    pytest.param({"password": "another-token"}, MakeAuthenticationError, "The token is probably invalid", id="token"),
     pytest.param(
         {"scopes": ["user:read"]}, MakeAuthenticationError, "lacks the scope analytics:read: it has user:r", id="scope"
     ),

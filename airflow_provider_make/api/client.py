@@ -7,11 +7,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
 from airflow_provider_make.api.access import ANALYTICS_SCOPE, Access, Diagnoses, default_advice
 from airflow_provider_make.api.errors import error_from_response, is_refused_by_make
-from airflow_provider_make.api.page import AnalyticsPage, PageParser, check_filters
+from airflow_provider_make.api.page import AnalyticsPage, PageParser
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.retry import MAX_RATE_LIMIT_WAIT, Attempts, RateLimiter, RetryRules
 from airflow_provider_make.api.transport import HttpResponse, Transport
@@ -20,38 +21,30 @@ from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
 # A page of 1000 scenarios has 0.3 to 0.5 MB. To parse much more would stop the event loop, with all triggers on it.
 LARGE_BODY_BYTES = 4_000_000
-# What fetches a page: the client's ``ask``, or a stand-in for it.
-Ask = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, AnalyticsPage]]
+# The client's method of this name, or a stand-in for it.
+FetchPage = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, AnalyticsPage]]
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class ApiRequest(Generic[Result]):
-    """
-    A GET request.
+    """A GET request, what it needs of the token, and how the body of its 200 response is parsed."""
 
-    :param path: The path, relative to the base URL.
-    :param parameters: Names and values of the URL parameters, not yet percent-encoded.
-    :param access: What the request needs, to explain a refusal.
-    :param parse: Parses the body of a 200 response, and raises ``MakeApiError`` if it is not valid.
-    """
-
+    # Relative to the base URL.
     path: str
+    # Not yet percent-encoded.
     parameters: list[tuple[str, str]]
     access: Access
+    # Raises MakeApiError for a body that is not valid.
     parse: Callable[[bytes], Result]
 
 
 class MakeClient:
     """
-    Send requests to one zone. Used in ``async with``, on one event loop at a time.
+    Sends requests to one zone. Used in ``async with``, on one event loop at a time.
 
-    All requests of a client share its connections and its rate limit, so one 429 holds back all of them.
-
-    :param settings: The connection settings.
-    :param rules: How often each request is tried, and the delays between tries.
-    :param log: Logger for a warning at each failed try.
-    :param diagnoses: The diagnoses of refused requests, to share them with other clients; None for none so far.
+    All requests of a client share its connections and its rate limit, so one 429 holds back all of them. Diagnoses of
+    refused requests may be shared with other clients.
     """
 
     def __init__(
@@ -79,39 +72,24 @@ class MakeClient:
         """The number of requests sent so far, retries included."""
         return self._transport.requests_sent
 
-    async def ask(self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None) -> AnalyticsPage:
-        """
-        Fetch one page of a query.
-
-        :param query: The query.
-        :param page: The page.
-        :param rules: Retry rules for this page; None for the client's.
-        :return: The page.
-        :raises MakeApiError: As :meth:`fetch`.
-        """
-
-        def parse(body: bytes) -> AnalyticsPage:
-            parsed = self._parser.parse(body, page)
-            check_filters(query, parsed)
-            return parsed
-
+    async def fetch_page(
+        self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None
+    ) -> AnalyticsPage:
+        """Fetch one page of a query, as ``fetch`` does."""
         access = Access(ANALYTICS_SCOPE, query.organization_id)
+        parse = partial(self._parser.parse, query=query, request=page)
         return await self.fetch(ApiRequest(query.path, query.parameters(page), access, parse), rules)
 
     async def fetch(self, request: ApiRequest[Result], rules: RetryRules | None = None) -> Result:
         """
-        Send a request until there is a valid response.
+        Send a request until there is a valid response, under its own retry rules or the client's.
 
-        :param request: The request.
-        :param rules: Retry rules for this request; None for the client's.
-        :return: The parsed response.
         :raises MakeApiError: A retry would not help, or none is left. Its ``tries`` has the errors of all tries.
         """
         attempts = Attempts(rules or self.retry_rules)
         while True:
-            await self._wait_for_rate_limit()
             try:
-                return await self._try(request)
+                return await self._fetch_once(request)
             except MakeApiError as error:
                 delay = attempts.record(error)
                 if delay is None:
@@ -126,29 +104,18 @@ class MakeClient:
             if not holds_back_all:
                 await asyncio.sleep(delay)
 
-    def _log_delay(self, attempts: Attempts, error: MakeApiError, delay: float) -> None:
-        if isinstance(error, MakeRateLimitError):
-            self.log.warning(
-                "Rate limit reached: all requests wait %.1f s. A request waits at most %.0f s in all. "
-                "Set requests_per_minute in the connection to avoid this. %s",
-                delay,
-                MAX_RATE_LIMIT_WAIT,
-                error.headline(),
-            )
-        else:
-            self.log.warning("%s failed, retrying in %.1f s: %s", attempts, delay, error.headline())
-
-    async def _wait_for_rate_limit(self) -> None:
-        while wait := self._rate_limiter.claim(asyncio.get_running_loop().time()):
-            await asyncio.sleep(wait)
-
-    async def _try(self, request: ApiRequest[Result]) -> Result:
-        response = await self._transport.get(request.path, request.parameters)
+    async def _fetch_once(self, request: ApiRequest[Result]) -> Result:
+        response = await self._send(request.path, request.parameters)
         if response.status != 200:
             raise await self._error(response, request.access)
         if len(response.body) > LARGE_BODY_BYTES:
             return await asyncio.to_thread(request.parse, response.body)
         return request.parse(response.body)
+
+    async def _send(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
+        while wait := self._rate_limiter.acquire(asyncio.get_running_loop().time()):
+            await asyncio.sleep(wait)
+        return await self._transport.get(path, parameters)
 
     async def _error(self, response: HttpResponse, access: Access) -> MakeApiError:
         settings, status, received = self.settings, response.status, (response.headers, response.body)
@@ -164,10 +131,18 @@ class MakeClient:
             error.advice, self.refusal = advice + where, error
             # Whatever fails here must not hide the refusal.
             with suppress(Exception):
-                diagnosis = await self._diagnoses.advise(status, access, settings, self._get_once)
+                diagnosis = await self._diagnoses.advise(status, access, settings, self._send)
                 error.advice = (diagnosis or advice) + where
         return error
 
-    async def _get_once(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
-        await self._wait_for_rate_limit()
-        return await self._transport.get(path, parameters)
+    def _log_delay(self, attempts: Attempts, error: MakeApiError, delay: float) -> None:
+        if isinstance(error, MakeRateLimitError):
+            self.log.warning(
+                "Rate limit reached: all requests wait %.1f s. A request waits at most %.0f s in all. "
+                "Set requests_per_minute in the connection to avoid this. %s",
+                delay,
+                MAX_RATE_LIMIT_WAIT,
+                error.headline(),
+            )
+        else:
+            self.log.warning("%s failed, retrying in %.1f s: %s", attempts, delay, error.headline())

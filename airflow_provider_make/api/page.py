@@ -15,7 +15,7 @@ from airflow_provider_make.api.parsing import (
     decode,
     describe,
     encode,
-    needs_repair,
+    may_have_nul,
     to_digits,
     to_rate,
     to_text,
@@ -28,7 +28,6 @@ _Int64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 _Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 # Text of digits: the number can exceed 64 bits.
 _Centicredits = Annotated[str, Meta(min_length=1, max_length=1000)]
-_centicredits = attrgetter("centicredits")
 # Unknown fields are collected under this name, which Make uses for no field, before msgspec converts an entry.
 _UNKNOWN = "(unknown fields)"
 
@@ -92,44 +91,37 @@ class AnalyticsPage(Struct, frozen=True):
 
 
 def make_names(kind: type[Metrics]) -> dict[str, str]:
-    """
-    Map our column names to the field names that Make documents.
-
-    :param kind: ``ScenarioMetrics`` for an entry, ``Metrics`` for the total.
-    :return: Make's names by our columns' names.
-    """
+    """Map our column names of an entry, or of the total, to the field names that Make documents."""
     fields = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
     del fields["extra"]
     return fields
 
 
-# How a value of another type than documented is converted, by Make's name of the field.
-_LENIENT_TOTAL: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(make_names(Metrics).values(), to_rate),
-    **dict.fromkeys(("executions", "operations", "errors"), to_whole_number),
-    "centicredits": to_digits,
-}
-_LENIENT_ENTRY = {
-    **dict.fromkeys(make_names(ScenarioMetrics).values(), to_text),
-    **dict.fromkeys(("id", "teamId"), to_whole_number),
-    **_LENIENT_TOTAL,
-}
-_LENIENT_PAGINATION: dict[str, Callable[[Any], Any]] = {
-    "totalCount": to_whole_number,
-    # No value of these is an error. A valid offset is compared with the request; nothing else depends on them.
-    **dict.fromkeys(("limit", "offset"), lambda value: number if _is_count(number := to_whole_number(value)) else None),
-    **dict.fromkeys(("sortBy", "sortDir"), lambda value: value if isinstance(value, str) else None),
-    "showLast": lambda value: value if isinstance(value, bool) else None,
-    "last": lambda value: value if isinstance(value, (int, str)) and not isinstance(value, bool) else None,
-}
+def describe_fraction(total: Metrics) -> str | None:
+    """Describe a warning if the error rate looks like a fraction, not the percentage that Make documents."""
+    executions, errors, rate = total.executions, total.errors, total.error_rate
+    if not executions or not errors or rate is None:
+        return None
+    percent = 100.0 * errors / executions
+    # With room for the rounding of a rate such as 0.05.
+    if math.isclose(rate, percent, rel_tol=0.02) or not math.isclose(100.0 * rate, percent, rel_tol=0.1, abs_tol=0.5):
+        return None
+    return (
+        f"errorRate={rate:g} looks like a fraction: {errors} errors in {executions} executions are {percent:g} %. "
+        "Thresholds and rows use the value as it was received."
+    )
+
+
 # An entry has 16 documented values in some 350 bytes, and a request without a limit gets fewer than this many entries.
 _BYTES_PER_ENTRY, _VALUES_PER_ENTRY, _MARGIN, _DEFAULT_LIMIT = 1024, 100, 100, 10_000
-_decode_page = msgspec.json.Decoder(AnalyticsPage).decode
+_ONE_VALUE_ADVICE = "Use one task for each value, for example .expand(team_id=[4201, 4202])."
+_team_id, _centicredits = attrgetter("team_id"), attrgetter("centicredits")
+_decode_strictly = msgspec.json.Decoder(AnalyticsPage).decode
 
 
 class PageParser:
     """
-    Parse the responses to the requests of one client.
+    Parses the responses to the requests of one client.
 
     A response is decoded strictly first, which is fast. If that fails, it is decoded leniently: with unknown fields,
     numbers as text and the like. After one such response, further ones are decoded leniently at once.
@@ -138,15 +130,13 @@ class PageParser:
     def __init__(self) -> None:
         self._is_lenient = False
 
-    def parse(self, body: bytes, request: PageRequest) -> AnalyticsPage:
+    def parse(self, body: bytes, query: AnalyticsQuery, request: PageRequest) -> AnalyticsPage:
         """
-        Parse the body of a 200 response.
+        Parse the body of a 200 response, and compare it with the page that was requested.
 
-        :param body: The body.
-        :param request: The page that was requested, to compare the response with.
-        :return: The page.
-        :raises MakeResponseError: The body does not have the documented shape, a value is not exactly what it should
-            be, or it is not the requested page.
+        :raises MakeResponseError: It does not have the documented shape, a value is not exactly what it should be, or
+            it is another page.
+        :raises MakeFilterError: An entry does not fit the filters.
         """
         check_size(body, request.limit or _DEFAULT_LIMIT)
         page = self._decode(body)
@@ -159,12 +149,13 @@ class PageParser:
             problem = f"the response has {len(page.analytics)} entries, more than the {request.limit} requested"
         if problem:
             raise MakeResponseError(problem, status_code=200)
+        _check_filters(query, page)
         return page
 
     def _decode(self, body: bytes) -> AnalyticsPage:
-        if not self._is_lenient and not needs_repair(body):
+        if not self._is_lenient and not may_have_nul(body):
             try:
-                page = _decode_page(body)
+                page = _decode_strictly(body)
                 _check_centicredits(page)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 pass
@@ -176,13 +167,7 @@ class PageParser:
 
 
 def check_size(body: bytes, limit: int) -> None:
-    """
-    Refuse a body with far more values than its entries can have.
-
-    :param body: The body.
-    :param limit: The most entries that it has.
-    :raises MakeResponseError: It has more values.
-    """
+    """Refuse a body with far more values than that many entries can have."""
     # A few kilobytes of gzip may contain millions of tiny values, which take gigabytes as objects.
     if len(body) > _BYTES_PER_ENTRY * (limit + _MARGIN):
         values = sum(map(body.count, (b",", b"[", b"{")))
@@ -191,11 +176,45 @@ def check_size(body: bytes, limit: int) -> None:
             raise MakeResponseError(text, status_code=200)
 
 
+def _check_filters(query: AnalyticsQuery, page: AnalyticsPage) -> None:
+    # A server that misreads a parameter would add or lose rows. Entries have no folder to check.
+    _check_filter("team_id", query.team_id or (), _team_id, page)
+    statuses = tuple(status.casefold() for status in query.status or ())
+    _check_filter("status", statuses, lambda entry: entry.status and entry.status.casefold(), page)
+
+
+def _check_filter(
+    name: str, allowed: tuple[Any, ...], value_of: Callable[[ScenarioMetrics], Any], page: AnalyticsPage
+) -> None:
+    # An entry without a value fits.
+    accepted = {None, *allowed}
+    wrong = next((entry for entry in page.analytics if value_of(entry) not in accepted), None) if allowed else None
+    if wrong is not None:
+        raise MakeFilterError(
+            f"scenario {wrong.scenario_id} does not fit the filter {name}={list(allowed)}: "
+            "the server misread it, so rows may be wrong or missing",
+            advice=_ONE_VALUE_ADVICE if len(allowed) > 1 else None,
+        )
+
+
+def _check_centicredits(page: AnalyticsPage) -> None:
+    # A pattern in the type, matched against each value, would double the time that decoding takes.
+    together = "".join(filter(None, map(_centicredits, (page.total, *page.analytics))))
+    if together and not _are_digits(together):
+        places = [("total", page.total), *((f"analytics[{n}]", entry) for n, entry in enumerate(page.analytics))]
+        wrong = next(place for place, figures in places if not _are_digits(figures.centicredits or "0"))
+        raise msgspec.ValidationError(f"Expected text of digits - at `$.{wrong}.centicredits`")
+
+
+def _are_digits(text: str) -> bool:
+    return text.isdigit() and text.isascii()
+
+
 def _decode_leniently(body: bytes) -> AnalyticsPage:
     decoded: Any = None
     try:
         decoded = decode(body)
-        page = msgspec.convert(_convert_fields(decoded), AnalyticsPage)
+        page = msgspec.convert(_convert_response(decoded), AnalyticsPage)
         _check_centicredits(page)
     except msgspec.ValidationError as error:
         problem = f"the response of {len(body)} bytes does not have the documented shape: {error}"
@@ -220,100 +239,56 @@ def _describe_value(decoded: Any, error: msgspec.ValidationError) -> str:
     return f" (received {describe(decoded)})" if found else ""
 
 
-def _check_centicredits(page: AnalyticsPage) -> None:
-    # A pattern in the type, matched against each value, would double the time that decoding takes.
-    together = "".join(filter(None, map(_centicredits, (page.total, *page.analytics))))
-    if together and not _are_digits(together):
-        places = [("total", page.total), *((f"analytics[{n}]", entry) for n, entry in enumerate(page.analytics))]
-        wrong = next(place for place, figures in places if not _are_digits(figures.centicredits or "0"))
-        raise msgspec.ValidationError(f"Expected text of digits - at `$.{wrong}.centicredits`")
-
-
-def _are_digits(text: str) -> bool:
-    return text.isdigit() and text.isascii()
-
-
-def _convert_fields(body: Any) -> Any:
-    if not isinstance(body, dict):
-        return body
-    converted = dict(body)
-    if isinstance(total := body.get("total"), dict):
-        converted["total"] = _convert(total, _LENIENT_TOTAL)
-    if isinstance(pagination := body.get("pg", {}), dict | None):
-        converted["pg"] = {
-            name: _LENIENT_PAGINATION.get(name, _unchanged)(value) for name, value in (pagination or {}).items()
-        }
-    entries = body.get("analytics")
-    if isinstance(entries, list):
-        converted["analytics"] = [
-            _convert(entry, _LENIENT_ENTRY) if isinstance(entry, dict) else entry for entry in entries
-        ]
-    elif entries is None and "analytics" in body:
-        converted["analytics"] = []
-    return converted
+# How a value of another type than documented is converted, by Make's name of the field.
+_Conversions = Mapping[str, Callable[[Any], Any]]
+_TOTAL: _Conversions = {
+    **dict.fromkeys(make_names(Metrics).values(), to_rate),
+    **dict.fromkeys(("executions", "operations", "errors"), to_whole_number),
+    "centicredits": to_digits,
+}
+_ENTRY: _Conversions = {
+    **dict.fromkeys(make_names(ScenarioMetrics).values(), to_text),
+    **dict.fromkeys(("id", "teamId"), to_whole_number),
+    **_TOTAL,
+}
+_PAGINATION: _Conversions = {
+    "totalCount": to_whole_number,
+    # No value of these is an error. A valid offset is compared with the request; nothing else depends on them.
+    **dict.fromkeys(("limit", "offset"), lambda value: number if _is_count(number := to_whole_number(value)) else None),
+    **dict.fromkeys(("sortBy", "sortDir"), lambda value: value if isinstance(value, str) else None),
+    "showLast": lambda value: value if isinstance(value, bool) else None,
+    "last": lambda value: value if isinstance(value, (int, str)) and not isinstance(value, bool) else None,
+}
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _unchanged(value: Any) -> Any:
-    return value
-
-
-def _convert(figures: dict[str, Any], fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
-    converted = {name: fields[name](value) for name, value in figures.items() if name in fields}
-    if unknown := figures.keys() - fields.keys():
-        converted[_UNKNOWN] = encode({name: figures[name] for name in sorted(unknown)})
+def _convert_response(response: Any) -> Any:
+    if not isinstance(response, dict):
+        return response
+    converted = dict(response)
+    if isinstance(total := response.get("total"), dict):
+        converted["total"] = _convert_figures(total, _TOTAL)
+    if isinstance(pagination := response.get("pg", {}), dict | None):
+        converted["pg"] = _convert(pagination or {}, _PAGINATION)
+    entries = response.get("analytics")
+    if isinstance(entries, list):
+        converted["analytics"] = [
+            _convert_figures(entry, _ENTRY) if isinstance(entry, dict) else entry for entry in entries
+        ]
+    elif entries is None and "analytics" in response:
+        converted["analytics"] = []
     return converted
 
 
-def check_filters(query: AnalyticsQuery, page: AnalyticsPage) -> None:
-    """
-    Check that each entry fits the query's filters: a server that misreads a parameter would add or lose rows.
-
-    An entry without a team or status fits. Entries have no folder, so that filter can't be checked.
-
-    :param query: The query.
-    :param page: Its page.
-    :raises MakeFilterError: An entry does not fit.
-    """
-    _check_filter("team_id", query.team_id, lambda entry: entry.team_id, page)
-    statuses = tuple(status.casefold() for status in query.status or ())
-    _check_filter("status", statuses, lambda entry: entry.status and entry.status.casefold(), page)
+def _convert(values: dict[str, Any], conversions: _Conversions) -> dict[str, Any]:
+    return {name: conversions[name](value) for name, value in values.items() if name in conversions}
 
 
-def _check_filter(
-    name: str, allowed: tuple[Any, ...] | None, value_of: Callable[[ScenarioMetrics], Any], page: AnalyticsPage
-) -> None:
-    if not allowed:
-        return
-    accepted = {None, *allowed}
-    wrong = next((entry for entry in page.analytics if value_of(entry) not in accepted), None)
-    if wrong is not None:
-        raise MakeFilterError(
-            f"scenario {wrong.scenario_id} does not fit the filter {name}={list(allowed)}: "
-            "the server misread it, so rows may be wrong or missing",
-            advice=None if len(allowed) > 1 else "",
-        )
-
-
-def describe_fraction(figures: Metrics) -> str | None:
-    """
-    Describe an error rate that looks like a fraction. Make documents a percentage, and no recorded response shows one.
-
-    :param figures: The figures of an organization.
-    :return: The text of a warning with both figures; None if the rate is what executions and errors give as percent,
-        or can't be compared.
-    """
-    executions, errors, rate = figures.executions, figures.errors, figures.error_rate
-    if not executions or not errors or rate is None:
-        return None
-    percent = 100.0 * errors / executions
-    # With room for the rounding of a rate such as 0.05.
-    if math.isclose(rate, percent, rel_tol=0.02) or not math.isclose(100.0 * rate, percent, rel_tol=0.1, abs_tol=0.5):
-        return None
-    return (
-        f"errorRate={rate:g} looks like a fraction: {errors} errors in {executions} executions are {percent:g} %. "
-        "Thresholds and rows use the value as it was received."
-    )
+def _convert_figures(figures: dict[str, Any], conversions: _Conversions) -> dict[str, Any]:
+    converted = _convert(figures, conversions)
+    if unknown := figures.keys() - conversions.keys():
+        converted[_UNKNOWN] = encode({name: figures[name] for name in sorted(unknown)})
+    return converted

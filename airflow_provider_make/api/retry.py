@@ -5,10 +5,9 @@ from __future__ import annotations
 import random
 
 from airflow_provider_make.api.errors import is_retryable
-from airflow_provider_make.arguments import parse_number, parse_positive_integer
+from airflow_provider_make.arguments import parse_retry_delay, parse_retry_limit
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
-MAX_DELAY = 3600.0
 MAX_BACKOFF = 60.0
 # Make counts requests by the minute (its documentation of rate limits).
 RATE_LIMIT_WINDOW = 60.0
@@ -19,56 +18,31 @@ SHORTEST_RATE_LIMIT_WAIT = 1.0
 
 
 def minimum_delay(error: MakeApiError) -> float:
-    """
-    Choose the shortest delay after an error, whatever the pace of the caller.
-
-    :param error: The error.
-    :return: Seconds: the delay that the server asked for; a minute after a 429 that asks for none; otherwise zero.
-    """
+    """Choose the shortest delay after an error: what the server asked for, or a minute after a bare 429."""
     if not isinstance(error, MakeRateLimitError):
         return error.retry_after or 0.0
     return RATE_LIMIT_WINDOW if error.retry_after is None else max(error.retry_after, SHORTEST_RATE_LIMIT_WAIT)
 
 
 class RetryRules:
-    """
-    How often a request is tried, and the delays between tries.
-
-    :param limit: Tries of one request, the first included; one or more. A try that a rate limit refuses does not
-        count, unless the limit is one.
-    :param delay: Seconds before the second try, doubled for each further one up to ``MAX_BACKOFF``, and multiplied
-        by a random number between 0 and 1 (full jitter). A delay that the server asks for replaces it.
-    :raises MakeInputError: A number is out of range.
-    """
+    """How often a request is tried, the first try included, and the seconds before the second, then doubled."""
 
     def __init__(self, limit: int, delay: float) -> None:
-        self.limit = parse_positive_integer("api_retry_limit", limit)
-        self.delay = parse_number(
-            "api_retry_delay", delay, f"seconds, from 0 to {MAX_DELAY:g}", lambda seconds: 0 <= seconds <= MAX_DELAY
-        )
+        self.limit = parse_retry_limit(limit)
+        self.delay = parse_retry_delay(delay)
 
     def delay_after(self, error: MakeApiError, tries: int) -> float:
-        """
-        Choose the delay after a failed try.
-
-        :param error: The error of the try.
-        :param tries: The number of tries so far.
-        :return: Seconds until the next try.
-        """
+        """Choose the delay after a failed try, the last of this many: with full jitter, unless the server asks."""
         if error.retry_after is None and isinstance(error, MakeRateLimitError):
             # With jitter, so that several tasks of an organization do not return in the same instant.
             return minimum_delay(error) + random.uniform(0.0, RATE_LIMIT_WINDOW / 10)
         if error.retry_after or isinstance(error, MakeRateLimitError):
             return minimum_delay(error)
-        return random.uniform(0.0, min(MAX_BACKOFF, self.delay * 2.0 ** min(tries - 1, 32)))
+        return random.uniform(0.0, _doubled(self.delay, tries))
 
 
 class Attempts:
-    """
-    The failed tries of one request, or the passes of one pull that were not exact.
-
-    :param rules: How many tries are allowed, and the delays between them.
-    """
+    """The failed tries of one request, or the passes over one result that were not exact."""
 
     def __init__(self, rules: RetryRules) -> None:
         self._rules = rules
@@ -78,17 +52,17 @@ class Attempts:
 
     def record(self, error: MakeApiError) -> float | None:
         """
-        Record a failed try, and decide on the next. The history of all tries is added to the error.
+        Record a failed try, and add the history of all tries to the error.
 
-        :param error: The error of the try.
-        :return: Seconds before the next try; None if another one is not allowed, or would not help.
+        Returns the seconds before the next try; None if another one is not allowed, or would not help.
         """
         self._headlines.append(error.headline())
         error.tries = tuple(self._headlines)
+        # Rate limits are waited out without using up tries, unless there is only one.
         if self._rules.limit > 1 and isinstance(error, MakeRateLimitError):
             self._rate_limited += 1
             # The hint may be too short, again and again: refused requests may count, too.
-            shortest = min(MAX_BACKOFF, SHORTEST_RATE_LIMIT_WAIT * 2.0 ** min(self._rate_limited - 1, 32))
+            shortest = _doubled(SHORTEST_RATE_LIMIT_WAIT, self._rate_limited)
             delay = max(self._rules.delay_after(error, self._failures), shortest)
             if self.waited_for_rate_limits + delay > MAX_RATE_LIMIT_WAIT:
                 return None
@@ -103,37 +77,30 @@ class Attempts:
         return f"Try {self._failures} of {self._rules.limit}"
 
 
+def _doubled(delay: float, tries: int) -> float:
+    return min(MAX_BACKOFF, delay * 2.0 ** min(tries - 1, 32))
+
+
 class RateLimiter:
     """
     The times at which requests may be sent: evenly spaced, and not during a pause. It does not sleep itself.
 
-    :param requests_per_minute: The most requests in a minute; None for no limit.
+    Times are those of a monotonic clock, in seconds.
     """
 
     def __init__(self, requests_per_minute: float | None) -> None:
         self._spacing = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._next = self._paused_until = float("-inf")
 
-    def claim(self, now: float) -> float:
-        """
-        Claim the right to send a request.
-
-        :param now: The present time on a monotonic clock, in seconds.
-        :return: Zero if the request may be sent now; otherwise the seconds after which to claim again.
-        """
+    def acquire(self, now: float) -> float:
+        """Return zero if a request may be sent now, and count it; otherwise the seconds until the next attempt."""
         if now < self._next:
             return self._next - now
         self._next = now + self._spacing
         return 0.0
 
     def pause(self, now: float, seconds: float) -> bool:
-        """
-        Hold back all requests for a while. A longer pause that is under way stays.
-
-        :param now: The present time on a monotonic clock, in seconds.
-        :param seconds: The length of the pause.
-        :return: Whether no other pause was under way.
-        """
+        """Hold back all requests, at least until a longer pause ends; return whether no pause was under way."""
         is_new, self._paused_until = now >= self._paused_until, max(self._paused_until, now + seconds)
         self._next = max(self._next, now + seconds)
         return is_new

@@ -241,7 +241,7 @@ class MakeHook(HttpHook):
             sort_dir=sort_dir,
         )
         report_input(self, organization_uri(self.settings.zone, query.organization_id))
-        return self.event_loop.run(lambda client: client.ask(query, page))
+        return self.event_loop.run(lambda client: client.fetch_page(query, page))
 
     def iter_analytics_pages(
         self,
@@ -330,7 +330,7 @@ class MakeHook(HttpHook):
                 )
             query = self._query(sort_by="name", sort_dir="asc")
             one_entry = PageRequest(limit=1, return_total_count=True)
-            page = self.event_loop.run(lambda client: client.ask(query, one_entry, once))
+            page = self.event_loop.run(lambda client: client.fetch_page(query, one_entry, once))
         except (MakeApiError, MakeInputError) as error:
             return False, str(error)
         organization = f"organization {self.settings.organization_id}: {page.pg.total_count} scenarios"
@@ -374,5 +374,5 @@ class MakeHook(HttpHook):
         report_input(self, organization_uri(self.settings.zone, query.organization_id))
         plan = PagePlan(page_size)
         for request in chain([plan.first_page()], plan.other_pages()):
-            page = self.event_loop.run(partial(MakeClient.ask, query=query, page=request))
+            page = self.event_loop.run(partial(MakeClient.fetch_page, query=query, page=request))
             yield msgspec.structs.replace(page, analytics=plan.accept(request, page))

@@ -18,13 +18,9 @@ _decode = msgspec.json.Decoder(ScenarioMetrics).decode
 
 class DiskSort:
     """
-    Sort entries that are added in any order. Used in ``with``.
+    Sorts entries by a column of ours. Used in ``with``.
 
-    The sort is stable. Text is sorted by code points.
-
-    :param column: The sort key, by our column's name.
-    :param sort_dir: ``asc`` or ``desc``.
-    :param absent_first: Whether entries without a value come before the others, or after them.
+    The sort is stable, text is sorted by code points, and entries without a value are first or last.
     """
 
     def __init__(self, column: str, sort_dir: str, absent_first: bool) -> None:

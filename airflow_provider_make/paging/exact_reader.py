@@ -18,10 +18,106 @@ from airflow_provider_make.paging.disk_sort import DiskSort
 from airflow_provider_make.paging.page_plan import PagePlan
 
 if TYPE_CHECKING:
-    from airflow_provider_make.api.client import Ask
+    from airflow_provider_make.api.client import FetchPage
 
-
+MAX_PASSES = 5
+# How often a page size that the server refuses is divided by ten.
+MAX_REDUCTIONS = 2
 Result = TypeVar("Result")
+
+
+class EntrySink(Protocol):
+    """What receives the entries of a result, in order."""
+
+    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
+        """Receive the next entries of a result with this many entries in all; return whether to read on."""
+
+    def restart(self, error: MakeApiError, delay: float) -> None:
+        """Discard all entries: the pass was not exact, or asked for too much; another one begins after this delay."""
+
+
+async def read_exactly(
+    fetch_page: FetchPage, query: AnalyticsQuery, sink: EntrySink, *, page_size: int, max_concurrency: int, delay: float
+) -> Metrics:
+    """
+    Read every entry of a query exactly once, in the order of the query, and return the organization's figures.
+
+    The sink gets pages of ``page_size`` entries, two or more; ``max_concurrency`` of them are requested, or held in
+    memory, at the same time. A second pass begins after ``delay`` seconds, doubled for each further one.
+
+    :raises MakeIncompleteResultError: No pass was exact; its ``tries`` has the errors of all passes.
+    :raises MakeApiError: A page could not be fetched.
+    """
+    passes = Attempts(RetryRules(MAX_PASSES, delay))
+    absent_first = False
+    requested_size = page_size
+    number = 1
+    reductions = 0
+    while True:
+        plan = PagePlan(page_size_for_pass(requested_size, number))
+        pass_query = query_for_pass(query, number)
+        try:
+            async with aclosing(_read_pages(fetch_page, pass_query, plan, max_concurrency)) as pages:
+                if pass_query == query:
+                    async for entries in pages:
+                        if not sink.add(entries, plan.total_count):
+                            break
+                        del entries
+                else:
+                    with DiskSort(query.sort_column, query.sort_dir, absent_first) as disk_sort:
+                        async for entries in pages:
+                            disk_sort.add(entries)
+                        for entries in disk_sort.batches(page_size):
+                            if not sink.add(entries, plan.total_count):
+                                break
+                            # Yields to the event loop, so that the pull can be cancelled here.
+                            await asyncio.sleep(0)
+            return plan.total
+        except MakeIncompleteResultError as error:
+            if number == 1:
+                absent_first = plan.begins_without(query.sort_column)
+            # Below the server's own page length, so that the boundaries move.
+            requested_size = min(requested_size, plan.page_cap or requested_size)
+            pause = passes.record(error)
+            if pause is None:
+                raise
+            number += 1
+            sink.restart(error, pause)
+        except MakePageLimitError as error:
+            reductions += 1
+            if reductions > MAX_REDUCTIONS or requested_size < 20:
+                raise
+            # The largest page is not documented, and pages of 100 are Make's default elsewhere.
+            pause, requested_size = 0.0, requested_size // 10
+            sink.restart(error, pause)
+        await asyncio.sleep(pause)
+
+
+def query_for_pass(query: AnalyticsQuery, number: int) -> AnalyticsQuery:
+    """Sort by name from the second pass on: ties are unstable under the requested sort, and names nearly unique."""
+    if number == 1 or query.sort_by == "name":
+        return query
+    return query.model_copy(update={"sort_by": "name", "sort_dir": "asc"})
+
+
+def page_size_for_pass(page_size: int, number: int) -> int:
+    """Move the boundaries of the pages from the third pass on: two scenarios of one name may be at a boundary."""
+    return max(2, page_size - page_size * max(0, number - 2) // 8)
+
+
+async def _read_pages(
+    fetch_page: FetchPage, query: AnalyticsQuery, plan: PagePlan, max_concurrency: int
+) -> AsyncGenerator[list[ScenarioMetrics], None]:
+    async def fetch(request: PageRequest) -> tuple[PageRequest, AnalyticsPage]:
+        return request, await fetch_page(query, request)
+
+    yield plan.accept(*await fetch(plan.first_page()))
+    async with aclosing(in_order((partial(fetch, page) for page in plan.other_pages()), max_concurrency)) as pages:
+        async for request, page in pages:
+            # No variable keeps a page: memory that is freed at once is used again while it is in the CPU's caches.
+            new = [plan.accept(request, page)]
+            del page
+            yield new.pop()
 
 
 async def in_order(
@@ -30,12 +126,11 @@ async def in_order(
     """
     Run calls concurrently, and yield their results in the order of the calls.
 
-    :param calls: Functions that create a coroutine; each is called only when there is room for its result.
-    :param max_concurrency: Maximum number of coroutines that run, or results that wait, at the same time. While the
-        caller processes a result, the next call runs already, unless this is one: then, a caller that stops has caused
-        no call in vain.
-    :return: The results. The first failure, of whichever call, is raised at once. After it, or when the caller stops
-        iterating, the other coroutines are cancelled.
+    At most ``max_concurrency`` coroutines run, or have results that wait, at the same time. While the caller processes
+    a result, the next call runs already, unless only one may: then, a caller that stops has sent no request too many.
+
+    The first failure, of whichever call, is raised at once. After it, or when the caller stops iterating, the other
+    coroutines are cancelled.
     """
     window: deque[asyncio.Task[Result]] = deque()
     failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -72,122 +167,3 @@ async def in_order(
         # Retrieve the exception, or asyncio logs that it was never retrieved.
         if not failure.cancel():
             failure.exception()
-
-
-MAX_PASSES = 5
-# How often a page size that the server refuses is divided by ten.
-MAX_REDUCTIONS = 2
-
-
-class EntrySink(Protocol):
-    """What receives the entries of a result, in order."""
-
-    def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
-        """Receive the next entries of a result with this many entries in all; return whether to read on."""
-
-    def restart(self, error: MakeApiError, delay: float) -> None:
-        """Discard all entries: the pass was not exact, or asked for too much; another one begins after this delay."""
-
-
-def query_for_pass(query: AnalyticsQuery, number: int) -> AnalyticsQuery:
-    """
-    Choose the sort order of a pass.
-
-    Ties are unstable under the requested sort, so retries sort by name, which is nearly unique.
-
-    :param query: The query, in the requested order.
-    :param number: The number of the pass, from 1.
-    :return: The query in the order of the pass.
-    """
-    if number == 1 or query.sort_by == "name":
-        return query
-    return query.model_copy(update={"sort_by": "name", "sort_dir": "asc"})
-
-
-def page_size_for_pass(page_size: int, number: int) -> int:
-    """
-    Choose the page size of a pass.
-
-    From the third pass on, it moves the boundaries of the pages: two scenarios of one name may be at a boundary.
-
-    :param page_size: The requested page size, two or more.
-    :param number: The number of the pass, from 1.
-    :return: The page size of the pass: from two to the requested one.
-    """
-    return max(2, page_size - page_size * max(0, number - 2) // 8)
-
-
-async def read_exactly(
-    ask: Ask, query: AnalyticsQuery, sink: EntrySink, *, page_size: int, max_concurrency: int, delay: float
-) -> Metrics:
-    """
-    Read every entry of a query exactly once, in the order of the query.
-
-    :param ask: Fetches a page.
-    :param query: The query.
-    :param sink: Receives the entries.
-    :param page_size: Entries in each page; two or more.
-    :param max_concurrency: Maximum number of pages requested at the same time, or held in memory.
-    :param delay: Seconds before the second pass, doubled for each further one, with full jitter.
-    :return: The organization's figures.
-    :raises MakeIncompleteResultError: No pass was exact; its ``tries`` has the errors of all passes.
-    :raises MakeApiError: A page could not be fetched.
-    """
-    attempts = Attempts(RetryRules(MAX_PASSES, delay))
-    absent_first = False
-    requested_size = page_size
-    number = 1
-    reductions = 0
-    while True:
-        plan = PagePlan(page_size_for_pass(requested_size, number))
-        pass_query = query_for_pass(query, number)
-        try:
-            async with aclosing(_read_pages(ask, pass_query, plan, max_concurrency)) as pages:
-                if pass_query == query:
-                    async for entries in pages:
-                        if not sink.add(entries, plan.total_count):
-                            break
-                        del entries
-                else:
-                    with DiskSort(query.sort_column, query.sort_dir, absent_first) as disk_sort:
-                        async for entries in pages:
-                            disk_sort.add(entries)
-                        for entries in disk_sort.batches(page_size):
-                            if not sink.add(entries, plan.total_count):
-                                break
-                            # Yields to the event loop, so that the pull can be cancelled here.
-                            await asyncio.sleep(0)
-            return plan.total
-        except MakeIncompleteResultError as error:
-            if number == 1:
-                absent_first = plan.begins_without(query.sort_column)
-            # Below the server's own page length, so that the boundaries move.
-            requested_size = min(requested_size, plan.page_cap or requested_size)
-            pause = attempts.record(error)
-            if pause is None:
-                raise
-            number += 1
-            sink.restart(error, pause)
-        except MakePageLimitError as error:
-            reductions += 1
-            if reductions > MAX_REDUCTIONS or requested_size < 20:
-                raise
-            # The largest page is not documented, and pages of 100 are Make's default elsewhere.
-            pause, requested_size = 0.0, requested_size // 10
-            sink.restart(error, pause)
-        await asyncio.sleep(pause)
-
-
-async def _read_pages(
-    ask: Ask, query: AnalyticsQuery, plan: PagePlan, max_concurrency: int
-) -> AsyncGenerator[list[ScenarioMetrics], None]:
-    async def fetch(request: PageRequest) -> tuple[PageRequest, AnalyticsPage]:
-        return request, await ask(query, request)
-
-    yield plan.accept(*await fetch(plan.first_page()))
-    async with aclosing(in_order((partial(fetch, page) for page in plan.other_pages()), max_concurrency)) as pages:
-        async for request, page in pages:
-            # No variable keeps a page: memory that is freed at once is used again while it is in the CPU's caches.
-            new = [plan.accept(request, page)]
-            del page
-            yield new.pop()

@@ -18,10 +18,7 @@ class PagePlan:
 
     Each page begins with the last entry of the page before, and that entry has to be the same on both. So a scenario
     that is deleted before the reader's position is noticed, even if another one is created after it and the total
-    stays the same.
-
-    :param page_size: Entries to request in each page; two or more, because pages of one entry can't overlap. If the
-        server returns fewer in the first page, the others have that length.
+    stays the same. Pages have two entries or more: those of one can't overlap.
     """
 
     def __init__(self, page_size: int) -> None:
@@ -50,12 +47,7 @@ class PagePlan:
         return self._served_size if is_capped else None
 
     def begins_without(self, column: str) -> bool:
-        """
-        Decide whether the server sorts entries without a value first.
-
-        :param column: The sort key, by our column name.
-        :return: Whether the first entry of the first page lacks it.
-        """
+        """Decide whether the first entry lacks the column, so that the server sorts entries without a value first."""
         return self._first is not None and any(getattr(entry, column) is None for entry in self._first.analytics[:1])
 
     def first_page(self) -> PageRequest:
@@ -63,11 +55,8 @@ class PagePlan:
         return _page(0, self._page_size)
 
     def other_pages(self) -> Iterator[PageRequest]:
-        """
-        Choose the pages after the first, which may be fetched concurrently.
-
-        :return: The pages. None exists before its turn: a server may report any total.
-        """
+        """Choose the pages after the first, which may be fetched concurrently."""
+        # Each when it is its turn: a server may report any total.
         size, step = self._served_size, self._served_size - 1
         # A page at the last entry or later would have no new entries.
         for offset in range(step, (self.total_count or 0) - 1, step or 1):
@@ -75,11 +64,8 @@ class PagePlan:
 
     def accept(self, request: PageRequest, page: AnalyticsPage) -> list[ScenarioMetrics]:
         """
-        Accept the next page, in the order of the requests.
+        Accept the next page, in the order of the requests, and return its entries that are new.
 
-        :param request: The page that was requested.
-        :param page: The page that was received.
-        :return: The entries that are new, in order.
         :raises MakeIncompleteResultError: The total changed, the page does not have the expected length, the pages do
             not join, or an entry is repeated.
         """

@@ -101,11 +101,16 @@ class ThresholdCheck:
         now = datetime.now(UTC).replace(microsecond=0)
         query = self.query(client.settings, now)
         if self.rule.scope == "organization":
-            total, entries = (await client.ask(query, PageRequest(limit=1))).total, list[ScenarioMetrics]()
+            total, entries = (await client.fetch_page(query, PageRequest(limit=1))).total, list[ScenarioMetrics]()
         else:
             relevant = _RelevantScenarios(self.rule, firing)
             total = await read_exactly(
-                client.ask, query, relevant, page_size=PAGE_SIZE, max_concurrency=1, delay=client.retry_rules.delay
+                client.fetch_page,
+                query,
+                relevant,
+                page_size=PAGE_SIZE,
+                max_concurrency=1,
+                delay=client.retry_rules.delay,
             )
             entries = relevant.entries()
         if warning := describe_fraction(total):

@@ -78,13 +78,13 @@ def client(
 def fetch(*script: Outcome, **options: Any) -> tuple[AnalyticsPage, list[float]]:
     """Return the page, and the time of each request."""
     transport = ScriptedTransport(*script)
-    page = run_in_virtual_time(client(transport, **options).ask(QUERY, PAGE))
+    page = run_in_virtual_time(client(transport, **options).fetch_page(QUERY, PAGE))
     return page, transport.times
 
 
 def test_request_has_the_path_and_parameters_of_the_page() -> None:
     transport = ScriptedTransport(GOOD)
-    page = run_in_virtual_time(client(transport).ask(QUERY, PAGE))
+    page = run_in_virtual_time(client(transport).fetch_page(QUERY, PAGE))
     assert transport.sent == [(0.0, "analytics/42", QUERY.parameters(PAGE))]
     assert [entry.scenario_id for entry in page.analytics] == [1]
 
@@ -102,12 +102,12 @@ def test_a_429_delays_all_requests_and_a_dropped_connection_only_its_own_retry()
     shared = client(transport)
 
     async def run() -> None:
-        limited = asyncio.create_task(shared.ask(QUERY, PAGE))
+        limited = asyncio.create_task(shared.fetch_page(QUERY, PAGE))
         await asyncio.sleep(3)
         # At 3 s: delayed until 7 s, like the first one. One of them is dropped then, and retries at 8 or 9 s.
-        other = asyncio.create_task(shared.ask(QUERY, PAGE))
+        other = asyncio.create_task(shared.fetch_page(QUERY, PAGE))
         await asyncio.sleep(4.5)
-        third = asyncio.create_task(shared.ask(QUERY, PAGE))
+        third = asyncio.create_task(shared.fetch_page(QUERY, PAGE))
         await asyncio.gather(limited, other, third)
 
     run_in_virtual_time(run())
@@ -120,7 +120,7 @@ def test_requests_per_minute_spaces_all_requests() -> None:
     shared = client(transport, requests_per_minute=30)
 
     async def run() -> None:
-        await asyncio.gather(*(shared.ask(QUERY, PAGE) for _ in range(3)))
+        await asyncio.gather(*(shared.fetch_page(QUERY, PAGE) for _ in range(3)))
 
     run_in_virtual_time(run())
     assert transport.times == [0, 2, 4]
@@ -140,7 +140,7 @@ def test_a_429_without_a_hint_is_waited_out_for_a_minute(body: bytes) -> None:
 def test_a_rate_limit_that_does_not_end_is_an_error_after_ten_minutes() -> None:
     transport = ScriptedTransport(*[HttpResponse(429, {}, b"")] * 20)
     with pytest.raises(MakeRateLimitError):
-        run_in_virtual_time(client(transport).ask(QUERY, PAGE))
+        run_in_virtual_time(client(transport).fetch_page(QUERY, PAGE))
     assert transport.times == [66 * number for number in range(10)]
 
 
@@ -148,13 +148,13 @@ def test_rows_that_do_not_fit_the_filters_are_an_error() -> None:
     query = QUERY.model_copy(update={"team_id": (2, 3)})
     wrong = HttpResponse(200, {}, b'{"total": {}, "analytics": [{"id": 1, "teamId": 4}], "pg": {"totalCount": 1}}')
     with pytest.raises(MakeApiError, match=r"scenario 1 does not fit the filter team_id=\[2, 3\]"):
-        run_in_virtual_time(client(ScriptedTransport(wrong), limit=1).ask(query, PAGE))
+        run_in_virtual_time(client(ScriptedTransport(wrong), limit=1).fetch_page(query, PAGE))
 
 
 def test_retry_rules_can_be_set_for_one_page() -> None:
     transport = ScriptedTransport(DOWN, GOOD)
     with pytest.raises(MakeApiError, match="HTTP 503"):
-        run_in_virtual_time(client(transport).ask(QUERY, PAGE, RetryRules(1, 0.0)))
+        run_in_virtual_time(client(transport).fetch_page(QUERY, PAGE, RetryRules(1, 0.0)))
     assert len(transport.sent) == 1
 
 
@@ -207,7 +207,7 @@ def test_a_large_response_is_parsed_without_stopping_the_event_loop() -> None:
     large = client(ScriptedTransport(HttpResponse(200, {}, body)))
 
     async def run() -> int:
-        fetching, turns = asyncio.create_task(large.ask(QUERY, PageRequest())), 0
+        fetching, turns = asyncio.create_task(large.fetch_page(QUERY, PageRequest())), 0
         while not fetching.done():
             await asyncio.sleep(0.001)
             turns += 1
@@ -230,7 +230,7 @@ def test_a_rate_limit_of_concurrent_requests_is_one_log_line(caplog: pytest.LogC
     shared = client(SlowTransport(*[RATE_LIMITED] * 8, *[GOOD] * 8))
 
     async def run() -> None:
-        await asyncio.gather(*(shared.ask(QUERY, PAGE) for _ in range(8)))
+        await asyncio.gather(*(shared.fetch_page(QUERY, PAGE) for _ in range(8)))
 
     run_in_virtual_time(run())
     assert caplog.text.count("Rate limit reached: all requests wait 7.0 s.") == 1
@@ -241,7 +241,7 @@ def test_every_failure_of_the_server_is_logged_also_during_a_pause(caplog: pytes
     shared = client(SlowTransport(down, down, GOOD, GOOD))
 
     async def run() -> None:
-        await asyncio.gather(*(shared.ask(QUERY, PAGE) for _ in range(2)))
+        await asyncio.gather(*(shared.fetch_page(QUERY, PAGE) for _ in range(2)))
 
     run_in_virtual_time(run())
     assert caplog.text.count("Try 1 of 5 failed, retrying in 7.0 s: HTTP 503") == 2

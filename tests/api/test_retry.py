@@ -172,7 +172,7 @@ def send_times(limiter: RateLimiter, claimed_at: list[float]) -> list[float]:
     sent: list[float] = []
     while claims:
         now = claims.pop(0)
-        if wait := limiter.claim(now):
+        if wait := limiter.acquire(now):
             claims = sorted([*claims, now + wait])
         else:
             sent.append(now)
@@ -192,7 +192,7 @@ def test_no_limit_means_no_wait(now: float) -> None:
 @pytest.mark.parametrize(("per_minute", "sent"), [(None, [40, 40, 45]), (60, [40, 41, 45])])
 def test_pause_delays_all_requests(per_minute: float | None, sent: list[float]) -> None:
     limiter = RateLimiter(per_minute)
-    limiter.claim(0.0)
+    limiter.acquire(0.0)
     limiter.pause(10.0, 30.0)
     assert send_times(limiter, [10.0, 20.0, 45.0]) == sent
 
@@ -201,7 +201,7 @@ def test_shorter_pause_does_not_end_a_longer_one() -> None:
     limiter = RateLimiter(None)
     limiter.pause(0.0, 30.0)
     limiter.pause(1.0, 5.0)
-    assert limiter.claim(1.0) == 29
+    assert limiter.acquire(1.0) == 29
 
 
 @given(per_minute=st.integers(1, 1000), claimed_at=st.lists(st.integers(0, 6000), max_size=60).map(lambda few: few * 5))

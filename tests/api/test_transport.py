@@ -57,7 +57,7 @@ def fetch_on_the_hooks_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
 def fetch_on_the_callers_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
     async def fetch_sequentially() -> list[AnalyticsPage]:
         async with hook.new_client() as client:
-            return [await client.ask(QUERY, ONE_ENTRY) for _ in range(times)]
+            return [await client.fetch_page(QUERY, ONE_ENTRY) for _ in range(times)]
 
     return asyncio.run(fetch_sequentially())
 
@@ -390,7 +390,7 @@ def test_no_library_retries_by_itself(fault: str, make_sandbox: Sandbox, monkeyp
     async def requests_sent() -> int:
         async with hook.new_client() as client:
             for _ in range(3):
-                await client.ask(QUERY, ONE_ENTRY)
+                await client.fetch_page(QUERY, ONE_ENTRY)
             return client.requests_sent
 
     assert asyncio.run(requests_sent()) == len(make_sandbox.requests) == 6
@@ -458,7 +458,7 @@ def test_concurrent_requests_have_one_connection_each(
     async def three_at_once() -> None:
         async with hook.new_client() as client:
             for _ in range(4):
-                await asyncio.gather(*(client.ask(QUERY, ONE_ENTRY) for _ in range(3)))
+                await asyncio.gather(*(client.fetch_page(QUERY, ONE_ENTRY) for _ in range(3)))
 
     asyncio.run(three_at_once())
     assert (len(sandbox.requests), sandbox.connections) == (12, 3)

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.page import PageParser, ScenarioMetrics
-from airflow_provider_make.api.query import PageRequest
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.exceptions import MakeResponseError
 from airflow_provider_make.output.rows import COLUMNS, FIGURE_COLUMNS, to_total
 from airflow_provider_make.text import replace_unprintable
 from tests.support.entries import BUILDER, DOCUMENTED, entries, make_name, truth
+
+QUERY = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
 
 FIGURES: dict[str, Any] = {
     "executions": 120,
@@ -37,7 +39,7 @@ ROW_FIGURES = (120, 3456, "345600", 3, 2.5, -12.5, 100.0, 0.1, 33.33, -0.0)
 def parse(entry: Any = None, total: Any = None) -> tuple[list[ScenarioMetrics], dict[str, Any]]:
     """Parse a response with one entry, and return its entries, and its total as in the summary."""
     response = {"total": total or {}, "analytics": [{"id": 7, **(entry or {})}], "pg": {}}
-    page = PageParser().parse(json.dumps(response).encode(), PageRequest())
+    page = PageParser().parse(json.dumps(response).encode(), QUERY, PageRequest())
     return page.analytics, to_total(page.total)
 
 
@@ -133,12 +135,12 @@ def test_unknown_number_that_is_not_json_raises(number: bytes) -> None:
         b'{"total": {}, "analytics": [{"id": 1, "new": [%s]}], "pg": {}}',
     ):
         with pytest.raises(MakeResponseError, match="is not JSON"):
-            PageParser().parse(response % number, PageRequest())
+            PageParser().parse(response % number, QUERY, PageRequest())
 
 
 def test_unknown_number_beyond_any_float_is_kept() -> None:
     response = b'{"total": {}, "analytics": [{"id": 1, "new": [1E+400]}], "pg": {}}'
-    assert PageParser().parse(response, PageRequest()).analytics[0].extra == '{"new":[1E+400]}'
+    assert PageParser().parse(response, QUERY, PageRequest()).analytics[0].extra == '{"new":[1E+400]}'
 
 
 @given(st.dictionaries(st.text(st.characters(codec="utf-8")), st.integers() | st.text(st.characters(codec="utf-8"))))

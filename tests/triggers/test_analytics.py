@@ -368,7 +368,7 @@ def test_a_watcher_picks_up_a_replaced_token(
     assert len(watch(make_sandbox, 7)) == 1
     assert ["/analytics/" in request.path for request in make_sandbox.requests][:6] == [True, *[False] * 3, True, True]
     refused = [record.getMessage() for record in caplog.records if "HTTP 401" in record.getMessage()]
-    assert ["Make refuses the token for requests about the token itself, too" in line for line in refused] == [True] * 2
+    assert ["The token is probably invalid, or of another zone" in line for line in refused] == [True] * 2
 
 
 @watchers_only

@@ -1,3 +1,5 @@
+"""Responses of the analytics endpoint: exact pages that fit the request, or errors without values."""
+
 from __future__ import annotations
 
 import json
@@ -7,9 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_make.api.page import AnalyticsPage, Metrics, PageParser, Pagination, make_names
-from airflow_provider_make.api.query import PageRequest
-from airflow_provider_make.exceptions import MakeResponseError
+from airflow_provider_make.api.page import (
+    AnalyticsPage,
+    Metrics,
+    PageParser,
+    Pagination,
+    describe_fraction,
+    make_names,
+)
+from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
+from airflow_provider_make.exceptions import MakeFilterError, MakeResponseError
 
 FIGURES: dict[str, Any] = {
     "executions": 120,
@@ -28,8 +37,12 @@ PG = {"sortBy": "name", "sortDir": "asc", "limit": 1000, "offset": 0, "totalCoun
 SECRET = "Payroll-of-the-board"
 
 
-def parse_page(response: bytes, request: PageRequest) -> AnalyticsPage:
-    return PageParser().parse(response, request)
+def query(**filters: Any) -> AnalyticsQuery:
+    return AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc", **filters)
+
+
+def parse_page(response: bytes, request: PageRequest, **filters: Any) -> AnalyticsPage:
+    return PageParser().parse(response, query(**filters), request)
 
 
 def body(entry: Any = None, *, total: Any = None, pg: Any = None, **more: Any) -> bytes:
@@ -196,6 +209,26 @@ def test_page_that_matches_the_request_is_parsed(response: bytes, requested: Pag
     ]
 
 
+ENTRIES = [{"id": 7, "teamId": 3, "status": "Active"}, {"id": 8}]
+
+
+@pytest.mark.parametrize(
+    "filters", [{}, {"team_id": 3}, {"team_id": [2, 3]}, {"status": ["inactive", "active"]}, {"folder_id": 9}]
+)
+def test_entries_that_fit_or_lack_the_field_are_accepted(filters: dict[str, Any]) -> None:
+    assert len(parse_page(body(analytics=ENTRIES), PageRequest(), **filters).analytics) == 2
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown"), [({"team_id": [4, 5]}, r"team_id=\[4, 5\]"), ({"status": "invalid"}, r"status=\['invalid'\]")]
+)
+def test_an_entry_that_does_not_fit_raises(filters: dict[str, Any], shown: str) -> None:
+    with pytest.raises(MakeFilterError, match=f"scenario 7 does not fit the filter {shown}") as caught:
+        parse_page(body(analytics=ENTRIES), PageRequest(), **filters)
+    # Only several values may have been misread.
+    assert ("one task for each value" in str(caught.value)) == ("team_id" in filters)
+
+
 @pytest.mark.parametrize("kind", [int, float, str])
 def test_whole_numbers_of_any_json_type_are_exact(kind: type) -> None:
     ids, counts = {"id": 7, "teamId": 3}, {"executions": 120, "operations": 2**53, "errors": 0}
@@ -264,18 +297,18 @@ def test_text_that_can_not_be_stored_blocks_nothing(sent: bytes, kept: str, mark
 def test_after_one_lenient_response_further_ones_are_not_decoded_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     parser = PageParser()
     strict: list[bytes] = []
-    monkeypatch.setattr("airflow_provider_make.api.page._decode_page", strict.append)
+    monkeypatch.setattr("airflow_provider_make.api.page._decode_strictly", strict.append)
     parser._is_lenient = True
-    parser.parse(body(), PageRequest())
+    parser.parse(body(), query(), PageRequest())
     assert strict == []
 
 
 def test_garbage_does_not_make_the_parser_lenient() -> None:
     parser = PageParser()
     with pytest.raises(MakeResponseError):
-        parser.parse(b"<html>", PageRequest())
+        parser.parse(b"<html>", query(), PageRequest())
     assert not parser._is_lenient
-    parser.parse(body({"executions": "5"}), PageRequest())
+    parser.parse(body({"executions": "5"}), query(), PageRequest())
     assert parser._is_lenient
 
 
@@ -330,3 +363,31 @@ def test_millions_of_tiny_values_are_refused_before_they_become_objects(tiny: by
 def test_a_large_page_with_long_texts_is_no_bomb() -> None:
     entries = [{**SCENARIO, **FIGURES, "id": id_, "name": "x" * 3000} for id_ in range(1000)]
     assert len(parse_page(body(analytics=entries), PageRequest(limit=1000)).analytics) == 1000
+
+
+@pytest.mark.parametrize(
+    ("executions", "errors", "rate", "warns"),
+    [
+        (100, 5, 5.0, False),
+        (100, 5, 0.05, True),
+        (1000, 1, 0.1, False),
+        (1000, 1, 0.001, True),
+        (3, 1, 33.33, False),
+        (3, 1, 0.33, True),
+        (1, 1, 1.0, True),
+        (1, 1, 100.0, False),
+        (100, 0, 0.0, False),
+        (0, 0, None, False),
+        (None, 5, 0.05, False),
+        # Neither: Make may count otherwise than expected.
+        (100, 5, 7.0, False),
+    ],
+)
+def test_a_rate_that_looks_like_a_fraction(
+    executions: int | None, errors: int, rate: float | None, warns: bool
+) -> None:
+    warning = describe_fraction(Metrics(executions=executions, errors=errors, error_rate=rate))
+    assert (warning is not None) == warns
+    if warning:
+        assert f"errorRate={rate:g}" in warning
+        assert f"{errors} errors in {executions} executions" in warning

@@ -14,7 +14,7 @@ from airflow_provider_make.api.parsing import (
     decode,
     describe,
     encode,
-    needs_repair,
+    may_have_nul,
     to_digits,
     to_rate,
     to_text,
@@ -33,8 +33,8 @@ def repaired(value: Any) -> Any:
     if isinstance(value, str):
         return replace_unstorable(value)
     if isinstance(value, list):
-        return [repaired(each) for each in value]
-    return {repaired(k): repaired(each) for k, each in value.items()} if isinstance(value, dict) else value
+        return [repaired(item) for item in value]
+    return {repaired(k): repaired(item) for k, item in value.items()} if isinstance(value, dict) else value
 
 
 @given(VALUES, st.booleans(), st.sampled_from([b"", b"\xef\xbb\xbf"]))
@@ -64,8 +64,8 @@ def test_what_is_not_json_raises(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "expected"), [(b'"\\u0000"', True), (b'"a"', False), (b'"\\\\u0000"', True)])
-def test_a_nul_needs_repair(body: bytes, expected: bool) -> None:
-    assert needs_repair(body) == expected
+def test_a_body_may_have_a_nul(body: bytes, expected: bool) -> None:
+    assert may_have_nul(body) == expected
 
 
 @pytest.mark.parametrize(
