@@ -21,13 +21,11 @@ _threads_of_the_parent: list[_ClientThread] = []
 
 class EventLoopThread:
     """
-    Run coroutines on an event loop in a thread, with a client open.
+    Runs coroutines on an event loop in a thread, with a client open.
 
     In the main thread of a task, asyncio would swallow what Airflow's signal handlers raise, such as the timeout of
     ``execution_timeout``: a callback on the loop catches every exception. A separate thread receives no signals. It
-    starts with the first coroutine, opens a client, and keeps it open until :meth:`close`.
-
-    :param new_client: Creates a client, not yet opened.
+    starts with the first coroutine, opens a new client, and keeps it open until ``close``.
     """
 
     def __init__(self, new_client: Callable[[], MakeClient]) -> None:
@@ -38,19 +36,15 @@ class EventLoopThread:
 
     def run(self, work: Callable[[MakeClient], Coroutine[Any, Any, Result]]) -> Result:
         """
-        Run a coroutine on the loop, and wait for its result.
+        Run a coroutine for the open client on the loop, and wait for its result.
 
         If a signal handler raises meanwhile, the coroutine is cancelled, and has ended when this method raises.
-
-        :param work: Creates the coroutine for the open client.
-        :return: The result of the coroutine.
-        :raises BaseException: What the coroutine, the opening of the client, or a signal handler raises.
         """
         tasks: list[asyncio.Task[Result]] = []
         # Unlike those of an Event, its methods are atomic: an exception from a signal handler can't leave a lock held.
         done: SimpleQueue[None] = SimpleQueue()
         cancelled: SimpleQueue[None] = SimpleQueue()
-        claim = _Claim()
+        lease = _Lease()
 
         async def call() -> Result:
             return await work(thread.client)
@@ -67,7 +61,7 @@ class EventLoopThread:
                 cancelled.put(None)
 
         try:
-            thread = self._claim_thread(claim)
+            thread = self._lease_thread(lease)
             try:
                 thread.loop.call_soon_threadsafe(start)
                 done.get()
@@ -76,19 +70,19 @@ class EventLoopThread:
                 cancelled.get()
                 raise
         finally:
-            claim.release()
+            lease.end()
         return tasks[0].result()
 
     def close(self) -> None:
-        """Close the client and end the thread, after work that other threads wait for. :meth:`run` starts another."""
+        """Close the client and end the thread, after work that other threads wait for. ``run`` starts another."""
         self._leave_thread_of_the_parent()
         if self._thread is not None:
             self._thread.stop()
 
-    def _claim_thread(self, claim: _Claim) -> _ClientThread:
+    def _lease_thread(self, lease: _Lease) -> _ClientThread:
         self._leave_thread_of_the_parent()
         with self._lock:
-            while self._thread is None or not self._thread.accept(claim):
+            while self._thread is None or not self._thread.accept(lease):
                 self._thread = _ClientThread(self._new_client())
                 try:
                     self._thread.open()
@@ -106,22 +100,18 @@ class EventLoopThread:
                 self._thread = None
 
 
-class _Claim:
-    """Keeps the client of a thread open until it is released."""
+class _Lease:
+    """Keeps the client of a thread open until it ends."""
 
     thread: _ClientThread | None = None
 
-    def release(self) -> None:
+    def end(self) -> None:
         if self.thread is not None:
             self.thread.forget(self)
 
 
 class _ClientThread(Thread):
-    """
-    One thread, its loop, and the client opened on it. Its state stays valid wherever a signal interrupts.
-
-    :param client: The client, not yet opened.
-    """
+    """One thread, its loop, and the client opened on it. Its state stays valid wherever a signal interrupts."""
 
     loop: asyncio.AbstractEventLoop
 
@@ -130,7 +120,7 @@ class _ClientThread(Thread):
         self.client = client
         self._opened: SimpleQueue[BaseException | None] = SimpleQueue()
         self._lock = RLock()
-        self._claims: set[_Claim] = set()
+        self._leases: set[_Lease] = set()
         self._stopped = False
         self._closing = asyncio.Event()
 
@@ -139,31 +129,31 @@ class _ClientThread(Thread):
         if error := self._opened.get():
             raise error
 
-    def accept(self, claim: _Claim) -> bool:
+    def accept(self, lease: _Lease) -> bool:
         with self._lock:
             if self._stopped or not self.is_alive():
                 return False
-            claim.thread = self
-            self._claims.add(claim)
+            lease.thread = self
+            self._leases.add(lease)
             return True
 
-    def forget(self, claim: _Claim) -> None:
+    def forget(self, lease: _Lease) -> None:
         with self._lock:
-            self._claims.discard(claim)
-            self._close_if_unclaimed()
+            self._leases.discard(lease)
+            self._close_if_unused()
 
     def stop(self) -> None:
         with self._lock:
             self._stopped = True
-            self._close_if_unclaimed()
-            claimed = bool(self._claims)
+            self._close_if_unused()
+            is_used = bool(self._leases)
         # The garbage collector may close a hook in any thread.
-        if not claimed and self.is_alive() and self is not current_thread():
+        if not is_used and self.is_alive() and self is not current_thread():
             self.join(timeout=1.0)
 
-    def _close_if_unclaimed(self) -> None:
+    def _close_if_unused(self) -> None:
         # Before the loop runs, it checks for itself.
-        if self._stopped and not self._claims and hasattr(self, "loop"):
+        if self._stopped and not self._leases and hasattr(self, "loop"):
             with suppress(RuntimeError):  # the loop is closed
                 self.loop.call_soon_threadsafe(self._closing.set)
 

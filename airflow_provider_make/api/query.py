@@ -56,7 +56,7 @@ def _parse_key(value: Any) -> int | str:
 
 
 def _filter(name: str, values: tuple[Any, ...] | None) -> Iterator[tuple[str, Any]]:
-    # A server that does not know repeated plain names would use the last value only.
+    # An array, as in all of Make's examples: a server may use only the last value of repeated plain names.
     return ((name if len(values or ()) == 1 else f"{name}[]", value) for value in values or ())
 
 
@@ -68,32 +68,20 @@ _Statuses = Annotated[
 
 
 class ScenarioFilters(BaseModel):
-    """
-    Which scenarios to fetch. Every field is validated.
-
-    :param organization_id: The organization; None for the connection's.
-    :param team_id: Only scenarios of these teams; None for all.
-    :param folder_id: Only scenarios in these folders; None for all.
-    :param status: Only scenarios with these statuses: ``active``, ``inactive``, ``invalid`` (disabled due
-        to errors); None for all.
-    """
+    """Which scenarios to fetch. Every field is validated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # None for the connection's.
     organization_id: _Id | None = None
+    # Only scenarios of these; None for all.
     team_id: _Ids | None = None
     folder_id: _Ids | None = None
     status: _Statuses | None = None
 
     @classmethod
     def from_arguments(cls, **values: Any) -> Self:
-        """
-        Validate the arguments of a hook, an operator or a sensor.
-
-        :param values: The fields; numbers may be text, as templates render them.
-        :return: The filters, or the query.
-        :raises MakeInputError: A value is not valid; the error names the first such argument.
-        """
+        """Validate the fields as arguments of a user; the error names the first that is not valid."""
         try:
             return cls(**values)
         except ValidationError as error:
@@ -102,16 +90,11 @@ class ScenarioFilters(BaseModel):
 
 
 class AnalyticsQuery(ScenarioFilters):
-    """
-    Which scenarios to fetch, for which time frame, in which order. Every field is validated.
-
-    :param time_frame: The time frame that the figures are counted in.
-    :param sort_by: The sort key, by our column name or Make's; stored as Make's.
-    :param sort_dir: ``asc`` or ``desc``.
-    """
+    """Which scenarios to fetch, for which time frame, in which order. Every field is validated."""
 
     organization_id: _Id
     time_frame: TimeFrame = TimeFrame()
+    # Our column name or Make's; stored as Make's.
     sort_by: Annotated[str, BeforeValidator(_sort_key), Field(pattern=f"^({'|'.join(SORT_KEYS.values())})$")]
     sort_dir: Literal["asc", "desc"]
 
@@ -122,16 +105,11 @@ class AnalyticsQuery(ScenarioFilters):
 
     @property
     def path(self) -> str:
-        """The path of the endpoint, relative to the base URL."""
+        """The path, relative to the base URL."""
         return f"analytics/{self.organization_id}"
 
     def parameters(self, page: PageRequest) -> list[tuple[str, str]]:
-        """
-        Build the URL parameters. A filter with several values is an array, as in all of Make's examples: ``teamId[]``.
-
-        :param page: The page to request.
-        :return: Names and values, not yet percent-encoded.
-        """
+        """Build the URL parameters of a page, not yet percent-encoded."""
         frame = self.time_frame
         pairs: list[tuple[str, Any]] = [
             *_filter("teamId", self.team_id),
@@ -151,33 +129,17 @@ class AnalyticsQuery(ScenarioFilters):
 
 @dataclass(frozen=True)
 class PageRequest:
-    """
-    One page of a query's result. A field that is None is not sent.
-
-    :param offset: How many entries to skip.
-    :param last: The key of the last entry received, a number or text as in ``pg.last``, to continue after it; not
-        together with ``offset``.
-    :param limit: The most entries to return; the server may have a lower limit.
-    :param return_total_count: Whether the response contains the number of entries of the whole query.
-    """
+    """One page of a query's result. A field that is None is not sent."""
 
     offset: int | None = None
+    # The key of the last entry received, to continue after it.
     last: int | str | None = None
     limit: int | None = None
     return_total_count: bool = False
 
     @classmethod
     def from_arguments(cls, *, offset: Any, last: Any, limit: Any, return_total_count: Any) -> PageRequest:
-        """
-        Validate the arguments of the hook.
-
-        :param offset: A whole number, zero or more, or None.
-        :param last: A whole number, zero or more, text, or None; not together with ``offset``.
-        :param limit: A positive integer, or None.
-        :param return_total_count: True or False.
-        :return: The page request.
-        :raises MakeInputError: A value is not valid, or both ``offset`` and ``last`` are given.
-        """
+        """Validate the arguments of the hook, of which ``offset`` and ``last`` exclude each other."""
         if offset is not None and last is not None:
             raise MakeInputError.expected("last", last, f"either last or offset, not both (offset={offset!r})")
         if not isinstance(return_total_count, bool):

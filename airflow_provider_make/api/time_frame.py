@@ -25,12 +25,7 @@ _LATEST_RUN = timedelta(days=1)
 
 @dataclass(frozen=True)
 class TimeFrame:
-    """
-    A time frame in UTC.
-
-    :param date_from: Begin; None for Make's default, a year ago.
-    :param date_to: End; None for Make's default, now.
-    """
+    """A time frame in UTC; without a begin or end, it has Make's: a year ago, and now."""
 
     date_from: datetime | None = None
     date_to: datetime | None = None
@@ -49,39 +44,26 @@ def resolve_time_frame(
     """
     Choose the time frame: explicit times first, then the lookback, then the run's data interval.
 
-    A date means midnight, and a time without a time zone is in ``timezone``. Fractions of a second are dropped: whether
-    Make accepts six digits is unknown.
+    A date means midnight, and a time without a time zone is in ``timezone``. A lookback ends at ``date_to``, else at
+    the end of the data interval, else now. The frame has neither begin nor end where nothing is set.
 
-    A lookback of whole days begins at the same time of day in ``timezone``: 24 hours before the end of a day of 23 is
-    the day before, and two runs would have frames that begin on one day.
-
-    A lookback of a year begins a year before now if it would begin up to a day earlier, because a run begins later than
-    its data interval ends.
-
-    :param now: The present time, aware.
-    :param timezone: The time zone of dates, of times that have none, and of a lookback's days.
-    :param date_from: Explicit start: a datetime, a date, or ISO 8601 text; None if not set.
-    :param date_to: Explicit end, in the same forms.
-    :param lookback: Length of a frame that ends at ``date_to``, else at the end of the data interval, else now:
-        a timedelta, or an ISO 8601 duration such as ``P1D``, in weeks, days or less. Ignored if ``date_from`` is set.
-    :param data_interval_start: Start of the run's data interval; None if the run has none.
-    :param data_interval_end: End of the run's data interval. An interval of zero length, which cron schedules
-        have on Airflow 3, is ignored.
-    :return: The time frame; without start and end, which is Make's default of one year, where nothing above is set.
     :raises MakeInputError: A time can't be parsed, the frame does not begin before it ends, or it begins more
         than a year ago, and Make keeps analytics for one year (OpenAPI description).
     """
+    # Whether Make accepts six digits of a second is unknown.
     now = now.replace(microsecond=0)
     oldest = one_year_before(now)
     begin, end = parse_time("date_from", date_from, timezone), parse_time("date_to", date_to, timezone)
-    data_interval_start, data_interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
+    interval_begin, interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
-        end = end or data_interval_end or now
+        end = end or interval_end or now
         begin = _before(end, lookback, timezone)
+        # A run begins later than its data interval ends, so a lookback of a year would always begin too early.
         if oldest - _LATEST_RUN <= begin < oldest and begin >= one_year_before(end.astimezone(timezone)):
             begin = oldest
-    elif begin is None and end is None and _is_longer_than_zero(data_interval_start, data_interval_end):
-        begin, end = data_interval_start, data_interval_end
+    # Cron schedules have intervals of zero length on Airflow 3.
+    elif begin is end is None and interval_begin and interval_end and interval_begin < interval_end:
+        begin, end = interval_begin, interval_end
     if (begin or oldest) >= (end or now):
         raise MakeInputError(
             f"The time frame is empty: expected date_from={iso(begin) or 'a year ago'} "
@@ -103,11 +85,6 @@ def require_time_frame(
 
     Without an end, Make would use its own "now", which differs from page to page.
 
-    :param time_frame: The time frame, as chosen by :func:`resolve_time_frame`.
-    :param now: The present time, aware.
-    :param data_interval_start: Start of the run's data interval; None if the run has none.
-    :param data_interval_end: End of the run's data interval.
-    :return: The time frame, with its end.
     :raises MakeInputError: The time frame has neither a start nor an end. The error explains what the run lacks.
     """
     if time_frame != TimeFrame():
@@ -129,13 +106,7 @@ def require_time_frame(
 
 
 def parse_timezone(value: Any) -> tzinfo:
-    """
-    Parse the ``timezone`` argument.
-
-    :param value: The name of a time zone, such as ``Europe/Prague``, or a time zone that has such a name.
-    :return: The time zone.
-    :raises MakeInputError: No time zone has this name.
-    """
+    """Parse the name of a time zone, such as ``Europe/Prague``, or a time zone that has such a name."""
     # Of zoneinfo's and pendulum's time zones.
     name = getattr(value, "key", value)
     try:
@@ -147,18 +118,10 @@ def parse_timezone(value: Any) -> tzinfo:
 
 
 def parse_time(name: str, value: Any, timezone: tzinfo = UTC) -> datetime | None:
-    """
-    Parse a point in time as users write it.
-
-    :param name: The argument, for the error.
-    :param value: A datetime, a date, ISO 8601 text, or None. A date of digits may be an integer, which is what a Dag
-        with ``render_template_as_native_obj`` turns ``{{ ds_nodash }}`` into.
-    :param timezone: The time zone of a date, and of a time that has none.
-    :return: The time in UTC, or None.
-    :raises MakeInputError: The value is not a time.
-    """
+    """Parse a datetime, a date, or ISO 8601 text to a time in UTC; what has no time zone is in the given one."""
     if value is None:
         return None
+    # A Dag with render_template_as_native_obj turns {{ ds_nodash }} into an integer.
     if isinstance(value, str) or (type(value) is int and 10_000_000 <= value <= 99_999_999):
         try:
             value = datetime.fromisoformat(str(value).strip())
@@ -175,12 +138,7 @@ def parse_time(name: str, value: Any, timezone: tzinfo = UTC) -> datetime | None
 
 
 def one_year_before(moment: datetime) -> datetime:
-    """
-    Subtract one calendar year: Make keeps analytics that long.
-
-    :param moment: An aware time.
-    :return: The same day and time a year earlier; for 29 February, the 28th.
-    """
+    """Subtract one calendar year, as long as Make keeps analytics; from 29 February, to the 28th."""
     try:
         return moment.replace(year=moment.year - 1)
     except ValueError:
@@ -188,25 +146,12 @@ def one_year_before(moment: datetime) -> datetime:
 
 
 def iso(moment: datetime | None) -> str | None:
-    """
-    Format a time as requests and results contain it.
-
-    :param moment: An aware time in UTC, or None.
-    :return: ISO 8601, such as ``2026-01-31T06:00:00Z``; None for None.
-    """
+    """Format a time in UTC as requests and results contain it: ``2026-01-31T06:00:00Z``; None for None."""
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def format_time(moment: datetime, template: str, timezone: tzinfo) -> str | None:
-    """
-    Format a time, if the format distinguishes times.
-
-    :param moment: An aware time.
-    :param template: A format for strftime, such as ``%Y-%m-%d``.
-    :param timezone: The time zone in which the time is written.
-    :return: The text; None if the format has no directive, or one that Python's strftime does not know, loses or writes
-        in the machine's time zone.
-    """
+    """Format a time by strftime; None if no directive of the format distinguishes times, or one is not portable."""
     directives = template.replace("%%", "")
     # strftime fails at lone surrogates, and drops what follows a NUL, or the whole of a result that is too long.
     if not template.isprintable() or "%" not in directives or _EPOCH_DIRECTIVE.search(directives):
@@ -224,11 +169,9 @@ def _in_utc(moment: datetime | None, timezone: tzinfo = UTC) -> datetime | None:
     return datetime.combine(aware.date(), aware.time().replace(microsecond=0), UTC)
 
 
-def _is_longer_than_zero(start: datetime | None, end: datetime | None) -> bool:
-    return start is not None and end is not None and start < end
-
-
 def _before(end: datetime, lookback: Any, timezone: tzinfo) -> datetime:
+    # Whole days begin at the same time of day in the time zone: 24 hours before the end of a day of 23 is the day
+    # before, and two runs would have frames that begin on one day.
     expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
     # Pendulum's interval between two times has a length, however many months it has.
     if isinstance(lookback, timedelta) and hasattr(lookback, "start"):

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import requests
-from requests.auth import AuthBase
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 
 from airflow_provider_make import __version__
@@ -28,206 +27,16 @@ from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
 
 USER_AGENT = f"airflow-provider-make/{__version__}"
-# OpenSSL's words, depending on its version, for a server that answers a TLS handshake in plain text.
-_NOT_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
-
-
-@dataclass(frozen=True)
-class Network:
-    """
-    The network path to a zone, from the connection settings and, if those trust it, the environment.
-
-    :param settings: The connection settings.
-    :param proxy: URL of the proxy; None for a direct connection. Not part of the repr: it may contain credentials.
-    :param tls: The TLS context for aiohttp; True where neither the zone nor the proxy uses TLS.
-    """
-
-    settings: ConnectionSettings
-    proxy: str | None = field(repr=False)
-    tls: ssl.SSLContext | Literal[True]
-
-    @classmethod
-    def from_settings(cls, settings: ConnectionSettings) -> Network:
-        """
-        Choose proxy and certificates as requests does, with ``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE`` etc.
-
-        Loads a CA bundle, which takes some milliseconds.
-
-        :param settings: The connection settings; they take precedence over the environment.
-        :return: The network path.
-        :raises MakeInputError: The proxy is not an http or https URL, or a certificate can't be loaded.
-        """
-        try:
-            return cls._from_settings(settings)
-        except MakeInputError as error:
-            raise MakeInputError(f"Connection {settings.conn_id!r}: {error}") from None
-
-    @classmethod
-    def _from_settings(cls, settings: ConnectionSettings) -> Network:
-        merged = requests_session(settings, {}).merge_environment_settings(
-            settings.base_url, {}, None, settings.verify, None
-        )
-        proxy = select_proxy(settings.base_url, merged["proxies"])
-        if proxy and urlsplit(proxy).scheme not in ("http", "https"):
-            raise MakeInputError(f"The proxy's URL is not valid: expected http or https, such as {PROXY_EXAMPLE}.")
-        verify: bool | str = DEFAULT_CA_BUNDLE_PATH if merged["verify"] is True else merged["verify"] or False
-        uses_tls = any(url.startswith("https:") for url in (settings.base_url, proxy or ""))
-        return cls(settings, proxy, _tls_context(verify, settings.cert) if uses_tls else True)
-
-    def timeout_error(self, whole_response: float | None = None) -> MakeApiError:
-        """
-        Create the error for a response that did not arrive in time.
-
-        :param whole_response: The seconds for the whole response, if it came in pieces until then; None if a connection
-            or a piece did not come.
-        :return: The error.
-        """
-        if whole_response is None:
-            text = f"no response from {self.settings.zone} within {self.settings.timeout:g} s"
-        else:
-            text = f"the response of {self.settings.zone} was not complete within {whole_response:g} s"
-        return MakeConnectionError(text)
-
-    def truncation_error(self, error: Exception) -> MakeApiError:
-        """Create the error for a response that ended early."""
-        return MakeResponseError(f"the response was cut off: {self._reason(error)}")
-
-    def connection_error(self, error: Exception) -> MakeApiError:
-        """Create the error for a connection that failed, or dropped before the response."""
-        # Without the proxy's credentials.
-        through = f" through the proxy {self.proxy.rpartition('@')[2].rpartition('://')[2]}" if self.proxy else ""
-        return MakeConnectionError(
-            f"{self.settings.zone} could not be reached{through}: {self._reason(error)}",
-            advice=_connection_advice(error),
-        )
-
-    def _reason(self, error: Exception) -> str:
-        cause = _innermost(error)
-        message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
-        text = f"{type(cause).__name__}{message}"
-        return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
-
-
-def _connection_advice(error: BaseException) -> str | None:
-    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
-        return "Set the connection's verify to the CA bundle of your company."
-    if getattr(_innermost(error), "reason", None) in _NOT_TLS:
-        return "The server does not use TLS. For a sandbox, the connection's host begins with http://."
-    if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407:
-        return "Put user and password into the URL of the proxy."
-    return None
-
-
-class TokenAuth(AuthBase):
-    """
-    Authorize a requests session. As a plain header, the token would be overwritten by a ``.netrc`` entry.
-
-    :param authorization: The value of the Authorization header.
-    """
-
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the Authorization header to a request."""
-        request.headers["Authorization"] = self._authorization
-        return request
-
-
-class ZoneSession(requests.Session):
-    """A requests session that sends the token through no proxy that should not see it."""
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """
-        Choose the proxy and certificates of a request.
-
-        :raises MakeInputError: The URL of the proxy is not valid, or the proxy would see the token.
-        """
-        own = {**self.proxies, **(proxies or {})}
-        hostname = urlsplit(url).hostname or ""
-        environment = {NO_PROXY: hostname} if is_loopback(hostname) else {}
-        merged = super().merge_environment_settings(url, {**own, **environment}, stream, verify, cert)
-        # The own one is checked first: requests prefers the environment's proxy for the scheme to one for "all".
-        if proxy := select_proxy(url, own) or select_proxy(url, merged["proxies"]):
-            proxy = encode_proxy_url(proxy)
-            if url.startswith("http:") and not is_loopback(urlsplit(proxy).hostname or ""):
-                raise MakeInputError(
-                    "proxies is not valid: expected a proxy on this machine, or none, where the connection's host is "
-                    "http on this machine: another proxy would see the token."
-                )
-            merged["proxies"] = {**merged["proxies"], f"{urlsplit(url).scheme}://{hostname}": proxy}
-        return merged
-
-
-def requests_session(settings: ConnectionSettings, options: Mapping[str, Any]) -> requests.Session:
-    """
-    Create a requests session that is authorized for the zone.
-
-    :param settings: The connection settings.
-    :param options: Overrides of ``verify``, ``proxies``, ``cert``, ``stream``, ``trust_env`` and ``max_redirects``,
-        and the other names that ``HttpHook`` has for two of them, ``verify_ssl`` and ``proxy``.
-    :return: The session.
-    :raises MakeInputError: The proxies are not valid.
-    """
-    session = ZoneSession()
-    session.auth = TokenAuth(settings.authorization)
-    session.headers["User-Agent"] = USER_AGENT
-    session.verify = options.get("verify", options.get("verify_ssl", settings.verify))
-    session.proxies = dict(parse_proxies(options.get("proxies", options.get("proxy", settings.proxies)) or {}))
-    session.cert = options.get("cert", settings.cert)
-    session.stream = options.get("stream", False)
-    session.trust_env = options.get("trust_env", settings.trust_env)
-    session.max_redirects = options.get("max_redirects", session.max_redirects)
-    return session
-
-
-def _innermost(error: BaseException) -> BaseException:
-    # aiohttp wraps the cause in messages that repeat host and port.
-    for inner in (getattr(error, "os_error", None), *error.args[:1]):
-        if isinstance(inner, Exception):
-            return _innermost(inner)
-    return error
-
-
-def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
-    if isinstance(verify, str):
-        is_folder = os.path.isdir(verify)
-        try:
-            context = ssl.create_default_context(
-                cafile=None if is_folder else verify, capath=verify if is_folder else None
-            )
-        except OSError as error:
-            expectation = f"a CA bundle that this worker can read ({type(error).__name__})"
-            raise MakeInputError.expected("verify", verify, expectation) from None
-    else:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if cert is not None:
-        certificate, key = (cert, None) if isinstance(cert, str) else cert
-        try:
-            # Without a password, OpenSSL would ask for one at the terminal.
-            context.load_cert_chain(certificate, key, password="")
-        except OSError as error:
-            expectation = f"a certificate with its unencrypted key that this worker can read ({type(error).__name__})"
-            raise MakeInputError.expected("cert", cert, expectation) from None
-    return context
-
-
 # Decompressed. A page of 1000 scenarios has 0.3 to 0.5 MB.
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # The connection's timeout is for each piece of a response; the whole response may take this many times as long.
 WHOLE_RESPONSE = 10
+# OpenSSL's words, depending on its version, for a server that answers a TLS handshake in plain text.
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 class HttpResponse(NamedTuple):
-    """
-    An HTTP response.
-
-    :param status: The status code.
-    :param headers: The headers, case-insensitive.
-    :param body: The whole body, decompressed; at most ``MAX_BODY_BYTES``.
-    """
+    """An HTTP response, with its headers case-insensitive and its body decompressed."""
 
     status: int
     headers: Mapping[str, str]
@@ -235,11 +44,7 @@ class HttpResponse(NamedTuple):
 
 
 class Transport:
-    """
-    Send GET requests to the zone of a connection. Used in ``async with``, on one event loop at a time.
-
-    :param settings: The connection settings.
-    """
+    """Sends GET requests to the zone of a connection. Used in ``async with``, on one event loop at a time."""
 
     def __init__(self, settings: ConnectionSettings) -> None:
         self.requests_sent = 0
@@ -272,11 +77,8 @@ class Transport:
 
     async def get(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
         """
-        Send a GET request, and receive the whole response.
+        Send a GET request for a path relative to the base URL, and receive the whole response, whatever its status.
 
-        :param path: The path, relative to the connection's base URL.
-        :param parameters: Names and values of the URL parameters, not yet percent-encoded.
-        :return: The response, whatever its status.
         :raises MakeApiError: No whole response arrived, or it is larger than ``MAX_BODY_BYTES``.
         """
         try:
@@ -325,3 +127,147 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
                 status_code=200,
             )
     return b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network path to a zone, from the connection settings and, if those trust it, the environment."""
+
+    settings: ConnectionSettings
+    # None for a direct connection. It may contain credentials.
+    proxy: str | None = field(repr=False)
+    # As aiohttp has it: True where neither the zone nor the proxy uses TLS.
+    tls: ssl.SSLContext | Literal[True]
+
+    @classmethod
+    def from_settings(cls, settings: ConnectionSettings) -> Network:
+        """
+        Choose proxy and certificates as requests does, with ``HTTPS_PROXY``, ``NO_PROXY``, ``REQUESTS_CA_BUNDLE`` etc.
+
+        Loads a CA bundle, which takes some milliseconds.
+
+        :raises MakeInputError: The proxy is not an http or https URL, or a certificate can't be loaded.
+        """
+        url = settings.base_url
+        try:
+            merged = ZoneSession(settings, {}).merge_environment_settings(url, {}, None, settings.verify, None)
+            proxy = select_proxy(url, merged["proxies"])
+            if proxy and urlsplit(proxy).scheme not in ("http", "https"):
+                raise MakeInputError(f"The proxy's URL is not valid: expected http or https, such as {PROXY_EXAMPLE}.")
+            verify: bool | str = DEFAULT_CA_BUNDLE_PATH if merged["verify"] is True else merged["verify"] or False
+            uses_tls = "https" in (urlsplit(url).scheme, urlsplit(proxy or "").scheme)
+            return cls(settings, proxy, _tls_context(verify, settings.cert) if uses_tls else True)
+        except MakeInputError as error:
+            raise MakeInputError(f"Connection {settings.conn_id!r}: {error}") from None
+
+    def timeout_error(self, whole_response: float | None = None) -> MakeApiError:
+        """Create the error for a piece that did not come in time, or for a whole response, with its seconds."""
+        if whole_response is None:
+            text = f"no response from {self.settings.zone} within {self.settings.timeout:g} s"
+        else:
+            text = f"the response of {self.settings.zone} was not complete within {whole_response:g} s"
+        return MakeConnectionError(text)
+
+    def truncation_error(self, error: Exception) -> MakeApiError:
+        """Create the error for a response that ended early."""
+        return MakeResponseError(f"the response was cut off: {self._reason(error)}")
+
+    def connection_error(self, error: Exception) -> MakeApiError:
+        """Create the error for a connection that failed, or dropped before the response."""
+        # Without the proxy's credentials.
+        through = f" through the proxy {self.proxy.rpartition('@')[2].rpartition('://')[2]}" if self.proxy else ""
+        return MakeConnectionError(
+            f"{self.settings.zone} could not be reached{through}: {self._reason(error)}",
+            advice=_connection_advice(error),
+        )
+
+    def _reason(self, error: Exception) -> str:
+        cause = _innermost(error)
+        message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
+        text = f"{type(cause).__name__}{message}"
+        return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
+
+
+def _connection_advice(error: BaseException) -> str | None:
+    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
+        return "Set the connection's verify to the CA bundle of your company."
+    if getattr(_innermost(error), "reason", None) in _NOT_TLS:
+        return "The server does not use TLS. For a sandbox, the connection's host begins with http://."
+    if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407:
+        return "Put user and password into the URL of the proxy."
+    return None
+
+
+def _innermost(error: BaseException) -> BaseException:
+    # aiohttp wraps the cause in messages that repeat host and port.
+    for inner in (getattr(error, "os_error", None), *error.args[:1]):
+        if isinstance(inner, Exception):
+            return _innermost(inner)
+    return error
+
+
+def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
+    if isinstance(verify, str):
+        is_folder = os.path.isdir(verify)
+        try:
+            context = ssl.create_default_context(
+                cafile=None if is_folder else verify, capath=verify if is_folder else None
+            )
+        except OSError as error:
+            expectation = f"a CA bundle that this worker can read ({type(error).__name__})"
+            raise MakeInputError.expected("verify", verify, expectation) from None
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if cert is not None:
+        certificate, key = (cert, None) if isinstance(cert, str) else cert
+        try:
+            # Without a password, OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(certificate, key, password="")
+        except OSError as error:
+            expectation = f"a certificate with its unencrypted key that this worker can read ({type(error).__name__})"
+            raise MakeInputError.expected("cert", cert, expectation) from None
+    return context
+
+
+class ZoneSession(requests.Session):
+    """
+    A requests session that is authorized for the zone, and sends the token through no proxy that should not see it.
+
+    Options of a request override the connection's: ``verify``, ``proxies``, ``cert``, ``stream``, ``trust_env`` and
+    ``max_redirects``, and the other names that ``HttpHook`` has for two of them, ``verify_ssl`` and ``proxy``.
+    """
+
+    def __init__(self, settings: ConnectionSettings, options: Mapping[str, Any]) -> None:
+        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = settings.authorization
+            return request
+
+        super().__init__()
+        # As a plain header, the token would be overwritten by a .netrc entry.
+        self.auth = authorize
+        self.headers["User-Agent"] = USER_AGENT
+        self.verify = options.get("verify", options.get("verify_ssl", settings.verify))
+        self.proxies = dict(parse_proxies(options.get("proxies", options.get("proxy", settings.proxies)) or {}))
+        self.cert = options.get("cert", settings.cert)
+        self.stream = options.get("stream", False)
+        self.trust_env = options.get("trust_env", settings.trust_env)
+        self.max_redirects = options.get("max_redirects", self.max_redirects)
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Choose the proxy and certificates of a request; an error, if its proxy would see the token."""
+        own = {**self.proxies, **(proxies or {})}
+        hostname = urlsplit(url).hostname or ""
+        environment = {NO_PROXY: hostname} if is_loopback(hostname) else {}
+        merged = super().merge_environment_settings(url, {**own, **environment}, stream, verify, cert)
+        # The own one is checked first: requests prefers the environment's proxy for the scheme to one for "all".
+        if proxy := select_proxy(url, own) or select_proxy(url, merged["proxies"]):
+            proxy = encode_proxy_url(proxy)
+            if url.startswith("http:") and not is_loopback(urlsplit(proxy).hostname or ""):
+                raise MakeInputError(
+                    "proxies is not valid: expected a proxy on this machine, or none, where the connection's host is "
+                    "http on this machine: another proxy would see the token."
+                )
+            merged["proxies"] = {**merged["proxies"], f"{urlsplit(url).scheme}://{hostname}": proxy}
+        return merged

@@ -31,7 +31,7 @@ from airflow_provider_make.api.page import AnalyticsPage
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.api.transport import requests_session
+from airflow_provider_make.api.transport import ZoneSession
 from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings, explain_unreadable_variable
@@ -159,7 +159,7 @@ class MakeHook(HttpHook):
         """
         # HttpHook.run reads the options of the request from this attribute.
         self.merged_extra = {"timeout": self.settings.timeout, "allow_redirects": False, **(extra_options or {})}
-        session = requests_session(self.settings, self.merged_extra)
+        session = ZoneSession(self.settings, self.merged_extra)
         session.headers.update(headers or {})
         if adapter := self.adapter or self.keep_alive_adapter:
             session.mount("https://", adapter)

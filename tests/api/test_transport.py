@@ -1,9 +1,12 @@
+"""Requests over real sockets, with proxies and certificates; and the choice of these, without a network."""
+
 from __future__ import annotations
 
 import asyncio
 import gzip
 import json
 import socket
+import ssl
 import time
 import tracemalloc
 import zlib
@@ -15,11 +18,13 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+from requests.utils import select_proxy
 
 from airflow_provider_make import __version__
 from airflow_provider_make.api.page import AnalyticsPage, ScenarioMetrics
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.transport import MAX_BODY_BYTES
+from airflow_provider_make.api.transport import MAX_BODY_BYTES, USER_AGENT, Network, ZoneSession
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeConnectionError,
@@ -47,6 +52,10 @@ from tests.support.loopback import (
 
 QUERY = AnalyticsQuery.from_arguments(organization_id=1, sort_by="name", sort_dir="asc")
 ONE_ENTRY = PageRequest(limit=1)
+TOKEN = "c0ffee00-token"
+PROXY = "http://worker:s3cret@proxy.example.com:3128"
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
+LOOPBACK = ["http://127.0.0.1", "https://127.0.0.1", "http://localhost", "http://[::1]", "https://127.8.8.8"]
 
 
 def fetch_on_the_hooks_loop(hook: MakeHook, times: int) -> list[AnalyticsPage]:
@@ -314,16 +323,20 @@ def test_stalled_response_times_out(
         assert_times_out(fetch, script.url, verify=False)
 
 
-def test_endless_chunked_response_times_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nX-Much: ", b"a"),
+        # After an interim response, aiohttp limits the time of the whole response only.
+        (EARLY, b""),
+    ],
+    ids=["chunks", "body", "header", "interim"],
+)
+def test_endless_response_times_out(head: bytes, piece: bytes, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
-    chunks = [b"1\r\n \r\n"] * 99
-    with Script(drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *chunks)) as script:
-        assert_times_out(fetch, script.url)
-
-
-def test_endless_headers_time_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
-    with Script(drip(b"HTTP/1.1 200 OK\r\nX-Much: ", *[b"a"] * 99)) as script:
+    with Script(drip(head, *[piece] * 99)) as script:
         assert_times_out(fetch, script.url)
 
 
@@ -411,22 +424,12 @@ def test_credentials_of_a_proxy_need_no_encoding(credentials: str, fetch: Fetch,
         assert proxy.connections == 1
 
 
-EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"
-
-
 @pytest.mark.parametrize("first", [EARLY, EARLY * 3, EARLY.replace(b"103", b"102"), EARLY.replace(b"103", b"100")])
 def test_interim_responses_are_skipped(first: bytes, fetch: Fetch) -> None:
     with responding(first + http_response()) as script:
         pages = fetch(script.url, 2)
         assert [page.analytics for page in pages] == [[ScenarioMetrics(scenario_id=1)]] * 2
         assert (len(script.heads), script.connections) == (2, 1)
-
-
-def test_interim_response_alone_is_no_response(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    # After an interim response, aiohttp limits the time of the whole response only.
-    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
-    with Script(drip(EARLY, *[b""] * 99)) as script:
-        assert_times_out(fetch, script.url)
 
 
 def test_switching_protocols_is_an_error(fetch: Fetch) -> None:
@@ -528,24 +531,9 @@ def test_the_proxy_does_not_receive_the_token(credentials: str, fetch: Fetch, ht
     assert "sandbox-token" not in "".join(proxy.heads)
 
 
-def test_all_proxy_of_the_connection_overrides_the_environment(
-    fetch: Fetch, https: Relay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Proxy() as environments, Proxy() as connections:
-        monkeypatch.setenv("HTTPS_PROXY", environments.url)
-        fetch(f"https://0.0.0.0:{https.port}", verify=False, proxies={"all": connections.url})
-        assert (environments.connections, connections.connections) == (0, 1)
-
-
 def test_proxy_without_response_to_connect_times_out(fetch: Fetch, https: Relay) -> None:
     with Silent() as silent:
         assert_times_out(fetch, https.url, proxies=silent.url)
-
-
-def test_endless_body_times_out(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_provider_make.api.transport.WHOLE_RESPONSE", 2)
-    with Script(drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", *[b" "] * 99)) as script:
-        assert_times_out(fetch, script.url)
 
 
 def test_cookies_are_not_sent_back(fetch: Fetch) -> None:
@@ -602,3 +590,182 @@ def test_a_large_body_of_an_error_does_not_hide_its_status(fetch: Fetch, monkeyp
     with responding(large) as script, pytest.raises(MakeServerError, match="HTTP 503"):
         fetch(script.url, tries=2)
     assert len(script.heads) == 2
+
+
+def connection_settings(base_url: str = "https://eu1.make.com/api/v2", **fields: Any) -> ConnectionSettings:
+    return ConnectionSettings(base_url, TOKEN, **fields)
+
+
+def test_connections_are_direct_and_verified_by_default() -> None:
+    network = Network.from_settings(connection_settings())
+    assert network.proxy is None
+    assert isinstance(network.tls, ssl.SSLContext)
+    assert (network.tls.verify_mode, network.tls.check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_ca_bundle_is_loaded_only_for_tls(tmp_path: Path) -> None:
+    local = connection_settings("http://127.0.0.1:8080/api/v2", verify=str(tmp_path / "missing.pem"))
+    assert Network.from_settings(local).tls is True
+    encrypted_proxy = connection_settings("http://127.0.0.1:8080/api/v2", proxies={"http": "https://127.0.0.1:3128"})
+    assert isinstance(Network.from_settings(encrypted_proxy).tls, ssl.SSLContext)
+
+
+def test_verify_false_disables_verification() -> None:
+    tls = Network.from_settings(connection_settings(verify=False)).tls
+    assert isinstance(tls, ssl.SSLContext)
+    assert (tls.verify_mode, tls.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.parametrize(
+    ("fields", "environment", "proxy"),
+    [
+        ({"proxies": {"https": "http://own:1"}}, "http://env:2", "http://own:1"),
+        ({"proxies": {"all": "http://own:1"}}, "http://env:2", "http://own:1"),
+        ({"proxies": {"http": "http://own:1"}}, "http://env:2", "http://env:2"),
+        ({}, "http://env:2", "http://env:2"),
+        ({"trust_env": False}, "http://env:2", None),
+        ({"proxies": {"https": "proxy.example.com:3128"}}, None, "http://proxy.example.com:3128"),
+        ({"proxies": {"https://eu1.make.com": "http://own:1"}}, "http://env:2", "http://own:1"),
+        ({}, "http://u:pässword@env:2", "http://u:p%C3%A4ssword@env:2"),
+    ],
+)
+def test_proxy_of_the_connection_comes_before_that_of_the_environment(
+    fields: dict[str, Any], environment: str | None, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if environment:
+        monkeypatch.setenv("HTTPS_PROXY", environment)
+    assert Network.from_settings(connection_settings(**fields)).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["socks5://worker:s3cret@h:1", "http://", "http://worker:s3cret@h:port", "ftp://h", "http://h:0", "http://s3cret@[",
+     "http://worker:s3cretпароль@h:1"],
+)  # fmt: skip
+@pytest.mark.parametrize("source", ["connection", "environment"])
+def test_error_for_an_invalid_proxy_url_does_not_show_its_credentials(
+    source: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", url if source == "environment" else "")
+    own = connection_settings(proxies={"https": url} if source == "connection" else {})
+    with pytest.raises(MakeInputError, match="proxy's URL is not valid") as caught:
+        Network.from_settings(own)
+    assert "s3cret" not in str(caught.value)
+    if url.startswith("http:"):
+        # HttpOperator may have a SOCKS proxy, which requests supports.
+        with pytest.raises(MakeInputError, match="proxy's URL is not valid") as caught:
+            ZoneSession(own, {}).get("https://eu1.make.com/")
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"])
+def test_loopback_is_never_reached_through_a_proxy_of_the_environment(
+    name: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for set_name in (name, name.lower()):
+        monkeypatch.setenv(set_name, "http://env:2")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    url = f"{host}:8080/api/v2"
+    assert Network.from_settings(connection_settings(url)).proxy is None
+    session = ZoneSession(connection_settings(url), {"trust_env": True})
+    merged = session.merge_environment_settings(url, session.proxies, False, session.verify, None)
+    assert select_proxy(url, merged["proxies"]) is None
+    elsewhere = session.merge_environment_settings("https://eu1.make.com", session.proxies, False, True, None)
+    assert (select_proxy("https://eu1.make.com", elsewhere["proxies"]) is None) == (name == "HTTP_PROXY")
+
+
+@pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("proxy", ["http://proxy:1", "https://proxy:1", "http://127.0.0.1:1", "https://localhost:1"])
+def test_plain_http_has_no_proxy_on_another_machine(host: str, proxy: str) -> None:
+    own = connection_settings(f"{host}:8080/api/v2", proxies={"http": proxy, "https": proxy}, verify=False)
+    if host.startswith("https") or "proxy" not in proxy:
+        assert Network.from_settings(own).proxy == proxy
+    else:
+        with pytest.raises(MakeInputError, match="proxies is not valid: expected a proxy on this machine"):
+            Network.from_settings(own)
+        with pytest.raises(MakeInputError, match="proxies is not valid: expected a proxy on this machine"):
+            ZoneSession(own, {}).get(own.base_url)
+
+
+def test_token_is_not_sent_to_a_proxy_of_the_environment(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = ConnectionSettings(f"{make_sandbox.host}/api/v2", "sandbox-token")
+    with Proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        assert ZoneSession(own, {}).get(f"{own.base_url}/users/me").status_code == 200
+        monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+        with MakeHook() as hook:
+            assert hook.get_analytics_page(limit=1).analytics
+            assert hook.run("users/me").status_code == 200
+        assert (proxy.connections, len(make_sandbox.requests)) == (0, 3)
+        session = ZoneSession(own, {"proxies": {"http": proxy.url}})
+        assert session.get(f"{own.base_url}/users/me").status_code == 200
+        assert proxy.connections == 1
+
+
+def test_repr_does_not_show_credentials() -> None:
+    own = connection_settings(proxies={"https": PROXY})
+    shown = repr((Network.from_settings(own), network(), own, ZoneSession(own, {}), ZoneSession(own, {}).auth))
+    assert "s3cret" not in shown
+    assert TOKEN not in shown
+
+
+@pytest.mark.parametrize("field", ["verify", "cert"])
+def test_error_names_a_file_that_cannot_be_loaded(field: str) -> None:
+    with pytest.raises(
+        MakeInputError, match=f"^Connection 'make_default': {field}='/nowhere.pem' is not valid: expected a"
+    ):
+        Network.from_settings(connection_settings(**{field: "/nowhere.pem"}))
+
+
+def network() -> Network:
+    return Network(connection_settings(timeout=2.5), PROXY, True)
+
+
+def test_timeout_error_names_zone_and_seconds() -> None:
+    error = network().timeout_error()
+    assert isinstance(error, MakeConnectionError)
+    assert str(error) == "no response from eu1.make.com within 2.5 s"
+    assert str(network().timeout_error(25.0)) == "the response of eu1.make.com was not complete within 25 s"
+
+
+def test_connection_error_shows_the_innermost_reason_without_secrets() -> None:
+    inner = OSError(111, f"refused by {PROXY} for {TOKEN.upper()}")
+    error = network().connection_error(aiohttp.ClientOSError(inner))
+    assert isinstance(error, MakeConnectionError)
+    reason = "ConnectionRefusedError: [Errno 111] refused by the proxy for ***"
+    through = PROXY.rpartition("@")[2]
+    assert str(error) == f"eu1.make.com could not be reached through the proxy {through}: {reason}"
+
+
+def test_certificates_and_proxies_that_fail_have_advice() -> None:
+    certificate = network().connection_error(ssl.SSLCertVerificationError("self-signed certificate"))
+    assert str(certificate).endswith(" — Set the connection's verify to the CA bundle of your company.")
+    assert network().connection_error(OSError(111, "refused")).advice == ""
+
+
+def test_reason_has_no_control_characters() -> None:
+    error = network().truncation_error(ValueError("bad\x1b[31m\u202eline\nbreak"))
+    assert str(error) == "the response was cut off: ValueError: bad\ufffd[31m\ufffdline break"
+
+
+def test_long_reasons_are_shortened() -> None:
+    assert len(str(network().truncation_error(ValueError("x" * 5000)))) < 400
+    assert isinstance(network().truncation_error(ValueError()), MakeResponseError)
+
+
+def test_session_for_http_operator_has_the_same_settings() -> None:
+    session = ZoneSession(
+        connection_settings(verify="/ca.pem", cert=("a.pem", "b.pem"), proxies={"https": PROXY}, trust_env=False), {}
+    )
+    assert (session.verify, session.cert, session.proxies) == ("/ca.pem", ("a.pem", "b.pem"), {"https": PROXY})
+    assert (session.trust_env, session.headers["User-Agent"]) == (False, USER_AGENT)
+
+
+def test_options_of_http_hook_override_the_settings() -> None:
+    options = {"verify_ssl": False, "proxy": {"https": "http://other:1"}, "max_redirects": 3, "stream": True}
+    session = ZoneSession(connection_settings(), options)
+    assert (session.verify, session.proxies) == (False, {"https": "http://other:1"})
+    assert (session.max_redirects, session.stream) == (3, True)
