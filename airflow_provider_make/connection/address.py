@@ -19,20 +19,17 @@ _MAX_HOSTNAME_LENGTH = 253
 # Underscores are not allowed in host names, but in use.
 _LABEL = re.compile("[a-z0-9_-]{1,63}")
 _SPACE_OR_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+PROXY_EXAMPLE = "http://proxy.example.com:3128"
+# A key of proxies that requests reads: hosts that are reached without the proxies of the environment.
+NO_PROXY = "no_proxy"
+# The other keys that it reads; it ignores the rest.
+_PROXY_KEY = re.compile("(http|https|all)(://.+)?")
+_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*")
+_NOT_PERCENT_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 def build_base_url(host: str | None, schema: str | None, port: int | None, zone: Any) -> str:
-    """
-    Build the base URL of the API.
-
-    :param host: A host, or a base URL; empty for the zone's.
-    :param schema: ``http`` or ``https`` where the host has none. Airflow puts the path of a connection URI into it,
-        so it may also be ``api/v2``.
-    :param port: The port, if it is not part of the host.
-    :param zone: The zone, which is used if the host is empty.
-    :return: The base URL; ends in ``/api/v2``.
-    :raises MakeInputError: A part is not valid, neither a host nor a zone is set, or the token would not be encrypted.
-    """
+    """Build the base URL of the API, which ends in ``/api/v2``, from a host or, if that is empty, a zone."""
     host = (host or "").strip()
     if port and not (isinstance(port, int) and 0 < port <= MAX_PORT):
         raise MakeInputError.expected("port", port, f"a number from 1 to {MAX_PORT}, or nothing")
@@ -45,7 +42,7 @@ def build_base_url(host: str | None, schema: str | None, port: int | None, zone:
         if port and port != _DEFAULT_PORTS["https"]:
             raise MakeInputError.expected("port", port, "443, or nothing, where the host is empty")
         return f"https://{zone}{API_PATH}"
-    # make://:TOKEN@eu1.make.com/api/v2
+    # Airflow puts the path of make://:TOKEN@eu1.make.com/api/v2 into the schema.
     path_or_scheme = (schema or "").strip("/")
     if path_or_scheme not in ("", "http", "https", API_PATH.strip("/")):
         # Without the value: in a URI with a slash too many, it is the token.
@@ -80,12 +77,7 @@ def _parse_host(host: str, scheme: str, port: int | None) -> str:
 
 
 def is_loopback(hostname: str) -> bool:
-    """
-    Decide whether a host is this machine.
-
-    :param hostname: A host name or an IP address.
-    :return: True for ``localhost`` and loopback addresses.
-    """
+    """Decide whether a host name or an IP address is this machine."""
     try:
         return ipaddress.ip_address(hostname).is_loopback
     except ValueError:
@@ -93,13 +85,7 @@ def is_loopback(hostname: str) -> bool:
 
 
 def parse_authority(url: SplitResult) -> tuple[str, int | None]:
-    """
-    Check the host and the port of a URL.
-
-    :param url: The URL, split.
-    :return: The host as :func:`encode_hostname` returns it, and the port; None if the URL has none.
-    :raises ValueError: The host or the port is not valid.
-    """
+    """Check the host and the port of a URL; a ValueError, if one is not valid."""
     hostname = encode_hostname(url.hostname or "")
     if url.port == 0 or url.netloc.endswith(":") or ("[" in url.netloc and ":" not in hostname):
         raise ValueError("not a host and a port")
@@ -107,24 +93,12 @@ def parse_authority(url: SplitResult) -> tuple[str, int | None]:
 
 
 def build_authority(hostname: str, port: int | None) -> str:
-    """
-    Join a host and a port for a URL.
-
-    :param hostname: A host name or an IP address.
-    :param port: The port; None or zero for none.
-    :return: For example ``eu1.make.com``, ``[::1]:8080``.
-    """
+    """Join a host and a port for a URL: ``eu1.make.com``, ``[::1]:8080``."""
     return (f"[{hostname}]" if ":" in hostname else hostname) + (f":{port}" if port else "")
 
 
 def encode_hostname(hostname: str) -> str:
-    """
-    Check a host name, and encode it for DNS, as HTTP libraries do, but without their exceptions.
-
-    :param hostname: A host name, possibly of other characters than ASCII, or an IP address.
-    :return: The IP address, or the host name in ASCII and lower case.
-    :raises ValueError: The host name is empty or too long, or has a label that is, or that can't be encoded.
-    """
+    """Encode a host name for DNS as HTTP libraries do, or an IP address; a ValueError for all that is not valid."""
     try:
         ipaddress.ip_address(hostname)
     except ValueError:
@@ -143,30 +117,16 @@ def encode_hostname(hostname: str) -> str:
     return hostname
 
 
-PROXY_EXAMPLE = "http://proxy.example.com:3128"
-# A key that requests reads: hosts that are reached without the proxies of the environment.
-NO_PROXY = "no_proxy"
-# As requests reads them; it ignores others.
-_KEY = re.compile("(http|https|all)(://.+)?")
-_SCHEME = re.compile("[A-Za-z][A-Za-z0-9+.-]*")
-_NOT_PERCENT_ENCODED = re.compile("%(?![0-9A-Fa-f]{2})")
-
-
 def parse_proxies(value: Any) -> Mapping[str, str]:
-    """
-    Check the proxies of a connection, or of a request.
-
-    :param value: A URL by scheme, as ``requests`` has them; or one URL for all.
-    :return: The URL by scheme.
-    :raises MakeInputError: The value is something else, or a URL is not valid. Values are not shown.
-    """
+    """Check the proxies of a connection or a request: a URL by scheme, as ``requests`` has them, or one for all."""
     if isinstance(value, str):
         value = {"http": value, "https": value}
     # Requests treats null and empty URLs as none.
     if not isinstance(value, Mapping) or not all(isinstance(url, str | None) for url in value.values()):
+        # The value is not shown: it may contain credentials.
         raise MakeInputError(f'proxies is not valid: expected a JSON object such as {{"https": "{PROXY_EXAMPLE}"}}.')
     urls = {str(key): url for key, url in value.items() if url}
-    unknown = next((key for key in urls if key != NO_PROXY and not _KEY.fullmatch(key)), None)
+    unknown = next((key for key in urls if key != NO_PROXY and not _PROXY_KEY.fullmatch(key)), None)
     if unknown is not None:
         raise MakeInputError.expected(
             "proxies", [unknown], "the keys http, https, all, or one with a host: https://host"
@@ -175,13 +135,7 @@ def parse_proxies(value: Any) -> Mapping[str, str]:
 
 
 def encode_proxy_url(url: str) -> str:
-    """
-    Check the URL of a proxy, and percent-encode its credentials, of which libraries show some in errors.
-
-    :param url: The URL; without a scheme, ``http`` is meant.
-    :return: The URL, with a scheme.
-    :raises MakeInputError: It is not valid. It is not shown, because it may contain credentials.
-    """
+    """Check the URL of a proxy, and percent-encode its credentials, of which libraries show some in errors."""
     try:
         return _encode(url.strip())
     except ValueError:

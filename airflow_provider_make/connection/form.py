@@ -22,10 +22,7 @@ CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "zone": {
         "label": "Zone",
         "description": "The zone of the organization. Used if Host is empty.",
-        "schema": {
-            "type": ["string", "null"],
-            "enum": list(ZONES),
-        },
+        "schema": {"type": ["string", "null"], "enum": list(ZONES)},
     },
     "organization_id": {
         "label": "Organization ID",
@@ -80,11 +77,7 @@ UI_FIELD_BEHAVIOUR: dict[str, Any] = {
 
 
 def connection_form_widgets() -> dict[str, Any]:
-    """
-    Build the form fields of the connection's extras.
-
-    :return: A wtforms field by the name of each extra.
-    """
+    """Build a wtforms field by the name of each extra."""
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget
     from markupsafe import Markup
     from wtforms import IntegerField, StringField
@@ -112,11 +105,7 @@ def connection_form_widgets() -> dict[str, Any]:
 
 
 def ui_field_behaviour() -> dict[str, Any]:
-    """
-    Describe the standard fields of the form.
-
-    :return: The fields to hide, labels to replace and placeholders, by the key names of Airflow before 3.2.
-    """
+    """Describe the standard fields of the form by the key names of Airflow before 3.2."""
     behaviour = {name.replace("-", "_"): value for name, value in UI_FIELD_BEHAVIOUR.items()}
     # These versions can test a connection without a port.
     return behaviour | {"placeholders": UI_FIELD_BEHAVIOUR["placeholders"] | {"port": "443"}}

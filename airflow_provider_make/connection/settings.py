@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -18,57 +19,17 @@ from airflow_provider_make.connection.form import AUTH_SCHEMES, CONNECTION_FIELD
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.masking import HIDDEN, contains_token, mask_secrets
 
+# One request in a hundred minutes: a client that waits longer seems to hang.
+MIN_REQUESTS_PER_MINUTE = 0.01
+_NOT_JSON = object()
 # What Airflow accepts in the JSON of a connection.
 _FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 _URI = "make://:YOUR_API_TOKEN@eu1.make.com/?organization_id=42"
 _JSON = '{"conn_type": "make", "password": "YOUR_API_TOKEN", "extra": {"zone": "eu1.make.com", "organization_id": 42}}'
-
-
-@contextmanager
-def explain_unreadable_variable(conn_id: str) -> Iterator[None]:
-    """
-    Look up a connection in the ``with`` block, and explain why Airflow does not find one whose variable is set.
-
-    Airflow ignores an environment variable that it can't parse, and reports that the connection is not defined.
-
-    :param conn_id: The connection id.
-    :raises AirflowNotFoundException: The block raised it, and the environment variable is not set.
-    :raises MakeInputError: The block raised it, and the environment variable is set, so it is not valid.
-    """
-    try:
-        yield
-    except AirflowNotFoundException:
-        name = f"AIRFLOW_CONN_{conn_id.upper()}"
-        value = os.environ.get(name)
-        if not value:
-            raise
-        problem = _problem_of_json(value) if value.lstrip().startswith("{") else _problem_of_uri()
-        message = f"Connection {conn_id!r}: Airflow can't parse the environment variable {name}: {problem}."
-        raise MakeInputError(message) from None
-
-
-def _problem_of_json(value: str) -> str:
-    try:
-        json.loads(value.strip())
-    except json.JSONDecodeError as error:
-        # Not the error itself: it contains the value.
-        return f"its JSON has an error at line {error.lineno}, column {error.colno}: expected an object such as {_JSON}"
-    except RecursionError:
-        return f"its JSON is too deep: expected an object such as {_JSON}"
-    return f"expected JSON with only the fields {', '.join(_FIELDS)}, and a number as port"
-
-
-def _problem_of_uri() -> str:
-    return (
-        f"expected a URI such as {_URI}, with the reserved characters of the token percent-encoded "
-        f"(/ as %2F, @ as %40, : as %3A, % as %25); or JSON such as {_JSON}, which needs no percent-encoding"
-    )
-
-
-DEFAULT_TIMEOUT = 60.0
-# One request in a hundred minutes: a client that waits longer seems to hang.
-MIN_REQUESTS_PER_MINUTE = 0.01
-_NOT_JSON = object()
+_URI_PROBLEM = (
+    f"expected a URI such as {_URI}, with the reserved characters of the token percent-encoded "
+    f"(/ as %2F, @ as %40, : as %3A, % as %25); or JSON such as {_JSON}, which needs no percent-encoding"
+)
 
 
 class AirflowConnection(Protocol):
@@ -84,33 +45,26 @@ class AirflowConnection(Protocol):
 
 @dataclass(frozen=True)
 class ConnectionSettings:
-    """
-    The settings of a connection of type ``make``.
+    """The settings of a connection of type ``make``. The token and the proxies' credentials are not in the repr."""
 
-    :param base_url: Base URL of the API; ends in ``/api/v2``.
-    :param token: The API token; never part of the repr.
-    :param auth_scheme: The scheme in the Authorization header: ``Token`` or ``Bearer``.
-    :param organization_id: The organization used unless a task names another; None for no default.
-    :param requests_per_minute: The most requests a client sends in a minute; None for no limit.
-    :param verify: True, False, or the path of a CA bundle.
-    :param proxies: Proxy URL by scheme; may contain credentials, so it is not part of the repr.
-    :param cert: Client certificate: a path, or the paths of certificate and key.
-    :param timeout: Seconds to wait for a connection, and for each piece of a response.
-    :param trust_env: Whether proxies and CA bundles from environment variables are used.
-    :param unknown_extras: Extra keys that this provider does not know; they are ignored and never sent.
-    :param conn_id: The connection id, for errors.
-    """
-
+    # Ends in /api/v2.
     base_url: str
     token: str = field(repr=False)
     auth_scheme: str = "Token"
+    # For tasks that name no other.
     organization_id: int | None = None
     requests_per_minute: float | None = None
+    # True, False, or the path of a CA bundle.
     verify: bool | str = True
+    # URLs by scheme.
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # A path, or the paths of certificate and key.
     cert: str | tuple[str, str] | None = None
-    timeout: float = DEFAULT_TIMEOUT
+    # Seconds to wait for a connection, and for each piece of a response.
+    timeout: float = 60.0
+    # Whether proxies and CA bundles of the environment are used.
     trust_env: bool = True
+    # Keys of the extra that this provider ignores.
     unknown_extras: tuple[str, ...] = ()
     conn_id: str = field(default="make_default", compare=False)
 
@@ -125,13 +79,7 @@ class ConnectionSettings:
         return f"{self.auth_scheme} {self.token}"
 
     def resolve_organization_id(self, organization_id: Any) -> Any:
-        """
-        Use the connection's organization where a task names none.
-
-        :param organization_id: The task's argument; None for the connection's.
-        :return: The organization id, not yet validated if it is the task's.
-        :raises MakeInputError: Neither the task nor the connection names an organization.
-        """
+        """Return the organization of a task, not yet validated, or the connection's where the task names none."""
         if organization_id is None and self.organization_id is None:
             raise MakeInputError(
                 f"No organization: expected organization_id as an argument or in connection {self.conn_id!r}."
@@ -141,27 +89,17 @@ class ConnectionSettings:
     @classmethod
     def from_airflow(cls, connection: AirflowConnection) -> ConnectionSettings:
         """
-        Check the fields of an Airflow connection. Empty fields and null extras are treated as not set.
+        Check the fields of a connection from any secrets backend, of which empty ones and null extras are not set.
 
-        :param connection: The connection, from any secrets backend.
-        :return: The checked settings.
         :raises MakeInputError: A field is not valid, or the zone or the token is missing.
         """
         extra = _parse_extra(connection.extra)
-        token = _token(connection.password) if connection.password else ""
-        fields = {"host": connection.host, "schema": connection.schema, **extra}
-        _refuse_token_elsewhere(fields, token)
+        token = _parse_token(connection.password) if connection.password else ""
+        _refuse_token_elsewhere({"host": connection.host, "schema": connection.schema, **extra}, token)
         return cls(
             base_url=build_base_url(connection.host, connection.schema, connection.port, extra.get("zone")),
-            token=token or _token(connection.password),
-            auth_scheme=_auth_scheme(extra.get("auth_scheme", "Token")),
-            organization_id=_organization_id(extra.get("organization_id")),
-            requests_per_minute=_requests_per_minute(extra.get("requests_per_minute")),
-            verify=_verify(extra.get("verify", True)),
-            proxies=_proxies(extra.get("proxies", {})),
-            cert=_cert(extra.get("cert")),
-            timeout=_timeout(extra.get("timeout", DEFAULT_TIMEOUT)),
-            trust_env=_boolean("trust_env", extra.get("trust_env", True)),
+            token=token or _parse_token(connection.password),
+            **{name: parse(extra[name]) for name, parse in _PARSERS.items() if name in extra},
             unknown_extras=tuple(_name(key, token) for key in extra if key not in CONNECTION_FIELDS),
             conn_id=connection.conn_id,
         )
@@ -193,7 +131,7 @@ def _name(extra: str, token: str) -> str:
     return HIDDEN if contains_token(extra, token) else mask_secrets(extra)
 
 
-def _token(password: str | None) -> str:
+def _parse_token(password: str | None) -> str:
     if not password:
         raise MakeInputError("The connection has no token: expected Make's API token in its password.")
     # HTTP libraries put the value of a malformed header into their errors.
@@ -205,55 +143,89 @@ def _token(password: str | None) -> str:
     return password
 
 
-def _auth_scheme(value: Any) -> str:
+def _parse_auth_scheme(value: Any) -> str:
     if value not in AUTH_SCHEMES:
         raise MakeInputError.expected("auth_scheme", value, " or ".join(AUTH_SCHEMES))
     return str(value)
 
 
-def _organization_id(value: Any) -> int | None:
-    return None if value is None else parse_positive_integer("organization_id", value)
-
-
-def _requests_per_minute(value: Any) -> float | None:
-    if value is None:
-        return None
+def _parse_requests_per_minute(value: Any) -> float:
     expectation = f"a number from {MIN_REQUESTS_PER_MINUTE:g} on, or nothing"
     return parse_number("requests_per_minute", value, expectation, lambda number: number >= MIN_REQUESTS_PER_MINUTE)
 
 
-def _timeout(value: Any) -> float:
+def _parse_timeout(value: Any) -> float:
     expectation = f"seconds, above zero and up to {MAX_TIMEOUT}, or nothing"
     return parse_number("timeout", value, expectation, lambda seconds: 0 < seconds <= MAX_TIMEOUT)
 
 
-def _boolean(key: str, value: Any) -> bool:
+def _parse_boolean(name: str, value: Any, expectation: str = "true or false") -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if not isinstance(value, bool):
-        raise MakeInputError.expected(key, value, "true or false")
+        raise MakeInputError.expected(name, value, expectation)
     return value
 
 
-def _verify(value: Any) -> bool | str:
+def _parse_verify(value: Any) -> bool | str:
     if isinstance(value, str) and value.lower() not in ("true", "false"):
         return value
-    try:
-        return _boolean("verify", value)
-    except MakeInputError:
-        raise MakeInputError.expected("verify", value, "true, false, or the path of a CA bundle") from None
+    return _parse_boolean("verify", value, "true, false, or the path of a CA bundle")
 
 
-def _proxies(value: Any) -> Mapping[str, str]:
+def _parse_proxies(value: Any) -> Mapping[str, str]:
     return parse_proxies(_parse_json(value) if isinstance(value, str) and value.lstrip().startswith("{") else value)
 
 
-def _cert(value: Any) -> str | tuple[str, str] | None:
-    if value is None:
-        return None
+def _parse_cert(value: Any) -> str | tuple[str, str]:
     paths = _parse_json(value) if isinstance(value, str) and value.lstrip().startswith("[") else value
     if isinstance(paths, str):
         return paths
     if isinstance(paths, list) and len(paths) == 2 and all(isinstance(path, str) for path in paths):
         return paths[0], paths[1]
     raise MakeInputError.expected("cert", value, "a path, or a list of two: certificate and key")
+
+
+# Of the extras that have a field of the same name above.
+_PARSERS: dict[str, Callable[[Any], Any]] = {
+    "auth_scheme": _parse_auth_scheme,
+    "organization_id": partial(parse_positive_integer, "organization_id"),
+    "requests_per_minute": _parse_requests_per_minute,
+    "verify": _parse_verify,
+    "proxies": _parse_proxies,
+    "cert": _parse_cert,
+    "timeout": _parse_timeout,
+    "trust_env": partial(_parse_boolean, "trust_env"),
+}
+
+
+@contextmanager
+def explain_unreadable_variable(conn_id: str) -> Iterator[None]:
+    """
+    Explain why Airflow does not find a connection in the ``with`` block, if its environment variable is set.
+
+    Airflow ignores a variable that it can't parse, and reports that the connection is not defined.
+
+    :raises MakeInputError: The block raised AirflowNotFoundException, and the variable is set, so it is not valid.
+    """
+    try:
+        yield
+    except AirflowNotFoundException:
+        name = f"AIRFLOW_CONN_{conn_id.upper()}"
+        value = os.environ.get(name)
+        if not value:
+            raise
+        problem = _problem_of_json(value) if value.lstrip().startswith("{") else _URI_PROBLEM
+        message = f"Connection {conn_id!r}: Airflow can't parse the environment variable {name}: {problem}."
+        raise MakeInputError(message) from None
+
+
+def _problem_of_json(value: str) -> str:
+    try:
+        json.loads(value.strip())
+    except json.JSONDecodeError as error:
+        # Not the error itself: it contains the value.
+        return f"its JSON has an error at line {error.lineno}, column {error.colno}: expected an object such as {_JSON}"
+    except RecursionError:
+        return f"its JSON is too deep: expected an object such as {_JSON}"
+    return f"expected JSON with only the fields {', '.join(_FIELDS)}, and a number as port"

@@ -1,22 +1,48 @@
-"""The form of Airflow 2.11 to 3.1, compared with the declarative one of later versions."""
+"""The fields of the connection form, each a validated extra; and the form of Airflow 2.11 to 3.1, compared with them."""
 
 from __future__ import annotations
 
+import json
 import sys
 from types import ModuleType
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import wtforms
+from airflow.models.connection import Connection
 
 from airflow_provider_make.connection.form import (
+    AUTH_SCHEMES,
     CONNECTION_FIELDS,
     UI_FIELD_BEHAVIOUR,
     ZONES,
     connection_form_widgets,
     ui_field_behaviour,
 )
+from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.exceptions import MakeInputError
 
 FIELDS = CONNECTION_FIELDS
+
+
+def test_form_has_the_documented_extras() -> None:
+    documented = {"zone", "organization_id", "auth_scheme", "requests_per_minute"}
+    assert set(FIELDS) == documented | {"verify", "proxies", "cert", "timeout", "trust_env"}
+    assert FIELDS["zone"]["schema"]["enum"] == list(ZONES)
+    assert FIELDS["auth_scheme"]["schema"]["enum"] == list(AUTH_SCHEMES)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_form_field_is_a_validated_extra(name: str) -> None:
+    extra = {"zone": ZONES[0], name: {"no": ["such", "value"]}}
+    with pytest.raises(MakeInputError, match=name):
+        ConnectionSettings.from_airflow(Connection("c", "make", password="t", extra=json.dumps(extra)))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_form_field_may_be_saved_empty(name: str) -> None:
+    jsonschema.validate(None, {"type": FIELDS[name]["schema"]["type"]})
+    assert "default" not in FIELDS[name]["schema"]
 
 
 @pytest.fixture

@@ -1,6 +1,10 @@
+"""The settings of a connection from its fields, URI or JSON; and a variable that Airflow can't parse."""
+
 from __future__ import annotations
 
+import asyncio
 import json
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,13 +13,15 @@ import pytest
 import requests
 import yarl
 from aiohttp.helpers import strip_auth_from_url
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.transport import Network
 from airflow_provider_make.connection.form import CONNECTION_FIELDS, ZONES
-from airflow_provider_make.connection.settings import DEFAULT_TIMEOUT, ConnectionSettings
+from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.hooks.make import MakeHook
 
 TOKEN = "s3cr3t-t0ken"
 UUID = "c0ffee00-dead-4bad-8f00-d0123456789a"
@@ -152,7 +158,7 @@ def test_defaults() -> None:
     connection = with_extra()
     assert (connection.authorization, connection.verify, connection.trust_env) == (f"Token {TOKEN}", True, True)
     assert (connection.organization_id, connection.requests_per_minute) == (None, None)
-    assert (connection.timeout, connection.cert, dict(connection.proxies)) == (DEFAULT_TIMEOUT, None, {})
+    assert (connection.timeout, connection.cert, dict(connection.proxies)) == (60.0, None, {})
 
 
 @pytest.mark.parametrize("password", [None, ""])
@@ -200,7 +206,7 @@ def test_connection_from_json(airflow_connection: Any) -> None:
     text = json.dumps({"conn_type": "make", "password": TOKEN, "extra": extra})
     connection = ConnectionSettings.from_airflow(airflow_connection.from_json(text, conn_id="make_default"))
     assert (connection.base_url, connection.token) == ("https://us1.make.com/api/v2", TOKEN)
-    assert (connection.organization_id, connection.verify, connection.timeout) == (42, False, DEFAULT_TIMEOUT)
+    assert (connection.organization_id, connection.verify, connection.timeout) == (42, False, 60.0)
 
 
 @pytest.mark.parametrize(
@@ -330,3 +336,74 @@ def test_any_host_and_proxy_are_usable_or_an_input_error(host: str, proxy: str) 
 def test_unknown_extras_are_listed() -> None:
     connection = with_extra(headers={"X-Mine": "1"}, organization_id=42, colour="red")
     assert connection.unknown_extras == ("headers", "colour")
+
+
+VARIABLE = "AIRFLOW_CONN_MAKE_DEFAULT"
+VALID = json.dumps({"conn_type": "make", "password": TOKEN, "extra": {"zone": "eu1.make.com"}})
+NO_URI = "expected a URI such as make://:YOUR_API_TOKEN@eu1.make.com/?organization_id=42"
+NO_FIELDS = "expected JSON with only the fields conn_type, "
+with_database = pytest.mark.usefixtures("airflow_database")
+
+
+def look_up() -> ConnectionSettings:
+    return MakeHook().settings
+
+
+def look_up_on_an_event_loop() -> ConnectionSettings:
+    hook = MakeHook()
+    asyncio.run(hook.load_settings())
+    return hook.settings
+
+
+@with_database
+@pytest.mark.parametrize("look_up", [look_up, look_up_on_an_event_loop])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (VALID[:-1], f"its JSON has an error at line 1, column {len(VALID)}: expected"),
+        (f"\n{VALID[:-1]},\n", f"its JSON has an error at line 1, column {len(VALID) + 1}: expected"),
+        (VALID.replace('"', "'"), "its JSON has an error at line 1, column 2: expected"),
+        (VALID.replace("password", "token"), NO_FIELDS),
+        (VALID.replace('"conn_type"', '"port": "https", "conn_type"'), NO_FIELDS),
+        (f"make://:{TOKEN}@eu1.make.com:port/", NO_URI),
+        (f"make://:a/{TOKEN}@eu1.make.com/", NO_URI),
+        (f"make://:[{TOKEN}@eu1.make.com/", NO_URI),
+    ],
+)
+def test_error_names_the_connection_and_what_is_expected_but_not_the_value(
+    value: str, problem: str, look_up: Callable[[], ConnectionSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, value)
+    with pytest.raises(MakeInputError) as caught:
+        look_up()
+    begin = f"Connection 'make_default': Airflow can't parse the environment variable {VARIABLE}: "
+    assert str(caught.value).startswith(begin + problem)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
+
+
+@with_database
+@pytest.mark.parametrize("look_up", [look_up, look_up_on_an_event_loop])
+@pytest.mark.parametrize("value", [None, ""])
+def test_a_variable_that_is_not_set_leaves_airflows_error(
+    value: str | None, look_up: Callable[[], ConnectionSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is not None:
+        monkeypatch.setenv(VARIABLE, value)
+    with pytest.raises(AirflowNotFoundException, match="make_default"):
+        look_up()
+
+
+@with_database
+@pytest.mark.parametrize("value", [VALID, f" {VALID}", f"make://:{TOKEN}@/?zone=eu1.make.com"])
+def test_a_valid_variable_is_read(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, value)
+    assert look_up().token == TOKEN
+
+
+@with_database
+def test_each_connection_id_has_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_US", "{" * 100_000)
+    with pytest.raises(MakeInputError, match="'make_us'.*AIRFLOW_CONN_MAKE_US: its JSON"):
+        MakeHook("make_us").settings  # noqa: B018
+    with pytest.raises(AirflowNotFoundException):
+        look_up()
