@@ -19,12 +19,7 @@ _ASSET_URIS = [
 
 
 def get_provider_info() -> dict[str, Any]:
-    """
-    Describe the provider to Airflow.
-
-    :return: Provider info according to Airflow's ``provider_info.schema.json``; the connection form in it
-        according to ``provider.yaml.schema.json``.
-    """
+    """Describe the provider by provider_info.schema.json, and the form in it by provider.yaml.schema.json."""
     return {
         "package-name": "airflow-provider-make",
         "name": "Make",
@@ -37,31 +32,10 @@ def get_provider_info() -> dict[str, Any]:
                 "tags": ["service"],
             }
         ],
-        "hooks": [{"integration-name": _INTEGRATION, "python-modules": ["airflow_provider_make.hooks.make"]}],
-        "operators": [
-            {
-                "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_provider_make.operators.analytics"],
-            }
-        ],
-        "sensors": [
-            {
-                "integration-name": _INTEGRATION,
-                "python-modules": [
-                    "airflow_provider_make.sensors.analytics",
-                    "airflow_provider_make.sensors.error_rate",
-                ],
-            }
-        ],
-        "triggers": [
-            {
-                "integration-name": _INTEGRATION,
-                "python-modules": [
-                    "airflow_provider_make.triggers.analytics",
-                    "airflow_provider_make.triggers.error_rate",
-                ],
-            }
-        ],
+        "hooks": _list_modules("hooks.make"),
+        "operators": _list_modules("operators.analytics"),
+        "sensors": _list_modules("sensors.analytics", "sensors.error_rate"),
+        "triggers": _list_modules("triggers.analytics", "triggers.error_rate"),
         "asset-uris": _ASSET_URIS,
         # Airflow 2 calls assets datasets.
         "dataset-uris": _ASSET_URIS,
@@ -79,3 +53,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
     }
+
+
+def _list_modules(*names: str) -> list[dict[str, Any]]:
+    return [{"integration-name": _INTEGRATION, "python-modules": [f"airflow_provider_make.{name}" for name in names]}]

@@ -33,7 +33,8 @@ def mask_token(text: str, token: str) -> str:
 
 def contains_token(text: str, token: str) -> bool:
     """Decide whether text contains a token, of eight characters or more, in any form that ``mask_token`` hides."""
-    return len(token) >= _SHORTEST_TOKEN and _pattern(token).search(text) is not None
+    # No form of a token is shorter than itself, most text is, and to compile the pattern takes some milliseconds.
+    return _SHORTEST_TOKEN <= len(token) <= len(text) and _pattern(token).search(text) is not None
 
 
 def _pattern(token: str) -> re.Pattern[str]:

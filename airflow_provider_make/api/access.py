@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_make.api.errors import shorten
@@ -71,8 +70,7 @@ class Diagnoses:
         return advice
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What Make says about a token. Each field is None where Make does not say."""
 
     # Whether Make accepts the token for any request about the token itself.
@@ -175,8 +173,7 @@ def diagnose(status: int, access: Access, zone: str, evidence: Evidence) -> str 
     return f"Make confirms that {_join(confirmed)}. Left to check: {_join(unknown)}."
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cause:
+class _Cause(NamedTuple):
     """A possible cause, and the text about it: if it is at fault, if Make confirms that it is not, and if unknown."""
 
     is_at_fault: bool | None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from airflow_provider_make.api.access import ANALYTICS_SCOPE, Access, Diagnoses, default_advice
 from airflow_provider_make.api.errors import error_from_response, is_refused_by_make
@@ -26,8 +25,7 @@ FetchPage = Callable[[AnalyticsQuery, PageRequest], Coroutine[Any, Any, Analytic
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class ApiRequest(Generic[Result]):
+class ApiRequest(NamedTuple, Generic[Result]):
     """A GET request, what it needs of the token, and how the body of its 200 response is parsed."""
 
     # Relative to the base URL.

@@ -32,17 +32,18 @@ _TRANSIENT_STATUSES = (408, 425)
 # X-RateLimit-Reset has no standard. Numbers up to a day are seconds from now, and those from here on are milliseconds.
 _SECONDS_OF_A_DAY = 86_400
 _FIRST_MILLISECONDS = 1e11
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
 _MAX_BODY_LENGTH = 1_000_000
 _MAX_TEXT_LENGTH = 300
 _MAX_SUBERRORS = 10
 # {"detail": "Access denied.", "message": "Permission denied", "code": "SC403", "suberrors": [{"message": …}]}
 _FIELDS = ("message", "detail", "code", "suberrors")
-_PAGE_LIMIT = re.compile(r"\blimit\b|pg%5Blimit", re.IGNORECASE)
-_CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+# Compiled at the first error, as most pulls have none.
+_PAGE_LIMIT = r"(?i)\blimit\b|pg%5Blimit"
+_CHARSET = r"(?i)charset\s*=\s*[\"']?([\w.:-]+)"
 # Python has decoders that are slow, or that do not decode text at all.
-_KNOWN_ENCODING = re.compile(r"ascii|utf-(8|16|32)(-[bl]e)?|iso8859-\d+|cp\d+|koi8-[ru]|shift_jis|euc_\w+|gb\w+|big5")
+_KNOWN_ENCODING = r"ascii|utf-(8|16|32)(-[bl]e)?|iso8859-\d+|cp\d+|koi8-[ru]|shift_jis|euc_\w+|gb\w+|big5"
 
 _FIREWALL_ADVICE = (
     "This is not Make's JSON: it comes from a firewall or a proxy in front of Make, not from the token's rights. "
@@ -125,7 +126,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
 
 def parse_rate_limit_reset(value: str | None, now: datetime) -> float | None:
     """Parse an ``X-RateLimit-Reset`` header, the end of the rate limit's period, to seconds; None if it is no help."""
-    if value is None or not _NUMBER.fullmatch(value.strip()):
+    if value is None or not re.fullmatch(_NUMBER, value.strip()):
         return None
     number = float(value)
     if number > _SECONDS_OF_A_DAY:
@@ -176,7 +177,7 @@ def _parse_json(text: str, secret: str) -> ErrorBody:
         code=code or None,
         suberrors=tuple(texts),
         is_from_make=True,
-        names_the_page_limit=any(_PAGE_LIMIT.search(_to_json(error.get(name))) for name in _FIELDS),
+        names_the_page_limit=any(re.search(_PAGE_LIMIT, _to_json(error.get(name))) for name in _FIELDS),
     )
 
 
@@ -194,12 +195,12 @@ def decode_body(body: bytes, content_type: str) -> str:
 
 
 def _charset(content_type: str) -> str:
-    found = _CHARSET.search(content_type)
+    found = re.search(_CHARSET, content_type)
     try:
         encoding = codecs.lookup(found[1]).name if found else "utf-8"
     except (LookupError, ValueError):
         encoding = "utf-8"
-    return encoding if _KNOWN_ENCODING.fullmatch(encoding) else "utf-8"
+    return encoding if re.fullmatch(_KNOWN_ENCODING, encoding) else "utf-8"
 
 
 def _to_text(value: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,8 +19,7 @@ MAX_PASSES = 3
 MAX_PAGES = 1000
 
 
-@dataclass(frozen=True)
-class ListQuery:
+class ListQuery(NamedTuple):
     """A list that Make returns in pages, of all organizations or of what one of them has."""
 
     # The path of the endpoint, and the list's name in its response.

@@ -92,9 +92,9 @@ class AnalyticsPage(Struct, frozen=True):
 
 def make_names(kind: type[Metrics]) -> dict[str, str]:
     """Map our column names of an entry, or of the total, to the field names that Make documents."""
-    fields = {field.name: field.encode_name for field in msgspec.structs.fields(kind)}
-    del fields["extra"]
-    return fields
+    names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
+    del names["extra"]
+    return names
 
 
 def describe_fraction(total: Metrics) -> str | None:

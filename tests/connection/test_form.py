@@ -1,4 +1,4 @@
-"""The fields of the connection form, each a validated extra; and the form of Airflow 2.11 to 3.1, compared with them."""
+"""The fields of the connection form, each a validated extra; and the same fields in Airflow 2.11 to 3.1."""
 
 from __future__ import annotations
 
