@@ -11,7 +11,6 @@ from airflow_provider_make.exceptions import MakeInputError
 
 # Ids and counts have 64 bits in Make's answers, in Parquet and in databases.
 MAX_INTEGER = 2**63 - 1
-MAX_RETRY_DELAY = 3600.0
 _DIGITS = re.compile("[0-9]+")
 # One more than 64 bits have. Longer text is slow to convert, and as much too large.
 _MAX_DIGITS = 20
@@ -39,17 +38,6 @@ def parse_non_negative_integer(name: str, value: Any) -> int:
 def parse_page_size(value: Any) -> int:
     """Convert the page size of a pull to an integer of two or more: pages of one entry can't overlap."""
     return _parse_integer("page_size", value, 2, "a whole number, two or more")
-
-
-def parse_retry_limit(value: Any) -> int:
-    """Convert the number of tries of one request, the first included, to an integer of one or more."""
-    return parse_positive_integer("api_retry_limit", value)
-
-
-def parse_retry_delay(value: Any) -> float:
-    """Convert the delay before the second try to seconds, from zero to an hour."""
-    expectation = f"seconds, from 0 to {MAX_RETRY_DELAY:g}"
-    return parse_number("api_retry_delay", value, expectation, lambda seconds: 0 <= seconds <= MAX_RETRY_DELAY)
 
 
 def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 
 from airflow_provider_make.api.errors import is_retryable
-from airflow_provider_make.arguments import parse_retry_delay, parse_retry_limit
+from airflow_provider_make.arguments import parse_number, parse_positive_integer
 from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
 
+MAX_DELAY = 3600.0
 MAX_BACKOFF = 60.0
 # Make counts requests by the minute (its documentation of rate limits).
 RATE_LIMIT_WINDOW = 60.0
@@ -28,8 +29,10 @@ class RetryRules:
     """How often a request is tried, the first try included, and the seconds before the second, then doubled."""
 
     def __init__(self, limit: int, delay: float) -> None:
-        self.limit = parse_retry_limit(limit)
-        self.delay = parse_retry_delay(delay)
+        self.limit = parse_positive_integer("api_retry_limit", limit)
+        self.delay = parse_number(
+            "api_retry_delay", delay, f"seconds, from 0 to {MAX_DELAY:g}", lambda seconds: 0 <= seconds <= MAX_DELAY
+        )
 
     def delay_after(self, error: MakeApiError, tries: int) -> float:
         """Choose the delay after a failed try, the last of this many: with full jitter, unless the server asks."""

@@ -35,7 +35,7 @@ def fetch(
         requests.append((query, request))
         return await server.fetch(query, request)
 
-    client: Any = SimpleNamespace(ask=fetch_page, settings=SETTINGS, retry_rules=SimpleNamespace(delay=0.0))
+    client: Any = SimpleNamespace(fetch_page=fetch_page, settings=SETTINGS, retry_rules=SimpleNamespace(delay=0.0))
     return asyncio.run(check(**arguments).fetch(client, firing)), requests
 
 
