@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_make.sandbox import Sandbox
-from airflow_provider_make.sandbox.data import Scenario
+from airflow_provider_make.sandbox import Sandbox, Scenario
 from tests.support.airflow_versions import HAS_WATCHERS, load_dag, run_dag
 from tests.support.documents import first_payload
 from tests.support.inboxes import MailServer, Webhook

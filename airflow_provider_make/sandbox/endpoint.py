@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from weakref import WeakSet
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
 from airflow_provider_make.sandbox.account import Account, check_analytics_access, is_account_path
-from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, fault_response, refusal_response
+from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, RateLimit, Refusal, fault_response
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import parse_query
-from airflow_provider_make.sandbox.rate_limit import RateLimit
-from airflow_provider_make.sandbox.refusals import Refusal
-from airflow_provider_make.sandbox.request_log import Outcome, describe_request
-from airflow_provider_make.sandbox.responses import PageCache, encode
+from airflow_provider_make.sandbox.responses import Pages, encode
 
 _BASE_PATH = "/api/v2/"
 _ANALYTICS_PATH = re.compile(r"/api/v2/analytics/([^/]+)")
 _FAULTS_PATH = "/sandbox/faults"
+_LONGEST_LOGGED = 300
 
 
 @dataclass(frozen=True)
@@ -52,101 +50,64 @@ class RecordedRequest:
     peer_port: int
 
 
-class Endpoint:
-    """
-    Handle requests, in one event loop at a time. The other methods are thread-safe.
+@dataclass
+class Outcome:
+    """What became of a request: its status if there was a response, its entries if that was a page, its fault."""
 
-    :param organizations: The organizations by id.
-    :param options: How to respond.
-    """
+    status: int | None = None
+    entries: int | None = None
+    fault: str | None = None
+
+
+class _Faults(BaseModel):
+    faults: list[str | None]
+
+
+class Endpoint:
+    """Handle requests, in one event loop at a time. The other methods are thread-safe."""
 
     def __init__(self, organizations: Mapping[int, Organization], options: Options) -> None:
         self._organizations = organizations
         self._options = options
         self._account = Account(organizations, options)
         self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
-        shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
-        self._pages = PageCache(page_cap=options.page_cap, shuffle=shuffle, value_types=options.value_types)
+        self._pages = Pages(options)
         self._rate_limit = RateLimit(options.requests_per_minute, options.rate_limit_hint)
         self._fault_choice = random.Random(f"faults/{options.seed}")
         # Never held while an action runs: an action may call any method.
         self._lock = threading.Lock()
         self._faults: deque[Fault | None] = deque()
         self._actions: dict[int, list[Callable[[], object]]] = {}
-        self._action_error: Exception | None = None
-        self._requests: list[RecordedRequest] = []
-        self._connections = 0
+        # The first error that an action raised.
+        self.action_error: Exception | None = None
+        self.requests: list[RecordedRequest] = []
+        self.connections = 0
         self._open_connections: WeakSet[asyncio.BaseTransport] = WeakSet()
-        self._log: Callable[[str], object] | None = None
-
-    @property
-    def requests(self) -> list[RecordedRequest]:
-        """The requests received so far, in order of arrival."""
-        with self._lock:
-            return list(self._requests)
-
-    @property
-    def connections(self) -> int:
-        """The number of TCP connections that these requests used."""
-        with self._lock:
-            return self._connections
+        # Receives a line about each request.
+        self.log: Callable[[str], object] | None = None
 
     def fail(self, *faults: Fault | str | None) -> None:
-        """
-        Queue faults for the next requests.
-
-        :param faults: One for each request; ``None`` for a request without a fault.
-        :raises ValueError: If a fault is unknown; none is queued then.
-        """
+        """Queue faults, one for each of the next requests, ``None`` for no fault; queue none if one is unknown."""
         parsed = [Fault.parse(fault) if isinstance(fault, str) else fault for fault in faults]
         with self._lock:
             self._faults.extend(parsed)
 
     def at_request(self, number: int, action: Callable[[], object]) -> None:
-        """
-        Run an action just before the response to a request is built.
-
-        :param number: The request: 1 is the first.
-        :param action: The function to call.
-        :raises ValueError: If the request has been received already.
-        """
+        """Run an action just before the response to a request is built; 1 is the first."""
         with self._lock:
-            if number <= len(self._requests):
+            if number <= len(self.requests):
                 raise ValueError(f"request {number} has been received already")
             self._actions.setdefault(number, []).append(action)
 
-    def pop_action_error(self) -> Exception | None:
-        """
-        Return the first error that an action raised, and forget it.
-
-        :return: The first error since the last call; ``None`` if there was none.
-        """
-        error, self._action_error = self._action_error, None
-        return error
-
-    def log_requests(self, receive: Callable[[str], object]) -> None:
-        """
-        Describe each request in a line.
-
-        :param receive: A function that accepts the line.
-        """
-        self._log = receive
-
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """
-        Handle a request.
-
-        :param request: The request.
-        :return: The response, correct or faulty.
-        """
         begin = time.monotonic()
         outcome = Outcome()
         response = await self._respond(request, outcome)
-        if self._log is not None:
+        if self.log is not None:
             # The fault "reset" has no response.
             outcome.status = None if outcome.fault == "reset" else response.status
             seconds, query, token = time.monotonic() - begin, request.query.items(), self._options.token
-            self._log(describe_request(request.method, request.path, query, outcome, seconds, token=token))
+            self.log(describe_request(request.method, request.path, query, outcome, seconds, token=token))
         return response
 
     async def _respond(self, request: web.BaseRequest, outcome: Outcome) -> web.StreamResponse:
@@ -163,15 +124,15 @@ class Endpoint:
                 )
             return response
         except Refusal as refusal:
-            return refusal_response(refusal)
+            return refusal.response()
 
     def _record(self, request: web.BaseRequest) -> Fault | None:
         transport = request.transport
         with self._lock:
             if transport is not None and transport not in self._open_connections:
                 self._open_connections.add(transport)
-                self._connections += 1
-            self._requests.append(
+                self.connections += 1
+            self.requests.append(
                 RecordedRequest(
                     method=request.method,
                     path=request.path,
@@ -181,7 +142,7 @@ class Endpoint:
                     peer_port=transport.get_extra_info("peername")[1] if transport is not None else 0,
                 )
             )
-            actions = self._actions.pop(len(self._requests), [])
+            actions = self._actions.pop(len(self.requests), [])
             fault: Fault | None = None
             if self._faults:
                 fault = self._faults.popleft()
@@ -192,7 +153,7 @@ class Endpoint:
                 action()
             except Exception as error:
                 # A client might retry a 500, which would hide a test's mistake.
-                self._action_error = self._action_error or error
+                self.action_error = self.action_error or error
         return fault
 
     def _body(self, request: web.BaseRequest, outcome: Outcome) -> bytes:
@@ -227,15 +188,33 @@ class Endpoint:
         if request.method != "POST":
             raise Refusal(405)
         try:
-            # Not text(): a client may name an encoding that does not exist.
-            body = json.loads(await request.read())
-        except (ValueError, RecursionError):
-            raise Refusal(400, ["The body is not JSON."]) from None
-        faults = body.get("faults") if isinstance(body, dict) else None
-        if not isinstance(faults, list) or not all(isinstance(fault, str | None) for fault in faults):
-            raise Refusal(400, ['The body does not have the shape {"faults": ["429:1", null, "reset"]}.'])
+            faults = _Faults.model_validate_json(await request.read()).faults
+        except ValidationError:
+            raise Refusal(400, ['The body is not JSON such as {"faults": ["429:1", null, "reset"]}.']) from None
         try:
             self.fail(*faults)
         except ValueError as error:
             raise Refusal(400, [f"{error}."]) from None
         return web.json_response({"queued": len(faults)})
+
+
+def describe_request(
+    method: str, path: str, query: Iterable[tuple[str, str]], outcome: Outcome, seconds: float, *, token: str
+) -> str:
+    r"""
+    Describe a request and its outcome, such as ``GET /api/v2/analytics/1?pg[limit]=2 200, 2 entries, 3 ms``.
+
+    The line is safe to print in any terminal: printable ASCII without line breaks, other characters as escapes such as
+    ``\n``, without the token, a long path or query cut.
+    """
+    parameters = "&".join(f"{name}={value}" for name, value in query)
+    target = f"{path}?{parameters}" if parameters else path
+    target = ascii(target.replace(token, "***"))[1:-1]
+    if len(target) > _LONGEST_LOGGED:
+        target = f"{target[:_LONGEST_LOGGED]}..."
+    parts = ["no response" if outcome.status is None else str(outcome.status)]
+    if outcome.fault is not None:
+        parts.append(f"fault {outcome.fault}")
+    if outcome.entries is not None:
+        parts.append("1 entry" if outcome.entries == 1 else f"{outcome.entries} entries")
+    return f"{ascii(method)[1:-1]} {target} {', '.join(parts)}, {1000 * seconds:.0f} ms"

@@ -1,17 +1,89 @@
-"""Faults that the sandbox injects: errors, broken connections and wrong responses."""
+"""What goes wrong on purpose: refusals in the shape of Make's API, the rate limit, and faults that are injected."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import socket
 import struct
+import time
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from airflow_provider_make.sandbox.rate_limit import RateLimitHint, too_many_requests
-from airflow_provider_make.sandbox.refusals import Refusal
+from airflow_provider_make.sandbox.options import RateLimitHint
+
+_MESSAGES = {
+    400: ("Bad Request", "Validation failed for {} parameter(s)."),
+    401: ("Unauthorized", "Access denied."),
+    403: ("Permission denied", "Access denied."),
+    404: ("Not found", "There is nothing at this path."),
+    405: ("Method not allowed", "This path does not support the method."),
+    429: ("Requests limit for organization exceeded, please try again later.", "Too many requests."),
+}
+
+
+class Refusal(Exception):
+    """A request is refused: with a problem in each suberror if there are any, or with plain text in place of JSON."""
+
+    def __init__(
+        self,
+        status: int,
+        suberrors: Sequence[str] = (),
+        *,
+        headers: Mapping[str, str] | None = None,
+        text: str | None = None,
+    ) -> None:
+        self.status = status
+        self.message, detail = _MESSAGES[status]
+        self.detail = detail.format(len(suberrors))
+        self.suberrors = tuple(suberrors)
+        self.headers = headers
+        self.text = text
+        super().__init__(" ".join([f"{status} {self.message}", *suberrors]))
+
+    def response(self) -> web.Response:
+        if self.text is not None:
+            return web.Response(text=self.text, status=self.status, headers=self.headers)
+        body: dict[str, object] = {"detail": self.detail, "message": self.message, "code": f"SC{self.status}"}
+        if self.suberrors:
+            body["suberrors"] = [{"message": message, "name": "Error"} for message in self.suberrors]
+        return web.json_response(body, status=self.status, headers=self.headers)
+
+
+def too_many_requests(hint: RateLimitHint | None, seconds: int = 0) -> Refusal:
+    """Build the refusal of a request over the rate limit; with a hint that is a header, until then in seconds."""
+    if hint == "retry-after":
+        return Refusal(429, headers={"Retry-After": str(seconds)})
+    if hint == "x-ratelimit-reset":
+        # Rounded up: a client that waits until then is not early.
+        reset = math.ceil(time.time() + seconds)
+        return Refusal(429, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)})
+    return Refusal(429, text="Too many requests." if hint == "text" else None)
+
+
+class RateLimit:
+    """Count the requests of each organization in the last minute; those over the limit are not counted."""
+
+    def __init__(self, requests_per_minute: int | None, hint: RateLimitHint | None) -> None:
+        self._requests_per_minute = requests_per_minute
+        self._hint = hint
+        self._counted_at: defaultdict[int, deque[float]] = defaultdict(deque)
+
+    def count(self, organization_id: int) -> None:
+        if self._requests_per_minute is None:
+            return
+        counted_at = self._counted_at[organization_id]
+        now = time.monotonic()
+        while counted_at and counted_at[0] <= now - 60:
+            counted_at.popleft()
+        if len(counted_at) >= self._requests_per_minute:
+            raise too_many_requests(self._hint, math.ceil(counted_at[0] + 60 - now))
+        counted_at.append(now)
+
 
 _KINDS_WITHOUT_SECONDS = (
     *("400", "401", "403", "404", "firewall"),
@@ -48,7 +120,6 @@ class Fault:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Validate the fault."""
         if self.kind == "stall":
             if self.seconds is None or not 0 < self.seconds < float("inf"):
                 raise ValueError("stall needs seconds above 0, such as stall:5")
@@ -88,26 +159,8 @@ class Fault:
 RECOVERABLE = tuple(map(Fault.parse, ("429:1", "500", "503", "reset", "truncate")))
 
 
-def refusal_response(refusal: Refusal) -> web.Response:
-    """
-    Build the response for a refusal.
-
-    :param refusal: The refusal.
-    :return: The response.
-    """
-    if refusal.text is not None:
-        return web.Response(text=refusal.text, status=refusal.status, headers=refusal.headers)
-    return web.json_response(refusal.body(), status=refusal.status, headers=refusal.headers)
-
-
 async def fault_response(fault: Fault, request: web.BaseRequest) -> web.StreamResponse | None:
-    """
-    Apply a fault to a request.
-
-    :param fault: The fault.
-    :param request: The request.
-    :return: The faulty response; ``None`` if the correct one should follow.
-    """
+    """Apply a fault to a request; return the faulty response, or ``None`` if the correct one should follow."""
     seconds = None if fault.seconds is None else int(fault.seconds)
     match fault.kind:
         case "stall":
@@ -115,15 +168,15 @@ async def fault_response(fault: Fault, request: web.BaseRequest) -> web.StreamRe
             return None
         case "429":
             hint: RateLimitHint | None = None if seconds is None else "retry-after"
-            return refusal_response(too_many_requests(hint, seconds or 0))
+            return too_many_requests(hint, seconds or 0).response()
         case "429-reset":
-            return refusal_response(too_many_requests("x-ratelimit-reset", seconds or 0))
+            return too_many_requests("x-ratelimit-reset", seconds or 0).response()
         case "400":
             return web.json_response(_REFUSED_PARAMETERS, status=400)
         case "401" | "403" | "404":
-            return refusal_response(Refusal(int(fault.kind)))
+            return Refusal(int(fault.kind)).response()
         case "firewall":
-            return refusal_response(Refusal(403, text="error code: 1010"))
+            return Refusal(403, text="error code: 1010").response()
         case "reset":
             return _reset(request)
         case "truncate":

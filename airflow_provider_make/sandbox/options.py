@@ -1,69 +1,168 @@
-"""The options of a sandbox: how its server behaves."""
+"""The options of a sandbox: the keyword arguments of ``Sandbox``, and the options of the command."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields
+from functools import wraps
+from inspect import signature
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, get_args
 
-from airflow_provider_make.sandbox.query import MISREADINGS, Misreading
-from airflow_provider_make.sandbox.rate_limit import RATE_LIMIT_HINTS, RateLimitHint
-from airflow_provider_make.sandbox.value_types import VALUE_TYPES, ValueTypes
-
+Misreading = Literal["last", "ignore"]
+# Public programs have seen each of these at Make, and a 429 without any of them.
+RateLimitHint = Literal["retry-after", "x-ratelimit-reset", "text"]
+ValueTypes = Literal["documented", "text", "float", "number", "null"]
 Plan = Literal["enterprise", "teams"]
-PLANS: tuple[str, ...] = get_args(Plan)
 Role = Literal["owner", "admin", "member", "accountant"]
-ROLES: tuple[str, ...] = get_args(Role)
 SCOPES = ("analytics:read", "organizations:read", "teams:read", "user:read")
+
+# The groups of the command's help, in its order.
+_DATA = "organizations and their data"
+_RIGHTS = "what the token may do"
+_FAULTS = "delays, limits and faults"
+_VARIANTS = "where Make's behaviour is not documented"
+GROUPS = (_DATA, _RIGHTS, _FAULTS, _VARIANTS)
+
+_Owner = TypeVar("_Owner")
+_Created = TypeVar("_Created")
+_Keywords = ParamSpec("_Keywords")
+
+
+def _option(default: Any, description: str, group: str | None = None, **keywords: Any) -> Any:
+    """Create a field that is also an option of the command: with its help, its group, keywords of ``add_argument``."""
+    if default is False:
+        keywords["action"] = "store_true"
+    elif default is not None and "choices" not in keywords:
+        keywords.setdefault("type", type(default))
+    if "(default: " not in description:
+        description += " (default: %(default)s)"
+    return field(default=default, metadata={"group": group, "keywords": {"help": description, **keywords}})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """
-    How the server responds. :class:`~airflow_provider_make.sandbox.Sandbox` describes each option.
+    """How a sandbox behaves. The docstring of ``Sandbox`` describes each option."""
 
-    :raises ValueError: If an option is out of range.
-    """
-
-    seed: int = 0
-    token: str = "sandbox-token"
-    latency: float = 0.0
-    page_cap: int | None = None
-    max_limit: int | None = None
-    shuffle_ties: bool = False
-    requests_per_minute: int | None = None
-    rate_limit_hint: RateLimitHint | None = None
-    misread_filters: Misreading | None = None
-    value_types: ValueTypes = "documented"
-    fault_rate: float = 0.0
-    scopes: Collection[str] = SCOPES
-    plan: Plan = "enterprise"
-    role: Role = "owner"
-    elsewhere: Collection[int] = ()
+    organization_id: int = 1
+    scenarios: int = _option(250, "number of scenarios per organization", _DATA)
+    organizations: Mapping[int, int] | None = None
+    story: bool = False
+    huge_credits: bool = _option(
+        False, "one scenario in a hundred uses more centicredits than fit into 64 bits (default: none does)", _DATA
+    )
+    seed: int = _option(0, "any integer; the same seed generates the same data", _DATA)
+    token: str = _option("sandbox-token", "accepted API token")
+    latency: float = _option(0.0, "seconds before each response", _FAULTS)
+    page_cap: int | None = _option(None, "maximum entries per page (default: no cap)", _VARIANTS, type=int)
+    max_limit: int | None = _option(
+        None, "largest pg[limit]; a larger one gets a 400 (default: any)", _VARIANTS, type=int
+    )
+    shuffle_ties: bool = _option(
+        False, "return entries with equal sort keys in a new order at each request (default: by id)", _VARIANTS
+    )
+    absent_first: bool = _option(
+        False, "return entries without a value for the sort key first (default: last)", _VARIANTS
+    )
+    requests_per_minute: int | None = _option(
+        None,
+        "requests allowed per organization in 60 seconds; any more get a 429 (default: no limit)",
+        _FAULTS,
+        type=int,
+    )
+    rate_limit_hint: RateLimitHint | None = _option(
+        None,
+        "what a 429 contains: one of these headers, or text instead of JSON (default: JSON without a header)",
+        _VARIANTS,
+        choices=get_args(RateLimitHint),
+    )
+    misread_filters: Misreading | None = _option(
+        None,
+        "last: use only the last of repeated teamId=1; ignore: ignore teamId[]=1 (default: both forms work)",
+        _VARIANTS,
+        choices=get_args(Misreading),
+    )
+    value_types: ValueTypes = _option(
+        "documented",
+        "text: counts, ids and rates as text; float: counts and ids such as 5.0; number: centicredits as numbers; "
+        "null: instead of absent rates",
+        _VARIANTS,
+        choices=get_args(ValueTypes),
+    )
+    fault_rate: float = _option(0.0, "share of requests with a random fault that a retry can fix, 0 to 1", _FAULTS)
+    scopes: Collection[str] = _option(
+        SCOPES, "the token's scopes (default: all of these)", _RIGHTS, nargs="*", choices=SCOPES
+    )
+    plan: Plan = _option(
+        "enterprise", "the organizations' plan; only enterprise has analytics", _RIGHTS, choices=get_args(Plan)
+    )
+    role: Role = _option("owner", "the user's role; only an owner may read analytics", _RIGHTS, choices=get_args(Role))
+    elsewhere: Collection[int] = _option(
+        (),
+        "id of an organization in another zone; repeat the option for several (default: none)",
+        _DATA,
+        type=int,
+        action="append",
+        metavar="ID",
+    )
+    host: str = _option("127.0.0.1", "address to listen on")
+    port: int = 0
 
     def __post_init__(self) -> None:
-        """Validate the options."""
+        if self.organization_id in (self.organizations or {}):
+            raise ValueError(f"organization {self.organization_id} is given twice")
+        if both := set(self.sizes).intersection(self.elsewhere):
+            raise ValueError(f"organization {min(both)} is in both zones")
         if not self.token or not all("!" <= character <= "~" for character in self.token):
             raise ValueError("token must be printable ASCII without spaces, such as sandbox-token")
         if not 0 <= self.latency < math.inf:
             raise ValueError(f"latency must be finite and not negative, not {self.latency}")
+        if not 0 <= self.fault_rate <= 1:
+            raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
         for name in ("page_cap", "max_limit", "requests_per_minute"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise ValueError(f"{name} must be at least 1, not {number}")
+        for option in fields(self):
+            choices = option.metadata.get("keywords", {}).get("choices")
+            if choices is None:
+                continue
+            if option.default is None:
+                choices = (None, *choices)
+            value = getattr(self, option.name)
+            if wrong := [item for item in (value if option.name == "scopes" else [value]) if item not in choices]:
+                raise ValueError(f"{option.name} must be one of {', '.join(map(str, choices))}, not {wrong[0]!r}")
         if wrong := [id_ for id_ in self.elsewhere if id_ < 1]:
             raise ValueError(f"elsewhere must be positive ids, not {wrong[0]}")
-        if not 0 <= self.fault_rate <= 1:
-            raise ValueError(f"fault_rate must be between 0 and 1, not {self.fault_rate}")
-        for name, choices in (
-            ("rate_limit_hint", (None, *RATE_LIMIT_HINTS)),
-            ("misread_filters", (None, *MISREADINGS)),
-            ("value_types", VALUE_TYPES),
-            ("plan", PLANS),
-            ("role", ROLES),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(map(str, choices))}, not {getattr(self, name)!r}")
-        if unknown := [scope for scope in self.scopes if scope not in SCOPES]:
-            raise ValueError(f"scopes must be of {', '.join(SCOPES)}, not {unknown[0]!r}")
+        if not self.host:
+            # asyncio would listen on all addresses.
+            raise ValueError("host must not be empty")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be between 0 and 65535, not {self.port}")
+
+    @property
+    def sizes(self) -> dict[int, int]:
+        """The number of scenarios of each organization, by id; that of the connection first."""
+        return {self.organization_id: self.scenarios, **(self.organizations or {})}
+
+
+def accept_keywords(
+    create: Callable[_Keywords, _Created],
+) -> Callable[[Callable[[_Owner, _Created], None]], Callable[Concatenate[_Owner, _Keywords], None]]:
+    """Let a method that takes one object accept the keyword arguments that create it instead."""
+
+    def decorate(
+        method: Callable[[_Owner, _Created], None],
+    ) -> Callable[Concatenate[_Owner, _Keywords], None]:
+        @wraps(method)
+        def call(owner: _Owner, /, *args: _Keywords.args, **keywords: _Keywords.kwargs) -> None:
+            method(owner, create(*args, **keywords))
+
+        first, *_ = signature(method).parameters.values()
+        # What help(), editors and the documentation show.
+        call.__signature__ = signature(method).replace(  # type: ignore[attr-defined]
+            parameters=[first, *signature(create).parameters.values()]
+        )
+        return call
+
+    return decorate

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from airflow_provider_make.sandbox.data import (
+from airflow_provider_make.sandbox.query import Criteria
+from airflow_provider_make.sandbox.scenarios import (
     ZERO_COUNTS,
     Counts,
     Scenario,
@@ -19,8 +20,7 @@ from airflow_provider_make.sandbox.data import (
     generate_scenarios,
     hours_since_2020,
 )
-from airflow_provider_make.sandbox.query import Selection
-from airflow_provider_make.sandbox.story import NO_STORY, Story, tell_story
+from airflow_provider_make.sandbox.story import NO_STORY, tell_story
 
 _CACHED_RESULTS = 8
 
@@ -33,7 +33,7 @@ class Row(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The result of a selection: the sorted rows, their total, and the ranges of rows with equal sort keys."""
+    """What criteria select: the sorted rows, their total, and the ranges of rows with equal sort keys."""
 
     rows: list[Row]
     total: Statistics
@@ -78,7 +78,7 @@ class Organization:
         if story:
             self._scenarios, self._story = tell_story(self._scenarios, self._generator)
         self._fixed_counts: dict[int, tuple[int, int]] = {}
-        self._results: OrderedDict[Selection, Result] = OrderedDict()
+        self._results = lru_cache(_CACHED_RESULTS)(self._select)
         self._revision = 0
 
     @property
@@ -152,22 +152,39 @@ class Organization:
             self._fixed_counts.update(dict.fromkeys(chosen, (executions, errors)))
             self._invalidate()
 
-    def select(self, selection: Selection) -> Result:
+    def select(self, criteria: Criteria) -> Result:
         """
         Filter and sort the scenarios, and calculate their statistics.
 
-        :param selection: Filters, time frame and order.
+        :param criteria: Filters, time frame and order.
         :return: The result, shared with later callers: do not change it.
         """
         with self._lock:
-            if selection not in self._results:
-                self._results[selection] = _select(
-                    self._scenarios, self._story, selection, self._absent_first, self._fixed_counts
-                )
-                if len(self._results) > _CACHED_RESULTS:
-                    self._results.popitem(last=False)
-            self._results.move_to_end(selection)
-            return self._results[selection]
+            return self._results(criteria)
+
+    def _select(self, criteria: Criteria) -> Result:
+        start, end = hours_since_2020(criteria.date_from), hours_since_2020(criteria.date_to)
+        rows: list[Row] = []
+        counts: list[Counts] = []
+        preceding: list[Counts] = []
+        for any_scenario in self._scenarios:
+            scenario = self._story.seen_at(any_scenario, end)
+            if (
+                scenario is None
+                or (criteria.team_ids and scenario.team_id not in criteria.team_ids)
+                or (criteria.folder_ids and scenario.folder_id not in criteria.folder_ids)
+                or (criteria.statuses and scenario.status not in criteria.statuses)
+            ):
+                continue
+            frame, frame_before = self._story.count_in_frame(scenario, start, end)
+            if scenario.id in self._fixed_counts:
+                executions, errors = self._fixed_counts[scenario.id]
+                frame = frame._replace(executions=executions, errors=errors)
+            counts.append(frame)
+            preceding.append(frame_before)
+            rows.append(Row(scenario, compare(frame, frame_before)))
+        rows = _sort(rows, criteria, self._absent_first)
+        return Result(rows, compare(_sum(counts), _sum(preceding)), _ties(rows, _KEYS[criteria.sort_by]))
 
     def _require(self, ids: Iterable[int]) -> None:
         unknown = set(ids).difference(scenario.id for scenario in self._scenarios)
@@ -175,7 +192,7 @@ class Organization:
             raise ValueError(f"organization {self.organization_id} has no scenario {sorted(unknown)}")
 
     def _invalidate(self) -> None:
-        self._results.clear()
+        self._results.cache_clear()
         self._revision += 1
 
 
@@ -194,43 +211,12 @@ _KEYS: Mapping[str, Callable[[Row], str | float | None]] = {
 }
 
 
-def _select(
-    scenarios: Iterable[Scenario],
-    story: Story,
-    selection: Selection,
-    absent_first: bool,
-    fixed_counts: Mapping[int, tuple[int, int]],
-) -> Result:
-    start, end = hours_since_2020(selection.date_from), hours_since_2020(selection.date_to)
-    rows: list[Row] = []
-    counts: list[Counts] = []
-    preceding: list[Counts] = []
-    for any_scenario in scenarios:
-        scenario = story.seen_at(any_scenario, end)
-        if (
-            scenario is None
-            or (selection.team_ids and scenario.team_id not in selection.team_ids)
-            or (selection.folder_ids and scenario.folder_id not in selection.folder_ids)
-            or (selection.statuses and scenario.status not in selection.statuses)
-        ):
-            continue
-        frame, frame_before = story.count_in_frame(scenario, start, end)
-        if scenario.id in fixed_counts:
-            executions, errors = fixed_counts[scenario.id]
-            frame = frame._replace(executions=executions, errors=errors)
-        counts.append(frame)
-        preceding.append(frame_before)
-        rows.append(Row(scenario, compare(frame, frame_before)))
-    rows = _sort(rows, selection, absent_first)
-    return Result(rows, compare(_sum(counts), _sum(preceding)), _ties(rows, _KEYS[selection.sort_by]))
-
-
-def _sort(rows: list[Row], selection: Selection, absent_first: bool) -> list[Row]:
-    key = _KEYS[selection.sort_by]
+def _sort(rows: list[Row], criteria: Criteria, absent_first: bool) -> list[Row]:
+    key = _KEYS[criteria.sort_by]
     absent = [row for row in rows if key(row) is None]
     present = [row for row in rows if key(row) is not None] if absent else rows
     # The rows are in the order of their ids, and the sort is stable in both directions: ids break ties.
-    present.sort(key=key, reverse=selection.sort_dir == "desc")  # type: ignore[arg-type]
+    present.sort(key=key, reverse=criteria.sort_dir == "desc")  # type: ignore[arg-type]
     return absent + present if absent_first else present + absent
 
 

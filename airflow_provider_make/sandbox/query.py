@@ -1,113 +1,161 @@
-"""Parse a request's query parameters, and reject all that Make does not document."""
+"""The parameters of a request: validated strictly, and refused with every problem at once."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypedDict, TypeVar, get_args
 
-from airflow_provider_make.sandbox.refusals import Refusal
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic_core import ErrorDetails
 
-STATUSES = ("active", "invalid", "inactive")
-SORT_KEYS = (
-    "name",
-    "teamName",
-    "status",
-    "operations",
-    "executions",
-    "errors",
-    "errorRate",
-    "executionsChange",
-    "operationsChange",
-    "errorsChange",
-    "errorRateChange",
-)
-SORT_DIRECTIONS = ("asc", "desc")
+from airflow_provider_make.sandbox.faults import Refusal
+from airflow_provider_make.sandbox.options import Misreading
+
+Status = Literal["active", "invalid", "inactive"]
+_Change = Literal["executionsChange", "operationsChange", "errorsChange", "errorRateChange"]
+SortKey = Literal["name", "teamName", "status", "operations", "executions", "errors", "errorRate", _Change]
+SORT_KEYS: tuple[SortKey, ...] = get_args(SortKey)
+SortDirection = Literal["asc", "desc"]
 # Make does not document its default. 100 exposes clients that rely on a large one.
 DEFAULT_LIMIT = 100
 
-Misreading = Literal["last", "ignore"]
-MISREADINGS: tuple[str, ...] = get_args(Misreading)
-
-_ARRAYS = ("teamId", "folderId", "status")
-_SINGLES = (
-    "timeframe[dateFrom]",
-    "timeframe[dateTo]",
-    "pg[offset]",
-    "pg[limit]",
-    "pg[last]",
-    "pg[showLast]",
-    "pg[sortBy]",
-    "pg[sortDir]",
-    "pg[returnTotalCount]",
-)
+_FILTERS = ("teamId", "folderId", "status")
 # An hour, because a client may choose a frame of exactly one year and then wait out rate limits. A minute, because its
 # clock may be slow, and a request needs time to arrive.
 _LEEWAY = timedelta(hours=1, minutes=1)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 
-_Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class Selection:
-    """
-    The filters, the time frame and the order of a query.
-
-    :param date_from: Start of the frame.
-    :param date_to: End of the frame (exclusive).
-    :param team_ids: Only scenarios of these teams; all teams if empty (default).
-    :param folder_ids: Only scenarios in these folders; if empty (default), in any folder or none.
-    :param statuses: Only scenarios with these statuses; any status if empty (default).
-    :param sort_by: One of the eleven sort keys, ``operations`` by default.
-    :param sort_dir: ``asc`` (default) or ``desc``.
-    """
-
-    date_from: datetime
-    date_to: datetime
-    team_ids: frozenset[int] = frozenset()
-    folder_ids: frozenset[int] = frozenset()
-    statuses: frozenset[str] = frozenset()
-    sort_by: str = "operations"
-    sort_dir: str = "asc"
-
-
-@dataclass(frozen=True)
-class Query:
-    """
-    A query for one page of a selection.
-
-    :param selection: Filters, time frame and order.
-    :param offset: Number of entries before the page, 0 by default.
-    :param last: Key of the entry just before the page, as in ``pg.last``, or its id; ``None`` (default) to use the
-        offset.
-    :param show_last: The value of ``pg[showLast]``, which the response repeats; ``None`` (default) if not sent.
-    :param limit: Maximum entries of the page, at least 1; 100 by default.
-    :param return_total_count: Whether the response contains the number of entries of the selection, no by default.
-    """
-
-    selection: Selection
-    offset: int = 0
-    last: str | None = None
-    show_last: bool | None = None
-    limit: int = DEFAULT_LIMIT
-    return_total_count: bool = False
-
 
 def year_before(moment: datetime) -> datetime:
-    """
-    Subtract one calendar year.
-
-    :param moment: Any time.
-    :return: The same day and time a year earlier; 28 February for 29 February.
-    """
+    """Subtract one calendar year; from 29 February, to 28 February."""
     try:
         return moment.replace(year=moment.year - 1)
     except ValueError:
         return moment.replace(year=moment.year - 1, day=28)
+
+
+# The validators convert texts. What is no text is a value of ours, and stays as it is.
+def _parse_integer(value: str | int) -> int:
+    if isinstance(value, str) and not _INTEGER.fullmatch(value):
+        raise ValueError("expected an integer")
+    return int(value)
+
+
+def _parse_flag(value: str | bool) -> bool:
+    if value not in ("true", "false", True, False):
+        raise ValueError("expected 'true' or 'false'")
+    return value in ("true", True)
+
+
+def _parse_date(value: str | datetime) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    match = _DATE.fullmatch(value)
+    if match is None:
+        raise ValueError("expected an ISO 8601 date and time, such as 2024-05-31T00:00:00Z")
+    if match[2] is None:
+        raise ValueError("the time zone is missing, such as Z or +02:00")
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("out of range in UTC") from None
+
+
+def _parse_date_from(value: str | datetime, info: ValidationInfo) -> datetime:
+    date = _parse_date(value)
+    if isinstance(value, str) and info.context and date < year_before(info.context["now"]) - _LEEWAY:
+        raise ValueError("older than one year")
+    return date
+
+
+def _check_date_to(date_to: datetime, info: ValidationInfo) -> datetime:
+    if "date_from" in info.data and date_to <= info.data["date_from"]:
+        raise ValueError("not later than 'timeframe[dateFrom]'")
+    return date_to
+
+
+def _check_limit(limit: int, info: ValidationInfo) -> int:
+    if info.context and info.context["max_limit"] and limit > info.context["max_limit"]:
+        raise ValueError(f"expected at most {info.context['max_limit']}")
+    return limit
+
+
+def _check_last(last: str, info: ValidationInfo) -> str:
+    # An offset that is not valid is not in the data.
+    if info.data.get("offset", "not valid") is not None:
+        raise ValueError("'pg[offset]' and 'pg[last]' exclude each other")
+    return last
+
+
+Integer = Annotated[int, BeforeValidator(_parse_integer)]
+Offset = Annotated[Integer, Field(ge=0)]
+Limit = Annotated[Integer, Field(ge=1), AfterValidator(_check_limit)]
+_Flag = Annotated[bool, BeforeValidator(_parse_flag)]
+_DateFrom = Annotated[datetime, BeforeValidator(_parse_date_from)]
+_DateTo = Annotated[datetime, BeforeValidator(_parse_date), AfterValidator(_check_date_to)]
+
+
+class Parameters(BaseModel):
+    """The parameters of an endpoint, as Make documents them; all others are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+_Parameters = TypeVar("_Parameters", bound=Parameters)
+
+
+class Criteria(Parameters):
+    """Which scenarios, in which time frame (its end is exclusive), in which order; empty filters select all."""
+
+    date_from: _DateFrom = Field(alias="timeframe[dateFrom]")
+    date_to: _DateTo = Field(alias="timeframe[dateTo]")
+    team_ids: frozenset[Integer] = Field(frozenset(), alias="teamId")
+    folder_ids: frozenset[Integer] = Field(frozenset(), alias="folderId")
+    statuses: frozenset[Status] = Field(frozenset(), alias="status")
+    sort_by: SortKey = Field("operations", alias="pg[sortBy]")
+    sort_dir: SortDirection = Field("asc", alias="pg[sortDir]")
+
+
+class Query(Criteria):
+    """A query for one page: after an offset, or after the entry with a key (as in ``pg.last``) or an id."""
+
+    offset: Offset | None = Field(None, alias="pg[offset]")
+    last: Annotated[str, AfterValidator(_check_last)] | None = Field(None, alias="pg[last]")
+    # Without effect; the response repeats it.
+    show_last: _Flag | None = Field(None, alias="pg[showLast]")
+    limit: Limit = Field(DEFAULT_LIMIT, alias="pg[limit]")
+    return_total_count: _Flag = Field(False, alias="pg[returnTotalCount]")
+
+    @property
+    def criteria(self) -> Criteria:
+        """The criteria alone, which all pages of a result have in common."""
+        return Criteria.model_construct(**{name: getattr(self, name) for name in Criteria.model_fields})
+
+
+class Filters(TypedDict, total=False):
+    """Filters, all optional; each means the same as the parameter of the API."""
+
+    team_id: int | Sequence[int]
+    folder_id: int | Sequence[int]
+    status: str | Sequence[str]
+    date_from: datetime
+    date_to: datetime
+    sort_by: str
+    sort_dir: str
+
+
+_PARAMETER_NAMES = {
+    "team_id": "teamId",
+    "folder_id": "folderId",
+    "status": "status",
+    "date_from": "timeframe[dateFrom]",
+    "date_to": "timeframe[dateTo]",
+    "sort_by": "pg[sortBy]",
+    "sort_dir": "pg[sortDir]",
+}
 
 
 def parse_query(
@@ -123,118 +171,70 @@ def parse_query(
     Without dates the frame is today (UTC, the whole day) and the year before it, so that responses stay the same for
     a day. Several values of a filter have the name repeated, with or without brackets: ``teamId=1&teamId=2`` or
     ``teamId[]=1&teamId[]=2``.
-
-    :param parameters: Decoded names and values in the order of the request, repeated names repeated.
-    :param now: The present time, aware.
-    :param max_limit: The largest ``pg[limit]``; ``None`` (default) for any.
-    :param misread_filters: ``last`` to use only the last of repeated names without brackets; ``ignore`` to ignore names
-        with brackets; ``None`` (default) to use all.
-    :return: The query.
-    :raises Refusal: A 400 with a suberror for every problem.
     """
-    problems: list[str] = []
+    received = group_by_name(parameters)
+    for name in _FILTERS:
+        if misread_filters == "last" and name in received:
+            received[name] = received[name][-1:]
+        in_brackets = received.pop(f"{name}[]", [])
+        if in_brackets and misread_filters != "ignore":
+            received.setdefault(name, []).extend(in_brackets)
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    defaults = {
+        "timeframe[dateFrom]": year_before(today),
+        "timeframe[dateTo]": today + timedelta(days=1),
+        "pg[limit]": min(DEFAULT_LIMIT, max_limit or DEFAULT_LIMIT),
+    }
+    return parse_parameters(Query, received, defaults, now=now, max_limit=max_limit)
+
+
+def parse_filters(filters: Filters) -> Criteria:
+    """Parse filters that are Python values as those of a request; refuse what the API would refuse."""
+    parameters: list[tuple[str, str]] = []
+    for name, argument in filters.items():
+        values = argument if isinstance(argument, Iterable) and not isinstance(argument, str) else [argument]
+        for value in values:
+            text = value.isoformat() if isinstance(value, datetime) else str(value)
+            parameters.append((_PARAMETER_NAMES[name], text))
+    return parse_query(parameters, datetime.now(UTC)).criteria
+
+
+def group_by_name(parameters: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     received: dict[str, list[str]] = {}
     for name, value in parameters:
         received.setdefault(name, []).append(value)
-    for name, values in received.items():
-        is_array = name.removesuffix("[]") in _ARRAYS
-        if not is_array and name not in _SINGLES:
-            problems.append(f"Unknown parameter '{name}'.")
-        elif not is_array and len(values) > 1:
-            problems.append(f"Parameter '{name}' is repeated {len(values)} times.")
-    for name in _ARRAYS:
-        if misread_filters == "last" and name in received:
-            received[name] = received[name][-1:]
-        if misread_filters == "ignore":
-            received.pop(f"{name}[]", None)
+    return received
 
-    def parse_all(name: str, parse: Callable[[str], _Value]) -> list[_Value]:
-        parsed = []
-        for text in received.get(name, []):
-            try:
-                parsed.append(parse(text))
-            except ValueError as error:
-                problems.append(f"Invalid value {text!r} of parameter '{name}': {error}.")
-        return parsed
 
-    def parse_single(name: str, parse: Callable[[str], _Value], default: _Value) -> _Value:
-        return next(iter(parse_all(name, parse)), default)
-
-    def parse_filter(name: str, parse: Callable[[str], _Value]) -> frozenset[_Value]:
-        return frozenset(parse_all(name, parse) + parse_all(f"{name}[]", parse))
-
-    def parse_recent_date(text: str) -> datetime:
-        moment = _parse_date(text)
-        if moment < year_before(now) - _LEEWAY:
-            raise ValueError("older than one year")
-        return moment
-
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    date_from = parse_single("timeframe[dateFrom]", parse_recent_date, year_before(today))
-    date_to = parse_single("timeframe[dateTo]", _parse_date, today + timedelta(days=1))
-    if date_from >= date_to:
-        problems.append("Parameter 'timeframe[dateFrom]' is not earlier than 'timeframe[dateTo]'.")
-    if "pg[offset]" in received and "pg[last]" in received:
-        problems.append("Parameters 'pg[offset]' and 'pg[last]' exclude each other.")
-    query = Query(
-        Selection(
-            date_from=date_from,
-            date_to=date_to,
-            team_ids=parse_filter("teamId", _parse_integer),
-            folder_ids=parse_filter("folderId", _parse_integer),
-            statuses=parse_filter("status", _one_of(STATUSES)),
-            sort_by=parse_single("pg[sortBy]", _one_of(SORT_KEYS), "operations"),
-            sort_dir=parse_single("pg[sortDir]", _one_of(SORT_DIRECTIONS), "asc"),
-        ),
-        offset=parse_single("pg[offset]", _between(0), 0),
-        last=parse_single("pg[last]", str, None),
-        show_last=parse_single("pg[showLast]", _parse_boolean, None),
-        limit=parse_single("pg[limit]", _between(1, max_limit), min(DEFAULT_LIMIT, max_limit or DEFAULT_LIMIT)),
-        return_total_count=parse_single("pg[returnTotalCount]", _parse_boolean, False),
-    )
+def parse_parameters(
+    model: type[_Parameters],
+    received: Mapping[str, Sequence[str]],
+    defaults: Mapping[str, object] | None = None,
+    **context: object,
+) -> _Parameters:
+    """Validate the parameters of an endpoint; refuse them with a suberror for every problem."""
+    problems: list[str] = []
+    values = dict(defaults or {})
+    for name, texts in received.items():
+        is_array = name.endswith("[]") or name in _FILTERS
+        values[name] = texts if is_array else texts[0]
+        if len(texts) > 1 and not is_array:
+            problems.append(f"Parameter '{name}' is repeated {len(texts)} times.")
+    try:
+        valid = model.model_validate(values, by_alias=True, by_name=False, context=context)
+    except ValidationError as error:
+        problems += map(_describe, error.errors(include_url=False))
     if problems:
         raise Refusal(400, problems)
-    return query
+    return valid
 
 
-def _parse_integer(text: str) -> int:
-    if not _INTEGER.fullmatch(text):
-        raise ValueError("expected an integer")
-    return int(text)
-
-
-def _between(minimum: int, maximum: int | None = None) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        number = _parse_integer(text)
-        if number < minimum:
-            raise ValueError(f"expected at least {minimum}")
-        if maximum is not None and number > maximum:
-            raise ValueError(f"expected at most {maximum}")
-        return number
-
-    return parse
-
-
-def _one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"expected one of {', '.join(choices)}")
-        return text
-
-    return parse
-
-
-def _parse_boolean(text: str) -> bool:
-    return _one_of(("true", "false"))(text) == "true"
-
-
-def _parse_date(text: str) -> datetime:
-    match = _DATE.fullmatch(text)
-    if match is None:
-        raise ValueError("expected an ISO 8601 date and time, such as 2024-05-31T00:00:00Z")
-    if match[2] is None:
-        raise ValueError("the time zone is missing, such as Z or +02:00")
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except OverflowError:
-        raise ValueError("out of range in UTC") from None
+def _describe(error: ErrorDetails) -> str:
+    name, kind, message = error["loc"][0], error["type"], error["msg"]
+    if kind == "extra_forbidden":
+        return f"Unknown parameter '{name}'."
+    if kind == "missing":
+        return f"Parameter '{name}' is missing."
+    reason = message.removeprefix("Value error, ").replace("Input should be", "expected")
+    reason = reason.replace("greater than or equal to", "at least")
+    return f"Invalid value {str(error['input'])!r} of parameter '{name}': {reason}."

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import json
 import random
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from airflow_provider_make.sandbox.data import Scenario, Statistics
+from airflow_provider_make.sandbox.faults import Refusal
+from airflow_provider_make.sandbox.options import Options, ValueTypes
 from airflow_provider_make.sandbox.organization import Organization, Result, Row
 from airflow_provider_make.sandbox.query import Query
-from airflow_provider_make.sandbox.refusals import Refusal
-from airflow_provider_make.sandbox.value_types import ValueTypes, convert_values
+from airflow_provider_make.sandbox.scenarios import Scenario, Statistics
 
-Entry = dict[str, Any]
+# A pull of 100,000 scenarios in two orders: about 80 MB in pages of a thousand entries. Longer ones are not cached.
+CACHED_PAGES, LONGEST_CACHED_PAGE = 200, 1000
+_INTEGERS = (
+    *("executions", "operations", "errors", "id", "teamId", "limit", "offset", "totalCount"),
+    *("organizationId", "timezoneId"),
+)
+_CHANGES = ("executionsChange", "operationsChange", "centicreditsChange", "errorsChange", "errorRateChange")
+_RATES = ("errorRate", *_CHANGES)
+# In the order of the statistics.
+_FIGURES = ("executions", "operations", "centicredits", "errors", *_RATES)
 
-# Two hundred pages of a thousand entries: a pull of 100,000 scenarios in two orders.
-_CACHED_BYTES = 80_000_000
+Values = dict[str, Any]
 
 
 def encode(body: object) -> bytes:
-    r"""
-    Encode a body as JSON.
-
-    :param body: An object to be encoded.
-    :return: JSON in UTF-8; an unpaired surrogate is an escape such as ``\ud83d``, as ``JSON.stringify`` prints it.
-    """
+    r"""Encode a body as JSON in UTF-8; an unpaired surrogate is an escape such as ``\ud83d``, as in Node."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     # UTF-8 can encode all characters but surrogates, so these are the only ones replaced.
     return text.encode(errors="backslashreplace")
@@ -39,103 +42,54 @@ class Page(NamedTuple):
     entries: int
 
 
-class PageCache:
-    """
-    Build encoded pages, and cache recent ones: a fast client reads a long page faster than it is built.
+class Pages:
+    """Build encoded pages, and cache recent ones: a fast client reads a long page faster than it is built."""
 
-    Not thread-safe.
-
-    :param page_cap: As for :func:`page_body`.
-    :param shuffle: As for :func:`page_body`; disables the cache.
-    :param value_types: As for :func:`convert_values`.
-    """
-
-    def __init__(
-        self,
-        *,
-        page_cap: int | None = None,
-        shuffle: random.Random | None = None,
-        value_types: ValueTypes = "documented",
-    ) -> None:
-        self._page_cap = page_cap
-        self._shuffle = shuffle
-        self._value_types = value_types
-        self._cached: OrderedDict[tuple[int, int, Query], Page] = OrderedDict()
-        self._bytes = 0
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._shuffle = random.Random(f"ties/{options.seed}") if options.shuffle_ties else None
+        self._cached = lru_cache(CACHED_PAGES)(self._build)
 
     def get(self, organization: Organization, query: Query) -> Page:
-        """
-        Return the page of a query, in the current state of the organization.
-
-        :param organization: The requested organization.
-        :param query: The query.
-        :return: The page.
-        :raises Refusal: As :func:`page_body` does.
-        """
+        """Return the page of a query, in the current state of the organization."""
+        if self._shuffle is not None or query.limit > LONGEST_CACHED_PAGE:
+            return self._build(organization, 0, query)
         # The revision is read first: if another thread changes the organization after that, the newer page is cached
         # under an old revision, which is never requested again.
-        key = (organization.organization_id, organization.revision, query)
-        page = self._cached.get(key)
-        if page is None:
-            body = page_body(organization, query, page_cap=self._page_cap, shuffle=self._shuffle)
-            page = Page(encode(convert_values(body, self._value_types)), len(body["analytics"]))
-            if self._shuffle is None:
-                self._add(key, page)
-        else:
-            self._cached.move_to_end(key)
-        return page
+        return self._cached(organization, organization.revision, query)
 
-    def _add(self, key: tuple[int, int, Query], page: Page) -> None:
-        self._cached[key] = page
-        self._bytes += len(page.body)
-        while self._bytes > _CACHED_BYTES:
-            self._bytes -= len(self._cached.popitem(last=False)[1].body)
+    def _build(self, organization: Organization, revision: int, query: Query) -> Page:
+        body = page_body(organization, query, page_cap=self._options.page_cap, shuffle=self._shuffle)
+        return Page(encode(convert_page(body, self._options.value_types)), len(body["analytics"]))
 
 
 def page_body(
     organization: Organization, query: Query, *, page_cap: int | None = None, shuffle: random.Random | None = None
-) -> dict[str, Any]:
-    """
-    Build the page of a query.
-
-    :param organization: The requested organization.
-    :param query: The query.
-    :param page_cap: Maximum entries of a page, whatever limit is requested; ``None`` (default) for no cap.
-    :param shuffle: Shuffles entries with equal sort keys; ``None`` (default) orders them by id.
-    :return: The body, an object to be encoded as JSON.
-    :raises Refusal: A 400 if ``pg[last]`` is neither the key nor the id of an entry of the query.
-    """
-    result = organization.select(query.selection)
+) -> Values:
+    """Build the page of a query; refuse ``pg[last]`` if it is neither the key nor the id of an entry of the query."""
+    result = organization.select(query.criteria)
     rows = result.rows if shuffle is None else _shuffle_ties(result, shuffle)
     limit = query.limit if page_cap is None else min(query.limit, page_cap)
-    start = query.offset if query.last is None else _position_after(rows, query.last)
+    offset = query.offset or 0
+    start = offset if query.last is None else _position_after(rows, query.last)
     page = rows[start : start + limit]
-    paging: dict[str, object] = {
-        "sortBy": query.selection.sort_by,
-        "sortDir": query.selection.sort_dir,
-        "limit": limit,
-    }
+    paging: Values = {"sortBy": query.sort_by, "sortDir": query.sort_dir, "limit": limit}
     if query.last is None:
-        paging["offset"] = query.offset
+        paging["offset"] = offset
     else:
         paging["last"] = _key(page[-1].scenario) if page else query.last
         if query.show_last is not None:
             paging["showLast"] = query.show_last
     if query.return_total_count:
         paging["totalCount"] = len(rows)
-    return {"total": total(result.total), "analytics": [entry(row) for row in page], "pg": paging}
+    return {"total": figures(result.total), "analytics": [entry(row) for row in page], "pg": paging}
 
 
-def entry(row: Row) -> Entry:
-    """
-    Build the entry of a scenario.
-
-    :param row: The scenario and its statistics.
-    :return: The entry; rates and changes that can't be calculated are absent.
-    """
+def entry(row: Row) -> Values:
+    """Build the entry of a scenario."""
     scenario = row.scenario
     return {
-        **total(row.statistics),
+        **figures(row.statistics),
         "imtId": scenario.imt_id,
         "id": scenario.id,
         "name": scenario.name,
@@ -145,26 +99,39 @@ def entry(row: Row) -> Entry:
     }
 
 
-def total(statistics: Statistics) -> Entry:
-    """
-    Convert statistics to the names and types of the API.
-
-    :param statistics: The statistics of a scenario or an organization.
-    :return: The values by name; rates and changes that can't be calculated are absent.
-    """
-    values = {
-        "executions": statistics.executions,
-        "operations": statistics.operations,
-        "centicredits": str(statistics.centicredits),
-        "errors": statistics.errors,
-        "errorRate": statistics.error_rate,
-        "executionsChange": statistics.executions_change,
-        "operationsChange": statistics.operations_change,
-        "centicreditsChange": statistics.centicredits_change,
-        "errorsChange": statistics.errors_change,
-        "errorRateChange": statistics.error_rate_change,
-    }
+def figures(statistics: Statistics) -> Values:
+    """Convert statistics to the names and types of the API; what can't be calculated is absent."""
+    values: Values = dict(zip(_FIGURES, statistics, strict=True))
+    values["centicredits"] = str(statistics.centicredits)
     return {name: value for name, value in values.items() if value is not None}
+
+
+def convert_page(body: Values, value_types: ValueTypes) -> Values:
+    """Convert a page of documented types to others."""
+    if value_types == "documented":
+        return body
+    convert = _CONVERSIONS[value_types]
+    # Rates belong to the total and the entries, not to the pagination.
+    paging = body["pg"] if value_types == "null" else convert(body["pg"])
+    return {"total": convert(body["total"]), "analytics": [convert(entry) for entry in body["analytics"]], "pg": paging}
+
+
+def convert_numbers(values: Values, value_types: ValueTypes) -> Values:
+    """Convert the numbers of an organization, a team, or their pagination, which have neither credits nor rates."""
+    return _CONVERSIONS[value_types](values) if value_types in ("text", "float") else values
+
+
+def _convert(values: Values, names: tuple[str, ...], convert: Callable[[Any], object]) -> Values:
+    return {name: convert(value) if name in names else value for name, value in values.items()}
+
+
+_CONVERSIONS: Mapping[str, Callable[[Values], Values]] = {
+    "text": lambda values: _convert(values, _INTEGERS + _RATES, str),
+    # Exact up to 2**53.
+    "float": lambda values: _convert(values, _INTEGERS, float),
+    "number": lambda values: _convert(values, ("centicredits",), int),
+    "null": lambda values: {**dict.fromkeys(_RATES), **values},
+}
 
 
 def _shuffle_ties(result: Result, shuffle: random.Random) -> list[Row]:

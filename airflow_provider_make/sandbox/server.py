@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Unpack
 from urllib.parse import quote
 
-from airflow_provider_make.sandbox.background_server import BackgroundServer
+from aiohttp import web
+
 from airflow_provider_make.sandbox.endpoint import Endpoint, RecordedRequest
 from airflow_provider_make.sandbox.faults import Fault
-from airflow_provider_make.sandbox.options import SCOPES, Options, Plan, Role
+from airflow_provider_make.sandbox.options import Options, accept_keywords
 from airflow_provider_make.sandbox.organization import Organization
-from airflow_provider_make.sandbox.query import Misreading
-from airflow_provider_make.sandbox.rate_limit import RateLimitHint
-from airflow_provider_make.sandbox.responses import Entry, entry, total
-from airflow_provider_make.sandbox.truth import Filters, select_truth
-from airflow_provider_make.sandbox.value_types import ValueTypes
+from airflow_provider_make.sandbox.query import Filters, parse_filters
+from airflow_provider_make.sandbox.responses import Values, entry, figures
 
 
 class Sandbox:
@@ -64,63 +65,23 @@ class Sandbox:
     :raises ValueError: If an argument is out of range.
     """
 
-    def __init__(
-        self,
-        *,
-        organization_id: int = 1,
-        scenarios: int = 250,
-        organizations: Mapping[int, int] | None = None,
-        story: bool = False,
-        huge_credits: bool = False,
-        seed: int = 0,
-        token: str = "sandbox-token",
-        latency: float = 0.0,
-        page_cap: int | None = None,
-        max_limit: int | None = None,
-        shuffle_ties: bool = False,
-        absent_first: bool = False,
-        requests_per_minute: int | None = None,
-        rate_limit_hint: RateLimitHint | None = None,
-        misread_filters: Misreading | None = None,
-        value_types: ValueTypes = "documented",
-        fault_rate: float = 0.0,
-        scopes: Collection[str] = SCOPES,
-        plan: Plan = "enterprise",
-        role: Role = "owner",
-        elsewhere: Collection[int] = (),
-        host: str = "127.0.0.1",
-        port: int = 0,
-    ) -> None:
-        if organization_id in (organizations or {}):
-            raise ValueError(f"organization {organization_id} is given twice")
-        if both := {organization_id, *(organizations or {})}.intersection(elsewhere):
-            raise ValueError(f"organization {min(both)} is in both zones")
-        sizes = {organization_id: scenarios, **(organizations or {})}
+    @accept_keywords(Options)
+    def __init__(self, options: Options) -> None:
         self._organizations = {
-            id_: Organization(id_, size, seed=seed, absent_first=absent_first, huge_credits=huge_credits, story=story)
-            for id_, size in sizes.items()
+            id_: Organization(
+                id_,
+                size,
+                seed=options.seed,
+                absent_first=options.absent_first,
+                huge_credits=options.huge_credits,
+                story=options.story,
+            )
+            for id_, size in options.sizes.items()
         }
-        options = Options(
-            seed=seed,
-            token=token,
-            latency=latency,
-            page_cap=page_cap,
-            max_limit=max_limit,
-            shuffle_ties=shuffle_ties,
-            requests_per_minute=requests_per_minute,
-            rate_limit_hint=rate_limit_hint,
-            misread_filters=misread_filters,
-            value_types=value_types,
-            fault_rate=fault_rate,
-            scopes=scopes,
-            plan=plan,
-            role=role,
-            elsewhere=elsewhere,
-        )
         self._endpoint = Endpoint(self._organizations, options)
-        self.organization_id = organization_id
-        self.token = token
-        self._server = BackgroundServer(self._endpoint.handle, host, port)
+        self.organization_id = options.organization_id
+        self.token = options.token
+        self._server = BackgroundServer(self._endpoint.handle, options.host, options.port)
 
     def __enter__(self) -> Sandbox:
         """Start serving."""
@@ -149,7 +110,7 @@ class Sandbox:
         :raises Exception: The first error that an action of :meth:`at_request` raised.
         """
         self._server.stop()
-        error = self._endpoint.pop_action_error()
+        error, self._endpoint.action_error = self._endpoint.action_error, None
         if error is not None:
             raise error
 
@@ -179,7 +140,7 @@ class Sandbox:
     @property
     def requests(self) -> list[RecordedRequest]:
         """The requests received so far in order of arrival, including those with a fault."""
-        return self._endpoint.requests
+        return list(self._endpoint.requests)
 
     @property
     def connections(self) -> int:
@@ -211,7 +172,7 @@ class Sandbox:
 
         :param receive: A function that accepts the line, such as ``print``; it runs in the sandbox's thread.
         """
-        self._endpoint.log_requests(receive)
+        self._endpoint.log = receive
 
     def at_request(
         self, number: int, action: Callable[[Organization], object], organization_id: int | None = None
@@ -227,7 +188,7 @@ class Sandbox:
         organization = self.organization(organization_id)
         self._endpoint.at_request(number, lambda: action(organization))
 
-    def truth(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> list[Entry]:
+    def truth(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> list[Values]:
         """
         Return all entries that correct responses would contain now, for comparisons in tests.
 
@@ -237,9 +198,9 @@ class Sandbox:
         :return: The sorted entries, ties in the order of their ids.
         :raises Refusal: If the API would refuse these values.
         """
-        return [entry(row) for row in select_truth(self.organization(organization_id), filters).rows]
+        return [entry(row) for row in self.organization(organization_id).select(parse_filters(filters)).rows]
 
-    def truth_total(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> Entry:
+    def truth_total(self, organization_id: int | None = None, **filters: Unpack[Filters]) -> Values:
         """
         Return the total that correct responses would contain now, for comparisons in tests.
 
@@ -248,4 +209,72 @@ class Sandbox:
         :return: The total over the entries of :meth:`truth`.
         :raises Refusal: If the API would refuse these values.
         """
-        return total(select_truth(self.organization(organization_id), filters).total)
+        return figures(self.organization(organization_id).select(parse_filters(filters)).total)
+
+
+class BackgroundServer:
+    """An HTTP server in a thread with an event loop of its own. Started again, it keeps its port."""
+
+    def __init__(
+        self, handle: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], address: str, port: int
+    ) -> None:
+        self._handle = handle
+        self._address = address
+        self._port = port
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        """Scheme, address and port for a client on this machine."""
+        if not self._port:
+            raise RuntimeError("the sandbox has no port before it has started")
+        # A client can't connect to "all addresses"; the provider permits plain http on loopback only.
+        address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._address, self._address)
+        return f"http://[{address}]:{self._port}" if ":" in address else f"http://{address}:{self._port}"
+
+    def start(self) -> None:
+        if self._thread is not None:
+            raise RuntimeError("the sandbox is running already")
+        bound: Future[int] = Future()
+        # Not the policy's loop, which may be uvloop: an aborted connection looks different there.
+        self._loop = asyncio.SelectorEventLoop()
+        self._stopping = asyncio.Event()
+        thread = threading.Thread(target=self._run, args=(self._loop, bound), name="sandbox", daemon=True)
+        thread.start()
+        try:
+            self._port = bound.result()
+        except OSError:
+            thread.join()
+            raise
+        self._thread = thread
+
+    def stop(self) -> None:
+        if self._thread is None or self._loop is None:
+            return
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        self._thread = None
+
+    def _run(self, loop: asyncio.AbstractEventLoop, bound: Future[int]) -> None:
+        # Cancels what is still running at the end, such as stalled responses.
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(self._serve(bound))
+
+    async def _serve(self, bound: Future[int]) -> None:
+        server = web.Server(self._handle, access_log=None)
+        # Stalled requests must not delay the end of a test.
+        runner = web.ServerRunner(server, shutdown_timeout=0.01)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._address, self._port)
+            try:
+                await site.start()
+            except OSError as error:
+                bound.set_exception(error)
+                return
+            bound.set_result(runner.addresses[0][1])
+            await self._stopping.wait()
+        finally:
+            await runner.cleanup()

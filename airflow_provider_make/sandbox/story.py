@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from math import floor
 from typing import NamedTuple
 
-from airflow_provider_make.sandbox.data import (
+from airflow_provider_make.sandbox.scenarios import (
     ZERO_COUNTS,
     Counts,
     Scenario,
@@ -45,13 +45,7 @@ _ALWAYS = Span(0.0, float("inf"))
 
 
 class Story:
-    """
-    What happens to scenarios, by their ids.
-
-    :param lives: From the creation to the deletion.
-    :param pauses: While it is disabled: it has no executions.
-    :param failures: While it fails: 40 % of the executions that would have succeeded are errors.
-    """
+    """What happens to scenarios, by their ids: when they exist, are disabled, and fail."""
 
     def __init__(
         self,
@@ -65,13 +59,7 @@ class Story:
         self._affected = frozenset[int]().union(lives, pauses, failures)
 
     def seen_at(self, scenario: Scenario, end: float) -> Scenario | None:
-        """
-        Return a scenario as it is at the end of a time frame.
-
-        :param scenario: The scenario.
-        :param end: The end of the frame, in hours since 2020.
-        :return: The scenario, ``inactive`` if it is disabled; ``None`` before its creation and after its deletion.
-        """
+        """Return a scenario as it is at the end of a frame, or ``None`` if it does not exist then."""
         if scenario.id not in self._affected:
             return scenario
         life = self.lives.get(scenario.id, _ALWAYS)
@@ -82,14 +70,7 @@ class Story:
         return scenario
 
     def count_in_frame(self, scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
-        """
-        Count like :func:`~airflow_provider_make.sandbox.data.count_in_frame`, with what happened to the scenario.
-
-        :param scenario: The scenario.
-        :param start: Start of the frame, in hours since 2020.
-        :param end: End of the frame, later than ``start``.
-        :return: The counts of the frame, and those of the preceding frame of equal length.
-        """
+        """Count like the function of this name, with what happened to the scenario."""
         if scenario.id not in self._affected:
             return count_in_frame(scenario, start, end)
         return self._count(scenario, start, end), self._count(scenario, max(0.0, start - (end - start)), start)
@@ -112,9 +93,8 @@ def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple
     """
     Choose what happens to scenarios in each month; very small organizations have less of it.
 
-    :param scenarios: The scenarios at the beginning.
-    :param more: Yields the scenarios that are created later.
-    :return: The scenarios of all times, as many of which exist at any time as at the beginning; and their story.
+    ``more`` yields those that are created later. Return the scenarios of all times, and their story. At any time, as
+    many of them exist as at the beginning.
     """
     candidates = [
         scenario

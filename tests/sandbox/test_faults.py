@@ -1,25 +1,38 @@
-"""Test how faults are parsed, and what effect each has on a client."""
+"""What goes wrong on purpose: how faults are parsed, what effect each has on a client, and the rate limit."""
 
 from __future__ import annotations
 
+import json
 import socket
 import time
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from airflow_provider_make.sandbox import Fault, Sandbox
-from airflow_provider_make.sandbox.faults import RECOVERABLE
+from airflow_provider_make.sandbox import Fault, Sandbox, faults
+from airflow_provider_make.sandbox.faults import RECOVERABLE, Refusal
+from airflow_provider_make.sandbox.options import RateLimitHint
+from tests.support.sandbox_requests import TOKEN, get_page
 
 
-def get_page(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
-    return requests.get(
-        f"{sandbox.base_url}/analytics/1",
-        headers={"Authorization": f"Token {sandbox.token}"},
-        timeout=timeout,
-        allow_redirects=False,
-    )
+def get(sandbox: Sandbox, timeout: float = 5.0) -> requests.Response:
+    url = f"{sandbox.base_url}/analytics/1"
+    return requests.get(url, headers=TOKEN, timeout=timeout, allow_redirects=False)
+
+
+def test_a_400_names_every_problem() -> None:
+    refusal = Refusal(400, ["One.", "Two."])
+    body = refusal.response().body
+    assert isinstance(body, bytes)
+    assert json.loads(body) == {
+        "detail": "Validation failed for 2 parameter(s).",
+        "message": "Bad Request",
+        "code": "SC400",
+        "suberrors": [{"message": "One.", "name": "Error"}, {"message": "Two.", "name": "Error"}],
+    }
+    assert "Two." in str(refusal)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +87,7 @@ def test_invalid_faults_are_rejected(text: str, message: str) -> None:
 @pytest.mark.parametrize(("fault", "retry_after"), [("429", None), ("429:0", "0"), ("429:2", "2")])
 def test_429_has_the_shape_of_make(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
     make_sandbox.fail(fault)
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert response.status_code == 429
     assert response.headers.get("Retry-After") == retry_after
     assert response.json()["code"] == "SC429"
@@ -84,7 +97,7 @@ def test_429_has_the_shape_of_make(make_sandbox: Sandbox, fault: str, retry_afte
 def test_429_reset_has_the_time_of_the_reset(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("429-reset:30")
     before = time.time()
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert (response.status_code, response.json()["code"]) == (429, "SC429")
     assert response.headers["X-RateLimit-Remaining"] == "0"
     assert before + 30 <= int(response.headers["X-RateLimit-Reset"]) < time.time() + 31
@@ -94,7 +107,7 @@ def test_429_reset_has_the_time_of_the_reset(make_sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(("fault", "retry_after"), [("500", None), ("502", None), ("503:7", "7")])
 def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: str | None) -> None:
     make_sandbox.fail(fault)
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert response.status_code == int(fault[:3])
     assert response.headers["Content-Type"].startswith("text/html")
     assert response.headers.get("Retry-After") == retry_after
@@ -104,14 +117,14 @@ def test_server_errors_are_html(make_sandbox: Sandbox, fault: str, retry_after: 
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_401_403_and_404_have_the_shape_of_make(make_sandbox: Sandbox, status: int) -> None:
     make_sandbox.fail(str(status))
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert response.status_code == status
     assert response.json()["code"] == f"SC{status}"
 
 
 def test_400_has_a_list_of_details_and_no_suberrors(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("400")
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert response.status_code == 400
     body = response.json()
     assert (body["message"], body["code"], body["suberrors"]) == ("Bad Request", "SC400", [])
@@ -121,7 +134,7 @@ def test_400_has_a_list_of_details_and_no_suberrors(make_sandbox: Sandbox) -> No
 
 def test_a_firewall_refuses_in_plain_text(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("firewall")
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert (response.status_code, response.text) == (403, "error code: 1010")
     assert response.headers["Content-Type"].startswith("text/plain")
 
@@ -133,7 +146,7 @@ def test_reset_aborts_the_connection(make_sandbox: Sandbox) -> None:
         connection.sendall(b"GET /api/v2/analytics/1 HTTP/1.1\r\nHost: sandbox\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
-    assert get_page(make_sandbox).status_code == 200
+    assert get(make_sandbox).status_code == 200
 
 
 def test_a_truncated_body_is_shorter_than_its_content_length(make_sandbox: Sandbox) -> None:
@@ -150,16 +163,16 @@ def test_a_truncated_body_is_shorter_than_its_content_length(make_sandbox: Sandb
     assert 0 < len(body) < 700
     make_sandbox.fail("truncate")
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
-        get_page(make_sandbox)
+        get(make_sandbox)
 
 
 def test_stall_delays_the_correct_response(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("stall:0.2", "stall:30")
     started = time.monotonic()
-    assert get_page(make_sandbox).json()["analytics"]
+    assert get(make_sandbox).json()["analytics"]
     assert time.monotonic() - started >= 0.2
     with pytest.raises(requests.exceptions.ReadTimeout):
-        get_page(make_sandbox, timeout=0.1)
+        get(make_sandbox, timeout=0.1)
     # The fixture stops the sandbox now, and must not wait for the rest of the stall.
 
 
@@ -180,7 +193,7 @@ def test_the_sandbox_stops_during_a_stall() -> None:
 
 def test_faults_with_status_200(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("html", "empty", "shape")
-    html, empty, shape = (get_page(make_sandbox) for _ in range(3))
+    html, empty, shape = (get(make_sandbox) for _ in range(3))
     assert html.status_code == empty.status_code == shape.status_code == 200
     assert html.headers["Content-Type"].startswith("text/html")
     assert empty.content == b""
@@ -189,7 +202,7 @@ def test_faults_with_status_200(make_sandbox: Sandbox) -> None:
 
 def test_redirect_points_to_the_sandbox_under_another_host_name(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("redirect", "redirect")
-    response = get_page(make_sandbox)
+    response = get(make_sandbox)
     assert response.status_code == 302
     location = response.headers["Location"]
     assert urlsplit(location).hostname == "localhost"
@@ -202,15 +215,79 @@ def test_redirect_points_to_the_sandbox_under_another_host_name(make_sandbox: Sa
 def test_faults_apply_in_order_and_once(make_sandbox: Sandbox) -> None:
     make_sandbox.fail("503", None, Fault("429", 1))
     make_sandbox.fail("500")
-    assert [get_page(make_sandbox).status_code for _ in range(5)] == [503, 200, 429, 500, 200]
+    assert [get(make_sandbox).status_code for _ in range(5)] == [503, 200, 429, 500, 200]
 
 
 def test_no_fault_is_queued_if_one_is_invalid(make_sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="unknown fault"):
         make_sandbox.fail("503", "no such")
-    assert get_page(make_sandbox).status_code == 200
+    assert get(make_sandbox).status_code == 200
 
 
 def test_a_fault_rate_chooses_among_recoverable_faults() -> None:
     # Without seconds, a 429 would cost a client a minute.
     assert set(map(str, RECOVERABLE)) == {"429:1", "500", "503", "reset", "truncate"}
+
+
+class Clock:
+    now = 1000.0
+
+    @classmethod
+    def monotonic(cls) -> float:
+        return cls.now
+
+    @classmethod
+    def time(cls) -> float:
+        return 1_700_000_000.25 + cls.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> type[Clock]:
+    monkeypatch.setattr(Clock, "now", 1000.0)
+    monkeypatch.setattr(faults, "time", Clock)
+    return Clock
+
+
+def limit_headers(response: requests.Response) -> dict[str, str]:
+    return {name: value for name, value in response.headers.items() if name.lower().startswith(("retry", "x-"))}
+
+
+@pytest.mark.parametrize(
+    ("hint", "headers"),
+    [
+        (None, {}),
+        ("retry-after", {"Retry-After": "50"}),
+        ("x-ratelimit-reset", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1700001061"}),
+        ("text", {}),
+    ],
+)
+def test_a_refused_request_has_only_the_chosen_hint(
+    hint: RateLimitHint | None, headers: Mapping[str, str], clock: type[Clock]
+) -> None:
+    with Sandbox(scenarios=1, requests_per_minute=1, rate_limit_hint=hint) as sandbox:
+        allowed = get_page(sandbox)
+        assert (allowed.status_code, limit_headers(allowed)) == (200, {})
+        clock.now += 10.5
+        refused = get_page(sandbox)
+        assert (refused.status_code, limit_headers(refused)) == (429, headers)
+        if hint == "text":
+            assert refused.text == "Too many requests."
+            assert refused.headers["Content-Type"].startswith("text/plain")
+        else:
+            assert refused.json() == {
+                "detail": "Too many requests.",
+                "message": "Requests limit for organization exceeded, please try again later.",
+                "code": "SC429",
+            }
+
+
+def test_the_window_slides_over_a_minute(clock: type[Clock]) -> None:
+    with Sandbox(scenarios=1, requests_per_minute=2, rate_limit_hint="retry-after") as sandbox:
+        assert get_page(sandbox).status_code == 200
+        clock.now += 40
+        assert get_page(sandbox).status_code == 200
+        clock.now += 10.5
+        assert get_page(sandbox).headers["Retry-After"] == "10"
+        clock.now += 9.5
+        assert get_page(sandbox).status_code == 200
+        assert get_page(sandbox).headers["Retry-After"] == "40"

@@ -1,18 +1,22 @@
-"""Test that options out of range are rejected, by name."""
+"""Options out of range are rejected, by name."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
 
-from airflow_provider_make.sandbox.options import Options
+from airflow_provider_make.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("token", ""),
+        ("token", "two words"),
+        ("token", "line\n"),
+        ("token", "jeton-é"),
         ("latency", -1),
         ("latency", float("nan")),
         ("latency", float("inf")),
@@ -26,16 +30,36 @@ from airflow_provider_make.sandbox.options import Options
         ("fault_rate", -0.1),
         ("rate_limit_hint", "Retry-After"),
         ("rate_limit_hint", ""),
+        ("plan", "free"),
+        ("role", "boss"),
+        ("scopes", ["user:read", "analytics:write"]),
         ("elsewhere", [0]),
-        ("token", "two words"),
-        ("token", "line\n"),
-        ("token", "jeton-é"),
+        ("organization_id", 0),
+        ("scenarios", -1),
+        ("host", ""),
+        ("port", -1),
+        ("port", 65536),
     ],
 )
 def test_options_out_of_range_are_rejected(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"^{name} must"):
-        Options(**{name: value})
+        Sandbox(**{name: value})
+
+
+def test_an_organization_is_given_once() -> None:
+    with pytest.raises(ValueError, match="^organization 1 is given twice"):
+        Sandbox(organizations={1: 5})
+    with pytest.raises(ValueError, match="^organization 2 is in both zones"):
+        Sandbox(organizations={2: 5}, elsewhere=[3, 2])
 
 
 def test_the_smallest_values_are_accepted() -> None:
-    Options(token="x", latency=0, page_cap=1, max_limit=1, requests_per_minute=1, fault_rate=1)
+    Sandbox(scenarios=0, token="x", latency=0, page_cap=1, max_limit=1, requests_per_minute=1, fault_rate=1, scopes=[])
+
+
+def test_the_signature_shows_every_option() -> None:
+    parameters = inspect.signature(Sandbox).parameters
+    assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert parameters["scenarios"].default == 250
+    with pytest.raises(TypeError, match="unexpected keyword argument 'scenario'"):
+        Sandbox(scenario=1)  # type: ignore[call-arg]

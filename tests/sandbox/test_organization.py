@@ -1,20 +1,21 @@
-"""Test an organization's scenarios: filters, order, additions and deletions."""
+"""An organization's scenarios: filters, order, additions and deletions."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from airflow_provider_make.sandbox import organization as module
-from airflow_provider_make.sandbox.data import statistics
 from airflow_provider_make.sandbox.organization import Organization, Row
-from airflow_provider_make.sandbox.query import SORT_KEYS, Selection
+from airflow_provider_make.sandbox.query import SORT_KEYS, Criteria
+from airflow_provider_make.sandbox.scenarios import compare, count_in_frame, hours_since_2020
 
 # In a single hour many scenarios have no executions, so there are many ties and absent values.
-HOUR = Selection(datetime(2025, 6, 3, 8, tzinfo=UTC), datetime(2025, 6, 3, 9, tzinfo=UTC))
+HOUR = Criteria(date_from=datetime(2025, 6, 3, 8, tzinfo=UTC), date_to=datetime(2025, 6, 3, 9, tzinfo=UTC))
 ATTRIBUTES = {
     "name": "scenario.name",
     "teamName": "scenario.team_name",
@@ -28,6 +29,10 @@ ATTRIBUTES = {
     "errorsChange": "statistics.errors_change",
     "errorRateChange": "statistics.error_rate_change",
 }
+
+
+def hour(**criteria: Any) -> Criteria:
+    return HOUR.model_copy(update=criteria)
 
 
 def value(row: Row, sort_by: str) -> object:
@@ -45,13 +50,13 @@ def organization() -> Organization:
 @pytest.mark.parametrize("sort_by", SORT_KEYS)
 def test_every_sort_key_sorts(sort_by: str, sort_dir: str, absent_first: bool) -> None:
     organization = Organization(1, 200, absent_first=absent_first)
-    rows = organization.select(replace(HOUR, sort_by=sort_by, sort_dir=sort_dir)).rows
+    rows = organization.select(hour(sort_by=sort_by, sort_dir=sort_dir)).rows
     assert sorted(row.scenario.id for row in rows) == [scenario.id for scenario in organization.scenarios]
     values = [value(row, sort_by) for row in rows]
-    absent = [one is None for one in values]
+    absent = [key is None for key in values]
     assert absent == sorted(absent, reverse=absent_first)
     assert any(absent) == (sort_by.endswith("Change") or sort_by == "errorRate")
-    present = [one for one in values if one is not None]
+    present = [key for key in values if key is not None]
     assert present == sorted(present, reverse=sort_dir == "desc")  # type: ignore[type-var]
     for row, following in zip(rows, rows[1:], strict=False):
         if value(row, sort_by) == value(following, sort_by):
@@ -60,7 +65,7 @@ def test_every_sort_key_sorts(sort_by: str, sort_dir: str, absent_first: bool) -
 
 @pytest.mark.parametrize("sort_by", SORT_KEYS)
 def test_ties_are_the_ranges_of_equal_keys(organization: Organization, sort_by: str) -> None:
-    result = organization.select(replace(HOUR, sort_by=sort_by))
+    result = organization.select(hour(sort_by=sort_by))
     tied = {at for start, end in result.ties for at in range(start, end)}
     for start, end in result.ties:
         assert len({value(row, sort_by) for row in result.rows[start:end]}) == 1
@@ -69,34 +74,34 @@ def test_ties_are_the_ranges_of_equal_keys(organization: Organization, sort_by: 
         assert alike == ({at - 1, at} <= tied and not any(start == at for start, _ in result.ties))
 
 
-@pytest.mark.parametrize("selection", [HOUR, replace(HOUR, statuses=frozenset({"invalid"}))])
-def test_the_total_sums_the_selected_scenarios(organization: Organization, selection: Selection) -> None:
-    result = organization.select(selection)
+@pytest.mark.parametrize("criteria", [HOUR, hour(statuses=frozenset({"invalid"}))])
+def test_the_total_sums_the_selected_scenarios(organization: Organization, criteria: Criteria) -> None:
+    result = organization.select(criteria)
     for name in ("executions", "operations", "centicredits", "errors"):
         assert getattr(result.total, name) == sum(getattr(row.statistics, name) for row in result.rows)
     assert result.total.error_rate == result.total.errors / result.total.executions * 100
-    length = selection.date_to - selection.date_from
-    before = replace(selection, date_from=selection.date_from - length, date_to=selection.date_from)
-    preceding = organization.select(before).total
+    before = {"date_from": criteria.date_from - timedelta(hours=1), "date_to": criteria.date_from}
+    preceding = organization.select(criteria.model_copy(update=before)).total
     change = (result.total.operations - preceding.operations) / preceding.operations * 100
     assert result.total.operations_change == round(change, 2)
 
 
 def test_rows_contain_the_statistics_of_their_scenarios(organization: Organization) -> None:
+    frame = hours_since_2020(HOUR.date_from), hours_since_2020(HOUR.date_to)
     for row in organization.select(HOUR).rows:
-        assert row.statistics == statistics(row.scenario, HOUR.date_from, HOUR.date_to)
+        assert row.statistics == compare(*count_in_frame(row.scenario, *frame))
 
 
 def test_filters_by_team_status_and_folder(organization: Organization) -> None:
     scenarios = organization.scenarios
     folders = frozenset(scenario.folder_id for scenario in scenarios[:9] if scenario.folder_id is not None)
-    selection = replace(HOUR, team_ids=frozenset({101, 102}), statuses=frozenset({"active", "invalid"}))
-    assert {row.scenario.id for row in organization.select(selection).rows} == {
+    criteria = hour(team_ids=frozenset({101, 102}), statuses=frozenset({"active", "invalid"}))
+    assert {row.scenario.id for row in organization.select(criteria).rows} == {
         scenario.id
         for scenario in scenarios
         if scenario.team_id in (101, 102) and scenario.status in ("active", "invalid")
     }
-    in_folders = organization.select(replace(HOUR, folder_ids=folders)).rows
+    in_folders = organization.select(hour(folder_ids=folders)).rows
     assert in_folders
     assert {row.scenario.id for row in in_folders} == {
         scenario.id for scenario in scenarios if scenario.folder_id in folders
@@ -104,7 +109,7 @@ def test_filters_by_team_status_and_folder(organization: Organization) -> None:
 
 
 def test_an_empty_selection_has_a_total_of_zero(organization: Organization) -> None:
-    result = organization.select(replace(HOUR, team_ids=frozenset({999})))
+    result = organization.select(hour(team_ids=frozenset({999})))
     assert result.rows == []
     assert result.total == (0, 0, 0, 0, None, None, None, None, None, None)
     assert Organization(1, 0).select(HOUR) == result
@@ -114,7 +119,7 @@ def test_the_cache_of_results_is_limited(organization: Organization) -> None:
     result = organization.select(HOUR)
     assert organization.select(HOUR) is result
     for team in range(module._CACHED_RESULTS):
-        organization.select(replace(HOUR, team_ids=frozenset({team})))
+        organization.select(hour(team_ids=frozenset({team})))
     assert organization.select(HOUR) is not result
 
 
@@ -139,7 +144,7 @@ def test_deleting_an_unknown_scenario_deletes_nothing() -> None:
 
 def test_a_scenario_is_renamed_and_sorted_by_its_new_name() -> None:
     organization = Organization(1, 5)
-    by_name = replace(HOUR, sort_by="name")
+    by_name = hour(sort_by="name")
     last = organization.select(by_name).rows[-1].scenario
     revision = organization.revision
     organization.rename_scenario(last.id, "\0 first")

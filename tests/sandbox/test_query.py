@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 import pytest
 
-from airflow_provider_make.sandbox.query import MISREADINGS, SORT_KEYS, Query, Selection, parse_query, year_before
-from airflow_provider_make.sandbox.refusals import Refusal
+from airflow_provider_make.sandbox.faults import Refusal
+from airflow_provider_make.sandbox.options import Misreading
+from airflow_provider_make.sandbox.query import SORT_KEYS, Query, parse_query, year_before
 
 NOW = datetime(2026, 5, 20, 13, 37, 11, 250_000, tzinfo=UTC)
 
@@ -28,13 +28,11 @@ def problems(text: str, **options: Any) -> list[str]:
 
 def test_the_defaults_are_the_documented_ones() -> None:
     assert parse("") == Query(
-        Selection(
-            date_from=datetime(2025, 5, 20, tzinfo=UTC),
-            date_to=datetime(2026, 5, 21, tzinfo=UTC),
-            sort_by="operations",
-            sort_dir="asc",
-        ),
-        offset=0,
+        date_from=datetime(2025, 5, 20, tzinfo=UTC),
+        date_to=datetime(2026, 5, 21, tzinfo=UTC),
+        sort_by="operations",
+        sort_dir="asc",
+        offset=None,
         last=None,
         limit=100,
         return_total_count=False,
@@ -48,23 +46,20 @@ def test_every_parameter_is_parsed() -> None:
         "&pg[sortDir]=desc&pg[returnTotalCount]=true"
     )
     assert query == Query(
-        Selection(
-            date_from=datetime(2026, 1, 1, tzinfo=UTC),
-            date_to=datetime(2026, 2, 1, 0, 0, 0, 500_000, tzinfo=UTC),
-            team_ids=frozenset({1, 2}),
-            folder_ids=frozenset({-3}),
-            statuses=frozenset({"active", "invalid"}),
-            sort_by="errorRate",
-            sort_dir="desc",
-        ),
+        date_from=datetime(2026, 1, 1, tzinfo=UTC),
+        date_to=datetime(2026, 2, 1, 0, 0, 0, 500_000, tzinfo=UTC),
+        team_ids=frozenset({1, 2}),
+        folder_ids=frozenset({-3}),
+        statuses=frozenset({"active", "invalid"}),
+        sort_by="errorRate",
+        sort_dir="desc",
         offset=20,
         limit=10,
         return_total_count=True,
     )
     assert parse("pg[last]=4711").last == "4711"
-    assert parse("pg[last]=1632371803593_scenario.1229&pg[showLast]=true") == replace(
-        parse(""), last="1632371803593_scenario.1229", show_last=True
-    )
+    query = parse("pg[last]=1632371803593_scenario.1229&pg[showLast]=true")
+    assert (query.last, query.show_last) == ("1632371803593_scenario.1229", True)
     assert parse("pg[showLast]=false").show_last is False
     assert parse("pg[returnTotalCount]=false").return_total_count is False
 
@@ -86,19 +81,18 @@ def test_every_parameter_is_parsed() -> None:
     ],
 )
 def test_filters_with_several_values(text: str, misread_filters: str | None, teams: set[int]) -> None:
-    selection = parse(text, misread_filters=misread_filters).selection
-    assert selection.team_ids == teams
-    assert parse(text.replace("team", "folder"), misread_filters=misread_filters).selection.folder_ids == teams
+    assert parse(text, misread_filters=misread_filters).team_ids == teams
+    assert parse(text.replace("team", "folder"), misread_filters=misread_filters).folder_ids == teams
 
 
 def test_statuses_have_brackets_too() -> None:
     text = "status[]=active&status[]=invalid"
-    assert parse(text).selection.statuses == {"active", "invalid"}
-    assert parse(text, misread_filters="ignore").selection.statuses == set()
-    assert parse(text.replace("[]", ""), misread_filters="last").selection.statuses == {"invalid"}
+    assert parse(text).statuses == {"active", "invalid"}
+    assert parse(text, misread_filters="ignore").statuses == set()
+    assert parse(text.replace("[]", ""), misread_filters="last").statuses == {"invalid"}
 
 
-@pytest.mark.parametrize("misread_filters", [None, *MISREADINGS])
+@pytest.mark.parametrize("misread_filters", [None, *get_args(Misreading)])
 def test_other_parameters_are_strict_however_filters_are_misread(misread_filters: str | None) -> None:
     assert len(problems("pg[offset]=1&pg[offset]=1", misread_filters=misread_filters)) == 1
     assert len(problems("name[]=1", misread_filters=misread_filters)) == 1
@@ -114,7 +108,7 @@ def test_a_limit_above_the_largest_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("key", SORT_KEYS)
 def test_there_are_eleven_sort_keys(key: str) -> None:
-    assert parse(f"pg[sortBy]={key}").selection.sort_by == key
+    assert parse(f"pg[sortBy]={key}").sort_by == key
     assert len(SORT_KEYS) == 11
 
 
@@ -151,6 +145,8 @@ def test_there_are_eleven_sort_keys(key: str) -> None:
         "pg[returnTotalCount]=1",
         "pg[unknown]=1",
         "organizationId=1",
+        "team_ids=1",
+        "limit=1",
         "=1",
         "timeframe[dateFrom]=2026-05-01",
         "timeframe[dateFrom]=2026-05-01T00:00:00",
@@ -172,10 +168,22 @@ def test_undocumented_parameters_and_values_are_refused(text: str) -> None:
 
 
 def test_the_refusal_names_every_problem() -> None:
-    messages = problems("teamId=x&status=old&pg[limit]=0&pg[limit]=5&nonsense=1")
-    assert len(messages) == 5
-    for name in ("teamId", "status", "pg[limit]", "nonsense"):
-        assert any(name in message for message in messages)
+    assert sorted(
+        problems(
+            "teamId=1&teamId[]=x&status=old&pg[limit]=0&pg[limit]=5&pg[showLast]=yes&pg[offset]=-1&pg[last]=7&nonsense=1"
+            "&timeframe[dateFrom]=2026-05-02T00:00:00Z&timeframe[dateTo]=2026-05-02T00:00:00Z"
+        )
+    ) == [
+        "Invalid value '-1' of parameter 'pg[offset]': expected at least 0.",
+        "Invalid value '0' of parameter 'pg[limit]': expected at least 1.",
+        "Invalid value '2026-05-02T00:00:00Z' of parameter 'timeframe[dateTo]': not later than 'timeframe[dateFrom]'.",
+        "Invalid value '7' of parameter 'pg[last]': 'pg[offset]' and 'pg[last]' exclude each other.",
+        "Invalid value 'old' of parameter 'status': expected 'active', 'invalid' or 'inactive'.",
+        "Invalid value 'x' of parameter 'teamId': expected an integer.",
+        "Invalid value 'yes' of parameter 'pg[showLast]': expected 'true' or 'false'.",
+        "Parameter 'pg[limit]' is repeated 2 times.",
+        "Unknown parameter 'nonsense'.",
+    ]
 
 
 def test_a_missing_time_zone_is_named() -> None:
@@ -186,7 +194,7 @@ def test_a_frame_may_begin_a_year_ago_and_an_hour_that_a_client_waits() -> None:
     year_ago = year_before(NOW)
     for seconds in (0, 3600, 3659):
         moment = (year_ago - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        assert parse(f"timeframe[dateFrom]={moment}").selection.date_from < year_ago + timedelta(seconds=1)
+        assert parse(f"timeframe[dateFrom]={moment}").date_from < year_ago + timedelta(seconds=1)
     moment = (year_ago - timedelta(seconds=3661)).strftime("%Y-%m-%dT%H:%M:%SZ")
     assert "older than one year" in problems(f"timeframe[dateFrom]={moment}")[0]
 
@@ -198,5 +206,5 @@ def test_a_year_is_a_calendar_year() -> None:
 
 
 def test_the_default_frame_stays_the_same_all_day() -> None:
-    assert parse_query([], NOW.replace(hour=0, minute=0)).selection == parse("").selection
-    assert parse_query([], NOW + timedelta(days=1)).selection != parse("").selection
+    assert parse_query([], NOW.replace(hour=0, minute=0)) == parse("")
+    assert parse_query([], NOW + timedelta(days=1)) != parse("")

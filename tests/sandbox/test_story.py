@@ -1,4 +1,4 @@
-"""Test that the story happens on its days, adds up over time, and keeps the number of scenarios."""
+"""The story happens on its days, adds up over time, and keeps the number of scenarios."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.sandbox import Organization, Sandbox
-from airflow_provider_make.sandbox.data import Counts
 from airflow_provider_make.sandbox.organization import Row
-from airflow_provider_make.sandbox.query import Selection
+from airflow_provider_make.sandbox.query import Criteria
+from airflow_provider_make.sandbox.scenarios import Counts
 
 DAY = timedelta(days=1)
 ORGANIZATION = Organization(1, 250, story=True)
@@ -27,7 +27,7 @@ TIMES = st.integers(0, 48 * 400).map(
 
 
 def rows(date_from: datetime, date_to: datetime, organization: Organization = ORGANIZATION) -> dict[int, Row]:
-    return {row.scenario.id: row for row in organization.select(Selection(date_from, date_to)).rows}
+    return {row.scenario.id: row for row in organization.select(Criteria(date_from=date_from, date_to=date_to)).rows}
 
 
 def day(date: datetime, organization: Organization = ORGANIZATION) -> dict[int, Row]:
@@ -75,7 +75,9 @@ def test_a_scenario_is_disabled_and_the_one_before_is_enabled(month: dict[int, d
     assert after[disabled].statistics[:4] == before[enabled].statistics[:4] == (0, 0, 0, 0)
     assert after[disabled].statistics.executions_change == -100.0
     assert rows(month[22], month[28])[disabled].statistics[:4] == before[disabled].statistics[:4]
-    inactive = ORGANIZATION.select(Selection(month[23], month[24], statuses=frozenset({"inactive"}))).rows
+    inactive = ORGANIZATION.select(
+        Criteria(date_from=month[23], date_to=month[24], statuses=frozenset({"inactive"}))
+    ).rows
     assert disabled in {row.scenario.id for row in inactive}
 
 

@@ -13,8 +13,8 @@ import msgspec
 
 from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.sandbox import Organization
-from airflow_provider_make.sandbox.query import Selection
-from airflow_provider_make.sandbox.responses import entry, total
+from airflow_provider_make.sandbox.query import Criteria
+from airflow_provider_make.sandbox.responses import entry, figures
 from tests.support.pulled_files import write_pull
 
 _DAY = timedelta(days=1)
@@ -34,11 +34,11 @@ def write_days(folder: Path, organization: Organization, first: date, days: int)
     paths = []
     for number in range(days):
         begin = datetime(first.year, first.month, first.day, tzinfo=UTC) + number * _DAY
-        result = organization.select(Selection(begin, begin + _DAY, sort_by="name"))
+        result = organization.select(Criteria(date_from=begin, date_to=begin + _DAY, sort_by="name"))
         path = write_pull(
             folder / f"{begin:%Y-%m-%d}.parquet",
             [msgspec.convert([entry(row) for row in result.rows], list[ScenarioMetrics])],
-            msgspec.convert(total(result.total), Metrics),
+            msgspec.convert(figures(result.total), Metrics),
             organization_id=organization.organization_id,
             date_from=begin,
             date_to=begin + _DAY,

@@ -1,26 +1,38 @@
-"""Test that the sandbox's data is reproducible, adds up over time, and contains all rare types of scenarios."""
+"""The scenarios: reproducible, of every type, named once, and with counts that add up over time."""
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.sandbox.data import (
+from airflow_provider_make.sandbox.scenarios import (
+    TEAMS,
     Counts,
     Scenario,
     Statistics,
+    busy_hours,
     compare,
     count_in_frame,
     generate_scenarios,
-    statistics,
+    hours_since_2020,
+    name_scenarios,
 )
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 SCENARIOS = list(islice(generate_scenarios(1, 0), 300))
 HOURS = st.floats(min_value=0, max_value=70_000)
+CYCLE = 143 * 168
+# The third week of 2020 began with Monday, 13 January.
+MONDAY = 12 * 24
+
+
+def statistics(scenario: Scenario, date_from: datetime, date_to: datetime) -> Statistics:
+    return compare(*count_in_frame(scenario, hours_since_2020(date_from), hours_since_2020(date_to)))
 
 
 def test_data_is_the_same_on_every_machine() -> None:
@@ -59,14 +71,14 @@ def test_every_type_of_scenario_exists() -> None:
     assert len({scenario.team_id for scenario in SCENARIOS}) == 8
     assert 6 <= sum(not scenario.executions_per_hour for scenario in SCENARIOS) <= 12
     day = [statistics(scenario, START, START + timedelta(days=1)) for scenario in SCENARIOS]
-    assert max(one.centicredits for one in day) < 10**7
-    assert any(one.executions and not one.errors for one in day)
-    assert max(one.error_rate or 0 for one in day) > 25
+    assert max(counts.centicredits for counts in day) < 10**7
+    assert any(counts.executions and not counts.errors for counts in day)
+    assert max(counts.error_rate or 0 for counts in day) > 25
 
 
 def test_huge_credits_do_not_fit_into_64_bits_if_requested() -> None:
     huge = list(islice(generate_scenarios(1, 0, huge_credits=True), 300))
-    differing = [one for one, other in zip(huge, SCENARIOS, strict=True) if one != other]
+    differing = [scenario for scenario, other in zip(huge, SCENARIOS, strict=True) if scenario != other]
     assert len(differing) == 3
     for scenario in differing:
         credits = statistics(scenario, START, START + timedelta(days=365)).centicredits
@@ -75,14 +87,21 @@ def test_huge_credits_do_not_fit_into_64_bits_if_requested() -> None:
 
 
 def test_most_scenarios_rest_at_night_and_at_weekends() -> None:
+    def executions(begin: datetime, length: timedelta) -> int:
+        return sum(statistics(scenario, begin, begin + length).executions for scenario in SCENARIOS)
+
     # 3 March 2025 was a Monday.
     week = [START + timedelta(days=2 + number) for number in range(7)]
-    days = [sum(statistics(one, day, day + timedelta(days=1)).executions for one in SCENARIOS) for day in week]
+    days = [
+        sum(statistics(scenario, day, day + timedelta(days=1)).executions for scenario in SCENARIOS) for day in week
+    ]
     assert max(days[5:]) < 0.8 * min(days[:5])
     assert len(set(days)) == 7
     noon, night = week[0] + timedelta(hours=9), week[0]
     part = timedelta(hours=3)
-    by_day, by_night = (sum(statistics(one, at, at + part).executions for one in SCENARIOS) for at in (noon, night))
+    by_day, by_night = (
+        sum(statistics(scenario, at, at + part).executions for scenario in SCENARIOS) for at in (noon, night)
+    )
     assert by_night < 0.8 * by_day
 
 
@@ -98,7 +117,7 @@ def test_counts_of_a_frame_are_the_sums_of_its_parts(scenario: Scenario, moments
     first, _ = count_in_frame(scenario, early, middle)
     second, _ = count_in_frame(scenario, middle, late)
     whole, _ = count_in_frame(scenario, early, late)
-    assert whole == Counts(*(one + other for one, other in zip(first, second, strict=True)))
+    assert whole == Counts(*map(sum, zip(first, second, strict=True)))
     for counts in (first, second, whole):
         assert counts.operations >= counts.executions >= counts.errors >= 0
         assert counts.centicredits >= 0
@@ -147,3 +166,51 @@ def test_a_frame_may_begin_before_the_first_execution() -> None:
     assert result.executions > 0
     assert result.executions_change is not None
     assert statistics(busy, datetime(2019, 1, 1, tzinfo=UTC), datetime(2019, 2, 1, tzinfo=UTC)).executions == 0
+
+
+def test_names_are_unique_and_numbered_when_they_run_out() -> None:
+    names = name_scenarios(random.Random(0))
+    all_names = [next(names[team]) for _ in range(400) for team in range(len(TEAMS))]
+    assert len(set(all_names)) == len(all_names)
+    # Five activities in 24 markets.
+    assert not all_names[119 * len(TEAMS)].endswith("2")
+    assert all_names[120 * len(TEAMS)] == f"{all_names[0]} 2"
+    assert all_names[240 * len(TEAMS)] == f"{all_names[0]} 3"
+
+
+def test_the_order_of_names_is_chosen_by_the_seed() -> None:
+    first, again, other = (list(islice(name_scenarios(random.Random(seed))[0], 9)) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def share(busiest_hour: int, start: float, length: float) -> float:
+    return busy_hours(busiest_hour, start + length) - busy_hours(busiest_hour, start)
+
+
+@given(
+    st.integers(0, 23),
+    st.integers(0, 10 * CYCLE) | st.floats(0, 10 * CYCLE),
+    st.sampled_from([1e-9, 1e-6, 1 / 60]) | st.floats(0, 10),
+)
+def test_hours_never_fall(busiest_hour: int, hours: float, step: float) -> None:
+    assert busy_hours(busiest_hour, hours) <= busy_hours(busiest_hour, hours + step)
+
+
+@pytest.mark.parametrize("busiest_hour", range(24))
+def test_each_rhythm_has_its_busiest_hour_and_a_mean_of_one(busiest_hour: int) -> None:
+    by_hour = [share(busiest_hour, MONDAY + hour, 1) for hour in range(24)]
+    assert by_hour.index(max(by_hour)) == busiest_hour
+    assert min(by_hour) < 0.2 * max(by_hour)
+    assert busy_hours(busiest_hour, 2 * CYCLE) == pytest.approx(2 * CYCLE)
+
+
+@pytest.mark.parametrize(("busiest_hour", "rests"), [(9, True), (17, True), (20, False), (2, False)])
+def test_what_runs_in_office_hours_rests_at_weekends(busiest_hour: int, rests: bool) -> None:
+    days = [share(busiest_hour, MONDAY + 24 * day, 24) for day in range(7)]
+    assert (max(days[5:]) < 0.5 * min(days[:5])) == rests
+    assert (min(days[5:]) > 0.7 * max(days[:5])) == (not rests)
+
+
+def test_no_day_is_like_another_within_a_cycle() -> None:
+    days = [round(share(10, 24.0 * day, 24), 9) for day in range(143 * 7)]
+    assert len(set(days)) == len(days)

@@ -1,4 +1,4 @@
-"""Generate an organization's scenarios, and their statistics in any time frame, the same on every machine."""
+"""The scenarios of an organization: a trading company's, and their statistics in any time frame, always the same."""
 
 from __future__ import annotations
 
@@ -6,21 +6,42 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from itertools import accumulate, count
 from math import floor, sin, tau
 from typing import NamedTuple
-
-from airflow_provider_make.sandbox.names import TEAMS, ScenarioNames
-from airflow_provider_make.sandbox.rhythm import busy_hours
 
 # More than two years ago: early enough for the oldest frame that a client may request, and for the one before it.
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 
+# Some names have quotes, commas or non-ASCII characters, which clients must store as they are.
+TEAMS = ("Sales", "Finance", "Support", "Marketing", "Logistics", "Équipe Données", 'Labs, "EMEA"', "IT")
+_ACTIVITIES = (
+    ("Leads to CRM", "Quotes for approval", "Contacts, companies, deals", "Daily sales figures", "Notify #sales 🚀"),
+    ("Invoice mails", "Payment reminders", "Bank statements", "Expense approvals", "請求書を送信する"),
+    ('Route "urgent" tickets', "Tickets to chat", "Returns", "Customer reviews", "Rückerstattungen prüfen"),
+    ("Newsletter sign-ups", "Campaign costs", "Social media posts", "Webinar registrations", "Product feed"),
+    ("Orders to ERP", "Stock levels", "Shipping labels", "Delivery tracking", "Supplier price lists"),
+    ("Exports to warehouse", "Données des ventes", "Currency rates", "Form answers to sheets"),
+    ("Meeting notes to wiki", "Document summaries", "Chat assistant", "Sensor readings"),
+    ("Employee onboarding", "Access requests", "Backups of drives", "Alerts to on-call", "License renewals"),
+)
+_MARKETS = (
+    *("Australia", "Austria", "Benelux", "Brazil", "Canada", "France", "Germany", "Ireland", "Italy", "Japan"),
+    *("Korea", "Mexico", "Nordics", "Poland", "Portugal", "Spain", "Switzerland", "Türkiye", "UK", "US"),
+    *("marketplace", "stores", "web shop", "wholesale"),
+)
 _TEAM_WEIGHTS = (24, 20, 16, 12, 10, 8, 6, 4)
 _STATUSES = ("active", "inactive", "invalid")
 _STATUS_WEIGHTS = (80, 14, 6)
 _FOLDERS_PER_TEAM = 4
 # By hour, UTC: most scenarios are busiest during office hours.
 _BUSIEST_HOUR_WEIGHTS = (2, 3, 3, 2, 1, 1, 3, 6, 9, 10, 9, 7, 6, 8, 9, 8, 6, 4, 4, 5, 4, 3, 2, 2)
+# Whole weeks, so that the days repeat on the same weekdays; more than two years, so that no two years are alike.
+_CYCLE = 143 * 7
+_OFFICE_HOURS = range(7, 18)
+# 1 January 2020 was a Wednesday.
+_SATURDAY, _SUNDAY = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,22 +104,30 @@ class Statistics(NamedTuple):
     error_rate_change: float | None
 
 
-def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = False) -> Iterator[Scenario]:
-    """
-    Yield an organization's scenarios without end, so that a larger organization begins with those of a smaller one.
+def name_scenarios(choice: random.Random) -> list[Iterator[str]]:
+    """Name the scenarios of each team, each name once, in an order that ``choice`` shuffles."""
+    orders = [[f"{name} ({market})" for name in activities for market in _MARKETS] for activities in _ACTIVITIES]
+    for names in orders:
+        choice.shuffle(names)
+    return [_names(names) for names in orders]
 
-    :param organization_id: The organization; each has different scenarios.
-    :param seed: Any integer; the same seed yields the same scenarios on every machine.
-    :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
-    :return: Scenarios in the order of their ids.
-    """
+
+def _names(names: list[str]) -> Iterator[str]:
+    yield from names
+    for number in count(2):
+        for name in names:
+            yield f"{name} {number}"
+
+
+def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = False) -> Iterator[Scenario]:
+    """Yield an organization's scenarios without end, so that a larger one begins with those of a smaller one."""
     choice = random.Random(f"scenarios/{organization_id}/{seed}")
     uniform = choice.random
     # A weighted choice() for each scenario would double the time to generate 100,000 of them.
     teams = choice.choices(range(len(TEAMS)), _TEAM_WEIGHTS, k=1013)
     statuses = choice.choices(_STATUSES, _STATUS_WEIGHTS, k=1019)
     busiest_hours = choice.choices(range(24), _BUSIEST_HOUR_WEIGHTS, k=1021)
-    names = ScenarioNames(choice)
+    names = name_scenarios(choice)
     scenario_id = 1000 + floor(uniform() * 9000)
     position = 0
     while True:
@@ -118,7 +147,7 @@ def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = 
         yield Scenario(
             id=scenario_id,
             imt_id=f"{floor(uniform() * 2**52):013x}",
-            name=names.next(team),
+            name=next(names[team]),
             status=status,
             team_id=team_id,
             team_name=TEAMS[team],
@@ -135,23 +164,47 @@ def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = 
 
 
 def hours_since_2020(moment: datetime) -> float:
-    """
-    Convert a time to hours since the beginning of 2020.
-
-    :param moment: An aware time.
-    :return: The hours, 0.0 for earlier times.
-    """
+    """Convert a time to hours since the beginning of 2020; 0.0 for earlier times."""
     return max(0.0, (moment - _BEGINNING) / timedelta(hours=1))
 
 
-def count_until(scenario: Scenario, hours: float) -> Counts:
-    """
-    Count a scenario's executions, operations, centicredits and errors since 2020.
+@lru_cache(maxsize=4096)
+def busy_hours(busiest_hour: int, hours: float) -> float:
+    """Convert hours since 2020 to mean hours: a busy hour counts as more than one, a quiet one as less."""
+    until_hour, until_day = _hours_of_day(busiest_hour), _days_of_cycle(busiest_hour)
+    cycle, hour_of_cycle = divmod(hours, _CYCLE * 24)
+    day, hour_of_day = divmod(hour_of_cycle, 24)
+    hour, fraction = int(hour_of_day), hour_of_day % 1
+    # min(), because a rounded sum may exceed the next value of the table by a trifle.
+    share = min(until_hour[hour] + fraction * (until_hour[hour + 1] - until_hour[hour]), until_hour[hour + 1])
+    begin, end = until_day[int(day)], until_day[int(day) + 1]
+    return cycle * until_day[-1] + min(begin + share * (end - begin), end)
 
-    :param scenario: The scenario; one with executions.
-    :param hours: The end, in hours since 2020.
-    :return: The counts, none of which falls from one time to a later one.
-    """
+
+@cache
+def _hours_of_day(busiest_hour: int) -> list[float]:
+    # The share of a day's executions until each hour.
+    distances = [min((hour - busiest_hour) % 24, (busiest_hour - hour) % 24) for hour in range(24)]
+    weights = [max(0.12, 1 - distance / 9) for distance in distances]
+    return [0.0, *(until / sum(weights) for until in accumulate(weights))][:24] + [1.0]
+
+
+@cache
+def _days_of_cycle(busiest_hour: int) -> list[float]:
+    # The mean hours until each day. What runs in the evening or at night also runs at weekends.
+    weekend = 0.3 if busiest_hour in _OFFICE_HOURS else 1.0
+    for_all, for_hour = random.Random("days"), random.Random(f"days/{busiest_hour}")
+    weights = []
+    for day in range(_CYCLE):
+        season = 0.85 + 0.3 * abs(1 - 2 * day / _CYCLE)
+        chance = (0.92 + 0.16 * for_all.random()) * (0.92 + 0.16 * for_hour.random())
+        weights.append(season * chance * (weekend if day % 7 in (_SATURDAY, _SUNDAY) else 1.0))
+    mean = sum(weights) / _CYCLE / 24
+    return [0.0, *(until / mean for until in accumulate(weights))]
+
+
+def count_until(scenario: Scenario, hours: float) -> Counts:
+    """Count what a scenario did since 2020; no count falls from one time to a later one."""
     rate = scenario.executions_per_hour
     executions = floor(rate * busy_hours(scenario.busiest_hour, hours))
     # Operations, credits and errors per execution vary around their means, over some weeks. If they were proportional,
@@ -170,27 +223,15 @@ def count_until(scenario: Scenario, hours: float) -> Counts:
 
 
 def subtract(counts: Counts, others: Counts) -> Counts:
-    """
-    Subtract counts.
-
-    :param counts: The counts.
-    :param others: The counts to subtract.
-    :return: The differences.
-    """
     return Counts(counts[0] - others[0], counts[1] - others[1], counts[2] - others[2], counts[3] - others[3])
 
 
 def count_in_frame(scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
     """
-    Count a scenario's executions, operations, centicredits and errors in a time frame, and in the frame before it.
+    Count what a scenario did in a time frame (in hours since 2020), and in the frame of equal length before it.
 
     The counts of a frame are the sums of the counts of its parts, and operations >= executions >= errors in each.
     Counts are zero before 2020. They do not depend on the present time, so the same frame always has the same counts.
-
-    :param scenario: The scenario.
-    :param start: Start of the frame, in hours since 2020.
-    :param end: End of the frame, later than ``start``.
-    :return: The counts of the frame, and those of the preceding frame of equal length.
     """
     if not scenario.executions_per_hour:
         return ZERO_COUNTS, ZERO_COUNTS
@@ -201,13 +242,7 @@ def count_in_frame(scenario: Scenario, start: float, end: float) -> tuple[Counts
 
 
 def compare(counts: Counts, preceding: Counts) -> Statistics:
-    """
-    Calculate the statistics of a frame from its counts and those of the preceding frame.
-
-    :param counts: The counts of the frame.
-    :param preceding: The counts of the preceding frame of equal length.
-    :return: The statistics; changes are rounded to two decimals.
-    """
+    """Calculate the rates and changes of a frame from its counts and those of the preceding frame."""
     error_rate = _error_rate(counts)
     return Statistics(
         *counts,
@@ -218,18 +253,6 @@ def compare(counts: Counts, preceding: Counts) -> Statistics:
         _change(counts.errors, preceding.errors),
         _change(error_rate, _error_rate(preceding)),
     )
-
-
-def statistics(scenario: Scenario, date_from: datetime, date_to: datetime) -> Statistics:
-    """
-    Calculate the statistics of a scenario in a time frame.
-
-    :param scenario: The scenario.
-    :param date_from: Start of the frame, an aware time.
-    :param date_to: End of the frame (exclusive), an aware time later than ``date_from``.
-    :return: The statistics, always the same for the same frame.
-    """
-    return compare(*count_in_frame(scenario, hours_since_2020(date_from), hours_since_2020(date_to)))
 
 
 def _swing(executions: int, period: float) -> float:
