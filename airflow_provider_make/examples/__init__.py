@@ -15,36 +15,20 @@ _REPOSITORY = Path(__file__).parents[2] / "example_dags"
 
 
 class Copied(NamedTuple):
-    """
-    What happened to one example.
-
-    :param path: The file in the user's folder.
-    :param outcome: ``created``, ``replaced``, ``unchanged`` if it was the same already, or ``kept`` if it was not.
-    """
+    """What happened to an example: the file in the user's folder is new, overwritten, the same already, or kept."""
 
     path: Path
     outcome: Literal["created", "replaced", "unchanged", "kept"]
 
 
 def find_examples() -> list[Path]:
-    """
-    Find the example Dags of this installation.
-
-    :return: Their files, by name.
-    """
+    """Find the example Dags of this installation, by name."""
     folder = _INSTALLED if _INSTALLED.is_dir() else _REPOSITORY
     return sorted(folder.glob("make_*.py"))
 
 
 def copy_examples(directory: str | Path, *, overwrite: bool = False) -> Iterator[Copied]:
-    """
-    Copy the example Dags into a folder, one at each step of the iteration.
-
-    :param directory: The folder; created if it is missing.
-    :param overwrite: Whether files that differ from the examples are replaced; by default, they are kept.
-    :return: What happened to each file.
-    :raises OSError: During the iteration: the folder or a file can't be written.
-    """
+    """Copy the example Dags into a folder, one at each step; files that differ are kept, or overwritten."""
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     for example in find_examples():

@@ -10,12 +10,7 @@ from airflow_provider_make.examples import copy_examples
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """
-    Run the command.
-
-    :param arguments: The command-line arguments; None (default) for those of the process.
-    :return: The exit code: 0, or 1 if a file was kept or could not be written.
-    """
+    """Run the command; return 0, or 1 if a file was kept or could not be written."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.directory:

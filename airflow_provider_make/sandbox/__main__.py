@@ -10,9 +10,9 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
-from types import FrameType
 
 from airflow_provider_make import __version__
 from airflow_provider_make.sandbox.faults import Fault
@@ -34,44 +34,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     sandbox.fail(*faults)
-    try:
-        _serve(sandbox, ids, is_quiet=is_quiet)
-    except _ListenError as error:
-        print(f"The sandbox can't listen on {chosen['host']}, port {chosen['port']}: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"The sandbox has stopped, because it can't print: {error}", file=sys.stderr)
-        # What is left in the buffer would fail again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return 0
-
-
-class _ListenError(Exception):
-    """The address or the port is not available."""
-
-
-def _serve(sandbox: Sandbox, ids: Sequence[int], *, is_quiet: bool) -> None:
     # None ends it. The main thread prints, so that a reader that does not read can't block the server.
     lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        lines.put(None)
-
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        if not is_quiet:
-            sandbox.log_requests(lines.put)
+    if not is_quiet:
+        sandbox.log_requests(lines.put)
+    with _signals(lambda: lines.put(None)):
         try:
             sandbox.start()
         except OSError as error:
             in_use = "the port is in use. Set another one, or 0 for a free one, with --port."
-            raise _ListenError(in_use if error.errno == errno.EADDRINUSE else error) from error
+            reason = in_use if error.errno == errno.EADDRINUSE else error
+            print(f"The sandbox can't listen on {chosen['host']}, port {chosen['port']}: {reason}", file=sys.stderr)
+            return 1
         try:
             _print_usage(sandbox, ids)
             _print_until_none(lines)
+        except OSError as error:
+            print(f"The sandbox has stopped, because it can't print: {error}", file=sys.stderr)
+            # What is left in the buffer would fail again when Python ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
         finally:
             sandbox.stop()
+    return 0
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Handle the signals that end the command."""
+    previous = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -21,7 +21,7 @@ from airflow_provider_make.sandbox.query import (
     group_by_name,
     parse_parameters,
 )
-from airflow_provider_make.sandbox.responses import convert_numbers
+from airflow_provider_make.sandbox.responses import convert
 
 # The zone of organizations that are elsewhere.
 OTHER_ZONE = "us1.make.com"
@@ -92,7 +92,7 @@ class Account:
         if match and match[1]:
             _require_scope("organizations:read", self.options)
             parse_parameters(_Organization, received)
-            return {"organization": self._convert(self._organization(int(match[1]), host))}
+            return convert({"organization": self._organization(int(match[1]), host)}, self.options.value_types)
         if path == "organizations":
             _require_scope("organizations:read", self.options)
             query = parse_parameters(_Organizations, received, max_limit=self.options.max_limit)
@@ -149,12 +149,9 @@ class Account:
         entries.sort(key=lambda entry: (entry[query.sort_by], entry["id"]), reverse=query.sort_dir == "desc")
         limit = query.limit or min(default_limit, self.options.max_limit or default_limit)
         limit = min(limit, self.options.page_cap or limit)
-        page = entries[query.offset : query.offset + limit]
+        page = [_pick(entry, columns) for entry in entries[query.offset : query.offset + limit]]
         paging = {"sortBy": query.sort_by, "sortDir": query.sort_dir, "limit": limit, "offset": query.offset}
-        return {name: [self._convert(_pick(entry, columns)) for entry in page], "pg": self._convert(paging)}
-
-    def _convert(self, values: Values) -> Values:
-        return convert_numbers(values, self.options.value_types)
+        return convert({name: page, "pg": paging}, self.options.value_types)
 
 
 def _require_scope(scope: str, options: Options) -> None:

@@ -117,12 +117,10 @@ class Endpoint:
             fault = self._record(request)
             outcome.fault = None if fault is None else str(fault)
             await asyncio.sleep(self._options.latency)
-            response = await fault_response(fault, request) if fault is not None else None
-            if response is None:
-                response = web.Response(
-                    body=self._body(request, outcome), content_type="application/json", charset="utf-8"
-                )
-            return response
+            if fault is not None and (faulty := await fault_response(fault, request)) is not None:
+                return faulty
+            body = self._body(request, outcome)
+            return web.Response(body=body, content_type="application/json", charset="utf-8")
         except Refusal as refusal:
             return refusal.response()
 
@@ -174,12 +172,7 @@ class Endpoint:
         if organization is None:
             raise Refusal(403)
         self._rate_limit.count(organization.organization_id)
-        query = parse_query(
-            request.query.items(),
-            datetime.now(UTC),
-            max_limit=self._options.max_limit,
-            misread_filters=self._options.misread_filters,
-        )
+        query = parse_query(request.query.items(), datetime.now(UTC), self._options)
         page = self._pages.get(organization, query)
         outcome.entries = page.entries
         return page.body

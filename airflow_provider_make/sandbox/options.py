@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
-from functools import wraps
+from functools import partial, wraps
 from inspect import signature
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, get_args
 
@@ -17,19 +17,20 @@ Plan = Literal["enterprise", "teams"]
 Role = Literal["owner", "admin", "member", "accountant"]
 SCOPES = ("analytics:read", "organizations:read", "teams:read", "user:read")
 
-# The groups of the command's help, in its order.
-_DATA = "organizations and their data"
-_RIGHTS = "what the token may do"
-_FAULTS = "delays, limits and faults"
-_VARIANTS = "where Make's behaviour is not documented"
-GROUPS = (_DATA, _RIGHTS, _FAULTS, _VARIANTS)
+# The groups of the command's help.
+GROUPS = (
+    "organizations and their data",
+    "what the token may do",
+    "delays, limits and faults",
+    "where Make's behaviour is not documented",
+)
 
 _Owner = TypeVar("_Owner")
 _Created = TypeVar("_Created")
 _Keywords = ParamSpec("_Keywords")
 
 
-def _option(default: Any, description: str, group: str | None = None, **keywords: Any) -> Any:
+def _option(default: Any, description: str, *, group: str | None = None, **keywords: Any) -> Any:
     """Create a field that is also an option of the command: with its help, its group, keywords of ``add_argument``."""
     if default is False:
         keywords["action"] = "store_true"
@@ -40,67 +41,55 @@ def _option(default: Any, description: str, group: str | None = None, **keywords
     return field(default=default, metadata={"group": group, "keywords": {"help": description, **keywords}})
 
 
+_data, _right, _fault, _variant = (partial(_option, group=title) for title in GROUPS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How a sandbox behaves. The docstring of ``Sandbox`` describes each option."""
 
     organization_id: int = 1
-    scenarios: int = _option(250, "number of scenarios per organization", _DATA)
+    scenarios: int = _data(250, "number of scenarios per organization")
     organizations: Mapping[int, int] | None = None
     story: bool = False
-    huge_credits: bool = _option(
-        False, "one scenario in a hundred uses more centicredits than fit into 64 bits (default: none does)", _DATA
+    huge_credits: bool = _data(
+        False, "one scenario in a hundred uses more centicredits than fit into 64 bits (default: none does)"
     )
-    seed: int = _option(0, "any integer; the same seed generates the same data", _DATA)
+    seed: int = _data(0, "any integer; the same seed generates the same data")
     token: str = _option("sandbox-token", "accepted API token")
-    latency: float = _option(0.0, "seconds before each response", _FAULTS)
-    page_cap: int | None = _option(None, "maximum entries per page (default: no cap)", _VARIANTS, type=int)
-    max_limit: int | None = _option(
-        None, "largest pg[limit]; a larger one gets a 400 (default: any)", _VARIANTS, type=int
+    latency: float = _fault(0.0, "seconds before each response")
+    page_cap: int | None = _variant(None, "maximum entries per page (default: no cap)", type=int)
+    max_limit: int | None = _variant(None, "largest pg[limit]; a larger one gets a 400 (default: any)", type=int)
+    shuffle_ties: bool = _variant(
+        False, "return entries with equal sort keys in a new order at each request (default: by id)"
     )
-    shuffle_ties: bool = _option(
-        False, "return entries with equal sort keys in a new order at each request (default: by id)", _VARIANTS
+    absent_first: bool = _variant(False, "return entries without a value for the sort key first (default: last)")
+    requests_per_minute: int | None = _fault(
+        None, "requests allowed per organization in 60 seconds; any more get a 429 (default: no limit)", type=int
     )
-    absent_first: bool = _option(
-        False, "return entries without a value for the sort key first (default: last)", _VARIANTS
-    )
-    requests_per_minute: int | None = _option(
-        None,
-        "requests allowed per organization in 60 seconds; any more get a 429 (default: no limit)",
-        _FAULTS,
-        type=int,
-    )
-    rate_limit_hint: RateLimitHint | None = _option(
+    rate_limit_hint: RateLimitHint | None = _variant(
         None,
         "what a 429 contains: one of these headers, or text instead of JSON (default: JSON without a header)",
-        _VARIANTS,
         choices=get_args(RateLimitHint),
     )
-    misread_filters: Misreading | None = _option(
+    misread_filters: Misreading | None = _variant(
         None,
         "last: use only the last of repeated teamId=1; ignore: ignore teamId[]=1 (default: both forms work)",
-        _VARIANTS,
         choices=get_args(Misreading),
     )
-    value_types: ValueTypes = _option(
+    value_types: ValueTypes = _variant(
         "documented",
         "text: counts, ids and rates as text; float: counts and ids such as 5.0; number: centicredits as numbers; "
         "null: instead of absent rates",
-        _VARIANTS,
         choices=get_args(ValueTypes),
     )
-    fault_rate: float = _option(0.0, "share of requests with a random fault that a retry can fix, 0 to 1", _FAULTS)
-    scopes: Collection[str] = _option(
-        SCOPES, "the token's scopes (default: all of these)", _RIGHTS, nargs="*", choices=SCOPES
-    )
-    plan: Plan = _option(
-        "enterprise", "the organizations' plan; only enterprise has analytics", _RIGHTS, choices=get_args(Plan)
-    )
-    role: Role = _option("owner", "the user's role; only an owner may read analytics", _RIGHTS, choices=get_args(Role))
-    elsewhere: Collection[int] = _option(
+    fault_rate: float = _fault(0.0, "share of requests with a random fault that a retry can fix, 0 to 1")
+    scopes: Collection[str] = _right(SCOPES, "the token's scopes (default: all of these)", nargs="*", choices=SCOPES)
+    plan: Plan = _right("enterprise", "the organizations' plan; only enterprise has analytics", choices=get_args(Plan))
+    role: Role = _right("owner", "the user's role; only an owner may read analytics", choices=get_args(Role))
+    elsewhere: Collection[int] = _data(
         (),
         "id of an organization in another zone; repeat the option for several (default: none)",
-        _DATA,
         type=int,
         action="append",
         metavar="ID",
@@ -151,9 +140,7 @@ def accept_keywords(
 ) -> Callable[[Callable[[_Owner, _Created], None]], Callable[Concatenate[_Owner, _Keywords], None]]:
     """Let a method that takes one object accept the keyword arguments that create it instead."""
 
-    def decorate(
-        method: Callable[[_Owner, _Created], None],
-    ) -> Callable[Concatenate[_Owner, _Keywords], None]:
+    def decorate(method: Callable[[_Owner, _Created], None]) -> Callable[Concatenate[_Owner, _Keywords], None]:
         @wraps(method)
         def call(owner: _Owner, /, *args: _Keywords.args, **keywords: _Keywords.kwargs) -> None:
             method(owner, create(*args, **keywords))

@@ -20,13 +20,13 @@ from airflow_provider_make.sandbox.scenarios import (
     generate_scenarios,
     hours_since_2020,
 )
-from airflow_provider_make.sandbox.story import NO_STORY, tell_story
+from airflow_provider_make.sandbox.story import Story, tell_story
 
 _CACHED_RESULTS = 8
 
 
 class Row(NamedTuple):
-    """A scenario and its statistics in the selection's time frame."""
+    """A scenario and its statistics in a time frame."""
 
     scenario: Scenario
     statistics: Statistics
@@ -74,7 +74,7 @@ class Organization:
         self._generator = generate_scenarios(organization_id, seed, huge_credits=huge_credits)
         # With a story, also the scenarios of the past and the future.
         self._scenarios = list(islice(self._generator, scenarios))
-        self._story = NO_STORY
+        self._story = Story({})
         if story:
             self._scenarios, self._story = tell_story(self._scenarios, self._generator)
         self._fixed_counts: dict[int, tuple[int, int]] = {}

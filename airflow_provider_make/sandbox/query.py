@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import ErrorDetails
 
 from airflow_provider_make.sandbox.faults import Refusal
-from airflow_provider_make.sandbox.options import Misreading
+from airflow_provider_make.sandbox.options import Options
 
 Status = Literal["active", "invalid", "inactive"]
 _Change = Literal["executionsChange", "operationsChange", "errorsChange", "errorRateChange"]
@@ -158,13 +158,7 @@ _PARAMETER_NAMES = {
 }
 
 
-def parse_query(
-    parameters: Iterable[tuple[str, str]],
-    now: datetime,
-    *,
-    max_limit: int | None = None,
-    misread_filters: Misreading | None = None,
-) -> Query:
+def parse_query(parameters: Iterable[tuple[str, str]], now: datetime, options: Options) -> Query:
     """
     Parse the parameters of an analytics request.
 
@@ -174,18 +168,18 @@ def parse_query(
     """
     received = group_by_name(parameters)
     for name in _FILTERS:
-        if misread_filters == "last" and name in received:
+        if options.misread_filters == "last" and name in received:
             received[name] = received[name][-1:]
         in_brackets = received.pop(f"{name}[]", [])
-        if in_brackets and misread_filters != "ignore":
+        if in_brackets and options.misread_filters != "ignore":
             received.setdefault(name, []).extend(in_brackets)
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     defaults = {
         "timeframe[dateFrom]": year_before(today),
         "timeframe[dateTo]": today + timedelta(days=1),
-        "pg[limit]": min(DEFAULT_LIMIT, max_limit or DEFAULT_LIMIT),
+        "pg[limit]": min(DEFAULT_LIMIT, options.max_limit or DEFAULT_LIMIT),
     }
-    return parse_parameters(Query, received, defaults, now=now, max_limit=max_limit)
+    return parse_parameters(Query, received, defaults, now=now, max_limit=options.max_limit)
 
 
 def parse_filters(filters: Filters) -> Criteria:
@@ -196,7 +190,7 @@ def parse_filters(filters: Filters) -> Criteria:
         for value in values:
             text = value.isoformat() if isinstance(value, datetime) else str(value)
             parameters.append((_PARAMETER_NAMES[name], text))
-    return parse_query(parameters, datetime.now(UTC)).criteria
+    return parse_query(parameters, datetime.now(UTC), Options()).criteria
 
 
 def group_by_name(parameters: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

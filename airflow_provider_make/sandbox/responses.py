@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -60,7 +60,9 @@ class Pages:
 
     def _build(self, organization: Organization, revision: int, query: Query) -> Page:
         body = page_body(organization, query, page_cap=self._options.page_cap, shuffle=self._shuffle)
-        return Page(encode(convert_page(body, self._options.value_types)), len(body["analytics"]))
+        if self._options.value_types != "documented":
+            body = convert(body, self._options.value_types)
+        return Page(encode(body), len(body["analytics"]))
 
 
 def page_body(
@@ -106,32 +108,25 @@ def figures(statistics: Statistics) -> Values:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def convert_page(body: Values, value_types: ValueTypes) -> Values:
-    """Convert a page of documented types to others."""
-    if value_types == "documented":
-        return body
-    convert = _CONVERSIONS[value_types]
+def convert(body: Values, value_types: ValueTypes) -> Values:
+    """Convert a body, and the objects in it, from the documented types to others."""
     # Rates belong to the total and the entries, not to the pagination.
-    paging = body["pg"] if value_types == "null" else convert(body["pg"])
-    return {"total": convert(body["total"]), "analytics": [convert(entry) for entry in body["analytics"]], "pg": paging}
-
-
-def convert_numbers(values: Values, value_types: ValueTypes) -> Values:
-    """Convert the numbers of an organization, a team, or their pagination, which have neither credits nor rates."""
-    return _CONVERSIONS[value_types](values) if value_types in ("text", "float") else values
-
-
-def _convert(values: Values, names: tuple[str, ...], convert: Callable[[Any], object]) -> Values:
-    return {name: convert(value) if name in names else value for name, value in values.items()}
-
-
-_CONVERSIONS: Mapping[str, Callable[[Values], Values]] = {
-    "text": lambda values: _convert(values, _INTEGERS + _RATES, str),
-    # Exact up to 2**53.
-    "float": lambda values: _convert(values, _INTEGERS, float),
-    "number": lambda values: _convert(values, ("centicredits",), int),
-    "null": lambda values: {**dict.fromkeys(_RATES), **values},
-}
+    converted: Values = dict.fromkeys(_RATES) if value_types == "null" and "executions" in body else {}
+    for name, value in body.items():
+        if isinstance(value, dict):
+            converted[name] = convert(value, value_types)
+        elif isinstance(value, list):
+            converted[name] = [convert(item, value_types) for item in value]
+        elif value_types == "text" and name in (*_INTEGERS, *_RATES):
+            converted[name] = str(value)
+        elif value_types == "float" and name in _INTEGERS:
+            # Exact up to 2**53.
+            converted[name] = float(value)
+        elif value_types == "number" and name == "centicredits":
+            converted[name] = int(value)
+        else:
+            converted[name] = value
+    return converted
 
 
 def _shuffle_ties(result: Result, shuffle: random.Random) -> list[Row]:

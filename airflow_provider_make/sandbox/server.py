@@ -222,8 +222,8 @@ class BackgroundServer:
         self._address = address
         self._port = port
         self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping = asyncio.Event()
+        # Ends the thread.
+        self._end: Callable[[], object] = lambda: None
 
     @property
     def url(self) -> str:
@@ -238,10 +238,7 @@ class BackgroundServer:
         if self._thread is not None:
             raise RuntimeError("the sandbox is running already")
         bound: Future[int] = Future()
-        # Not the policy's loop, which may be uvloop: an aborted connection looks different there.
-        self._loop = asyncio.SelectorEventLoop()
-        self._stopping = asyncio.Event()
-        thread = threading.Thread(target=self._run, args=(self._loop, bound), name="sandbox", daemon=True)
+        thread = threading.Thread(target=self._run, args=(bound,), name="sandbox", daemon=True)
         thread.start()
         try:
             self._port = bound.result()
@@ -251,18 +248,20 @@ class BackgroundServer:
         self._thread = thread
 
     def stop(self) -> None:
-        if self._thread is None or self._loop is None:
-            return
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join()
-        self._thread = None
+        if self._thread is not None:
+            self._end()
+            self._thread.join()
+            self._thread = None
 
-    def _run(self, loop: asyncio.AbstractEventLoop, bound: Future[int]) -> None:
-        # Cancels what is still running at the end, such as stalled responses.
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+    def _run(self, bound: Future[int]) -> None:
+        # Not the policy's loop, which may be uvloop: an aborted connection looks different there. The runner cancels
+        # what is still running at the end, such as stalled responses.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
             runner.run(self._serve(bound))
 
     async def _serve(self, bound: Future[int]) -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        self._end = lambda: loop.call_soon_threadsafe(stopping.set)
         server = web.Server(self._handle, access_log=None)
         # Stalled requests must not delay the end of a test.
         runner = web.ServerRunner(server, shutdown_timeout=0.01)
@@ -275,6 +274,6 @@ class BackgroundServer:
                 bound.set_exception(error)
                 return
             bound.set_result(runner.addresses[0][1])
-            await self._stopping.wait()
+            await stopping.wait()
         finally:
             await runner.cleanup()

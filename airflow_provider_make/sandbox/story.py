@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import floor
 from typing import NamedTuple
@@ -41,52 +41,37 @@ class Span(NamedTuple):
     end: float
 
 
-_ALWAYS = Span(0.0, float("inf"))
+@dataclass
+class Fate:
+    """When a scenario exists, when it is disabled, and when it fails."""
+
+    life: Span = Span(0.0, float("inf"))
+    pauses: list[Span] = field(default_factory=list)
+    failures: list[Span] = field(default_factory=list)
 
 
 class Story:
-    """What happens to scenarios, by their ids: when they exist, are disabled, and fail."""
+    """What happens to scenarios, by their ids; nothing happens to all others."""
 
-    def __init__(
-        self,
-        lives: Mapping[int, Span],
-        pauses: Mapping[int, Sequence[Span]],
-        failures: Mapping[int, Sequence[Span]],
-    ) -> None:
-        self.lives = lives
-        self.pauses = pauses
-        self.failures = failures
-        self._affected = frozenset[int]().union(lives, pauses, failures)
+    def __init__(self, fates: Mapping[int, Fate]) -> None:
+        self._fates = fates
 
     def seen_at(self, scenario: Scenario, end: float) -> Scenario | None:
         """Return a scenario as it is at the end of a frame, or ``None`` if it does not exist then."""
-        if scenario.id not in self._affected:
+        fate = self._fates.get(scenario.id)
+        if fate is None:
             return scenario
-        life = self.lives.get(scenario.id, _ALWAYS)
-        if not life.start < end <= life.end:
+        if not fate.life.start < end <= fate.life.end:
             return None
-        if any(span.start < end <= span.end for span in self.pauses.get(scenario.id, ())):
-            return replace(scenario, status="inactive")
-        return scenario
+        is_disabled = any(span.start < end <= span.end for span in fate.pauses)
+        return replace(scenario, status="inactive") if is_disabled else scenario
 
     def count_in_frame(self, scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
         """Count like the function of this name, with what happened to the scenario."""
-        if scenario.id not in self._affected:
+        fate = self._fates.get(scenario.id)
+        if fate is None:
             return count_in_frame(scenario, start, end)
-        return self._count(scenario, start, end), self._count(scenario, max(0.0, start - (end - start)), start)
-
-    def _count(self, scenario: Scenario, start: float, end: float) -> Counts:
-        counts = ZERO_COUNTS
-        for span in _overlaps([self.lives.get(scenario.id, _ALWAYS)], start, end):
-            counts = _count_in_span(scenario, span)
-        for span in _overlaps(self.pauses.get(scenario.id, ()), start, end):
-            counts = subtract(counts, _count_in_span(scenario, span))
-        for span in _overlaps(self.failures.get(scenario.id, ()), start, end):
-            counts = counts._replace(errors=counts.errors + _additional_errors(scenario, span))
-        return counts
-
-
-NO_STORY = Story({}, {}, {})
+        return _count(scenario, fate, start, end), _count(scenario, fate, max(0.0, start - (end - start)), start)
 
 
 def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple[list[Scenario], Story]:
@@ -107,25 +92,25 @@ def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple
     failing, disabled, replaced = (candidates[number : 3 * _TURNS : 3] for number in range(3))
     at_once = min(1 + len(scenarios) // _SCENARIOS_PER_FAILURE, _MOST_FAILURES, len(failing))
     everything = list(scenarios)
-    lives: dict[int, Span] = {}
-    pauses, failures = defaultdict[int, list[Span]](list), defaultdict[int, list[Span]](list)
+    fates = defaultdict[int, Fate](Fate)
     existing = deque(replaced)
     for month in range(12 * len(_YEARS)):
         for turn in range(month * at_once, (month + 1) * at_once):
-            failures[failing[turn % len(failing)].id].append(Span(_day(month, FAILS_FROM), _day(month, FAILS_UNTIL)))
+            failure = Span(_day(month, FAILS_FROM), _day(month, FAILS_UNTIL))
+            fates[failing[turn % len(failing)].id].failures.append(failure)
         # A single one would never be enabled.
         if len(disabled) > 1:
             pause = Span(_day(month, DISABLED_ON), _day(month + 1, DISABLED_ON))
-            pauses[disabled[month % len(disabled)].id].append(pause)
+            fates[disabled[month % len(disabled)].id].pauses.append(pause)
         if existing:
             moment = _day(month, REPLACED_ON)
-            deleted = existing.popleft().id
-            lives[deleted] = Span(lives.get(deleted, _ALWAYS).start, moment)
+            deleted = fates[existing.popleft().id]
+            deleted.life = deleted.life._replace(end=moment)
             created = _make_noticeable(next(more))
-            lives[created.id] = Span(moment, float("inf"))
+            fates[created.id].life = Span(moment, float("inf"))
             existing.append(created)
             everything.append(created)
-    return everything, Story(lives, dict(pauses), dict(failures))
+    return everything, Story(dict(fates))
 
 
 def _make_noticeable(scenario: Scenario) -> Scenario:
@@ -140,6 +125,17 @@ def _make_noticeable(scenario: Scenario) -> Scenario:
 def _day(month: int, day: int) -> float:
     # The month is counted from January 2020.
     return hours_since_2020(datetime(_YEARS.start + month // 12, month % 12 + 1, day, tzinfo=UTC))
+
+
+def _count(scenario: Scenario, fate: Fate, start: float, end: float) -> Counts:
+    counts = ZERO_COUNTS
+    for span in _overlaps([fate.life], start, end):
+        counts = _count_in_span(scenario, span)
+    for span in _overlaps(fate.pauses, start, end):
+        counts = subtract(counts, _count_in_span(scenario, span))
+    for span in _overlaps(fate.failures, start, end):
+        counts = counts._replace(errors=counts.errors + _additional_errors(scenario, span))
+    return counts
 
 
 def _overlaps(spans: Sequence[Span], start: float, end: float) -> Iterator[Span]:

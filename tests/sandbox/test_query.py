@@ -9,14 +9,14 @@ from urllib.parse import parse_qsl
 import pytest
 
 from airflow_provider_make.sandbox.faults import Refusal
-from airflow_provider_make.sandbox.options import Misreading
+from airflow_provider_make.sandbox.options import Misreading, Options
 from airflow_provider_make.sandbox.query import SORT_KEYS, Query, parse_query, year_before
 
 NOW = datetime(2026, 5, 20, 13, 37, 11, 250_000, tzinfo=UTC)
 
 
 def parse(text: str, **options: Any) -> Query:
-    return parse_query(parse_qsl(text, keep_blank_values=True), NOW, **options)
+    return parse_query(parse_qsl(text, keep_blank_values=True), NOW, Options(**options))
 
 
 def problems(text: str, **options: Any) -> list[str]:
@@ -206,5 +206,5 @@ def test_a_year_is_a_calendar_year() -> None:
 
 
 def test_the_default_frame_stays_the_same_all_day() -> None:
-    assert parse_query([], NOW.replace(hour=0, minute=0)) == parse("")
-    assert parse_query([], NOW + timedelta(days=1)) != parse("")
+    assert parse_query([], NOW.replace(hour=0, minute=0), Options()) == parse("")
+    assert parse_query([], NOW + timedelta(days=1), Options()) != parse("")
