@@ -32,7 +32,8 @@ class Sandbox:
     :param scenarios: Number of scenarios of the organization, 250 by default.
     :param organizations: More organizations: number of scenarios by id; none by default.
     :param story: Whether every month a scenario begins to fail, one is disabled, one created and one deleted, on fixed
-        days; then a time frame is answered as at its end. No by default, so that a test does not depend on the day.
+        days; then a response shows the organization as it was at the end of the time frame. No by default, so that a
+        test does not depend on the day.
     :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
     :param seed: Any integer, 0 by default; the same seed generates the same scenarios, faults and shuffles.
     :param token: The accepted API token, ``sandbox-token`` by default.

@@ -1,4 +1,4 @@
-"""Test the sandbox's command, in a separate process."""
+"""The sandbox's command; where its process matters, in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import requests
 
 from airflow_provider_make import __version__
 from airflow_provider_make.sandbox import Sandbox
-from airflow_provider_make.sandbox.__main__ import main
+from airflow_provider_make.sandbox import __main__ as module
+from airflow_provider_make.sandbox.__main__ import DEFAULT_PORT, main
 
 TOKEN = {"Authorization": "Token it's-secret"}
 OPTIONS = ["--port", "0", "--scenarios", "12", "--token", "it's-secret"]
@@ -90,25 +91,6 @@ def test_an_unread_console_does_not_stop_the_server() -> None:
             assert session.get(f"{url}/analytics/1", params={"x": "x" * 300}, timeout=10).status_code == 401
 
 
-@pytest.mark.parametrize(("options", "has_story"), [([], True), (["--no-story"], False)])
-def test_the_command_has_a_story_by_default(options: list[str], has_story: bool) -> None:
-    # The last --scenarios counts. Within 32 days, a scenario is created.
-    with running("--scenarios", "250", *options) as (_, url, _):
-        ids = []
-        for days in (1, 33):
-            begin = datetime.now(UTC) - timedelta(days=days)
-            frame = {
-                "timeframe[dateFrom]": f"{begin:%Y-%m-%dT%H:%M:%SZ}",
-                "timeframe[dateTo]": f"{begin + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
-            }
-            entries = requests.get(
-                f"{url}/analytics/1", params={**frame, "pg[limit]": "500"}, headers=TOKEN, timeout=10
-            ).json()["analytics"]
-            ids.append({entry["id"] for entry in entries})
-    assert [len(some) for some in ids] == [250, 250]
-    assert (ids[0] != ids[1]) == has_story
-
-
 def test_the_command_prints_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
@@ -116,24 +98,62 @@ def test_the_command_prints_its_version(capsys: pytest.CaptureFixture[str]) -> N
     assert capsys.readouterr().out == f"airflow-provider-make {__version__}\n"
 
 
-def test_options_of_the_command_reach_the_server() -> None:
-    options = {"requests-per-minute": 3, "rate-limit-hint": "text", "max-limit": 9, "misread-filters": "last"}
-    pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    account = ["--scopes", "analytics:read", "user:read", "--role", "admin", "--elsewhere", "9", "--plan", "teams"]
-    with running(*account) as (_, url, _):
-        user = requests.get(f"{url}/users/me?cols[]=userOrganizationRoles", headers=TOKEN, timeout=10).json()
-        assert [role["usersRoleId"] for role in user["authUser"]["userOrganizationRoles"]] == [12, 12]
-        paths = ("analytics/1", "organizations")
-        assert [requests.get(f"{url}/{path}", headers=TOKEN, timeout=10).status_code for path in paths] == [403, 401]
-    with running(*pairs, "--value-types", "text") as (_, url, _):
-        too_large, filtered, ids, refused = (
-            requests.get(f"{url}/analytics/1?{query}", headers=TOKEN, timeout=10)
-            for query in ("pg[limit]=10", "teamId=101&teamId=9", "pg[limit]=9", "pg[limit]=9")
-        )
-    assert too_large.status_code == 400
-    assert filtered.json()["analytics"] == []
-    assert all(isinstance(entry["id"], str) for entry in ids.json()["analytics"])
-    assert (refused.status_code, refused.text) == (429, "Too many requests.")
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """Return the arguments of the sandbox that a command line creates."""
+
+    def run(arguments: str) -> dict[str, Any]:
+        received: dict[str, Any] = {}
+
+        def create(**options: Any) -> None:
+            received.update(options)
+            raise ValueError("stops the command")
+
+        monkeypatch.setattr(module, "Sandbox", create)
+        with pytest.raises(SystemExit):
+            main(arguments.split())
+        return received
+
+    return run
+
+
+def test_the_defaults_of_the_command_are_those_of_the_sandbox(chosen: Callable[[str], dict[str, Any]]) -> None:
+    defaults = {name: parameter.default for name, parameter in inspect.signature(Sandbox).parameters.items()}
+    differing = {"organizations": {}, "story": True, "port": DEFAULT_PORT, "elsewhere": []}
+    assert chosen("") == defaults | differing
+
+
+def test_every_option_of_the_command_reaches_the_sandbox(chosen: Callable[[str], dict[str, Any]]) -> None:
+    assert chosen(
+        "--organization 4 --organization 5 --scenarios 12 --no-story --huge-credits --seed 3 --token x --latency 0.5 "
+        "--page-cap 7 --max-limit 9 --shuffle-ties --absent-first --requests-per-minute 60 --rate-limit-hint text "
+        "--misread-filters last --value-types float --fault-rate 0.1 --scopes analytics:read user:read --plan teams "
+        "--role admin --elsewhere 8 --elsewhere 9 --host 0.0.0.0 --port 0"
+    ) == {
+        "organization_id": 4,
+        "scenarios": 12,
+        "organizations": {5: 12},
+        "story": False,
+        "huge_credits": True,
+        "seed": 3,
+        "token": "x",
+        "latency": 0.5,
+        "page_cap": 7,
+        "max_limit": 9,
+        "shuffle_ties": True,
+        "absent_first": True,
+        "requests_per_minute": 60,
+        "rate_limit_hint": "text",
+        "misread_filters": "last",
+        "value_types": "float",
+        "fault_rate": 0.1,
+        "scopes": ["analytics:read", "user:read"],
+        "plan": "teams",
+        "role": "admin",
+        "elsewhere": [8, 9],
+        "host": "0.0.0.0",
+        "port": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -221,11 +221,6 @@ def test_cached_pages_are_replaced_after_a_change() -> None:
     assert sorted(ids()) == [*sorted(before[1:]), new]
 
 
-def test_shuffled_pages_are_not_cached(organization: Organization) -> None:
-    pages = Pages(Options(shuffle_ties=True))
-    assert len({pages.get(organization, query()).body for _ in range(4)}) == 4
-
-
 def test_the_memory_of_cached_pages_is_limited(organization: Organization) -> None:
     pages = Pages(Options())
     page = pages.get(organization, query(limit=1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -121,22 +120,6 @@ def test_the_sandbox_is_thread_safe(make_sandbox: Sandbox) -> None:
         assert list(pool.map(work, range(24))) == [200] * 24
     assert len(make_sandbox.requests) == 24
     assert len(make_sandbox.truth()) == 274
-
-
-def test_the_factory_fixture_stops_its_sandboxes(
-    make_sandbox_factory: Callable[..., Sandbox], request: pytest.FixtureRequest
-) -> None:
-    first = make_sandbox_factory(scenarios=2)
-    second = make_sandbox_factory(scenarios=3)
-    assert [len(get_page(sandbox).json()["analytics"]) for sandbox in (first, second)] == [2, 3]
-
-    def assert_both_stopped() -> None:
-        for sandbox in (first, second):
-            with pytest.raises(requests.exceptions.ConnectionError):
-                get_page(sandbox)
-
-    # Finalizers of the session run after those of the fixture.
-    request.session.addfinalizer(assert_both_stopped)
 
 
 def test_further_pages_of_a_large_organization_are_fast() -> None:

@@ -82,8 +82,8 @@ def test_a_scenario_is_disabled_and_the_one_before_is_enabled(month: dict[int, d
 
 
 def test_the_number_of_scenarios_stays_the_same() -> None:
-    for weeks in range(300):
-        assert len(day(datetime(2022, 1, 1, tzinfo=UTC) + 7 * weeks * DAY)) == 250
+    for number in range(100):
+        assert len(day(datetime(2022, 1, 1, tzinfo=UTC) + 15 * number * DAY)) == 250
 
 
 @given(st.lists(TIMES, min_size=3, max_size=3, unique=True).map(sorted))
