@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from airflow_provider_make.sandbox.query import (
     group_by_name,
     parse_parameters,
 )
-from airflow_provider_make.sandbox.responses import convert
+from airflow_provider_make.sandbox.responses import Values, convert
 
 # The zone of organizations that are elsewhere.
 OTHER_ZONE = "us1.make.com"
@@ -30,8 +30,6 @@ _ROLE_IDS = {"owner": 11, "admin": 12, "member": 13, "accountant": 14}
 _TIMEZONE_ID = 113
 _USER = {"id": 1, "name": "Sandbox", "email": "sandbox@example.com", "timezone": "Europe/Prague"}
 _PATH = re.compile(r"organizations|organizations/(\d{1,18})|teams|users/me|users/me/current-authorization")
-
-Values = dict[str, Any]
 
 
 class _List(Parameters):
