@@ -88,7 +88,7 @@ class _Plot:
             self._text("day", min(max(x, half), WIDTH - half), HEIGHT - 6, text)
 
     def svg(self) -> Markup:
-        """Return the element; its caption describes it, and the page has its figures as text."""
+        # Its caption describes it, and the page has its figures as text.
         elements = Markup("\n").join(self._elements)
         svg = '<svg viewBox="0 0 {} {}" aria-hidden="true">\n{}\n</svg>'
         return Markup(svg).format(WIDTH, HEIGHT, elements)
@@ -105,7 +105,6 @@ class _Plot:
             self._add('<polyline class="{}" points="{}"/>', css, self._points(points))
 
     def dot(self, css: str, point: _Point) -> None:
-        """Draw a dot."""
         self._add('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="2.4"/>', css, self._x(point[0]), self._y(point[1]))
 
     def _add(self, element: str, *values: Any) -> None:

@@ -37,16 +37,7 @@ class Team:
 
     @property
     def total(self) -> int:
-        """The credits of all files."""
         return sum(self.centicredits)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """The first ``MAX_SCENARIOS`` rows of a list, and how many there are."""
-
-    rows: list[dict[str, Any]]
-    count: int
 
 
 class TeamCredits:
@@ -127,19 +118,15 @@ def _sum_up(tables: list[pyarrow.Table]) -> pyarrow.Table:
 
 
 def count_compared(files: int, length: int) -> tuple[int, int]:
-    """
-    Count the recent files, of ``length`` days each, and those before that they are compared with.
-
-    The recent files are those of a week, but at least one, and at most half of all; and the ones before are those of
-    four weeks, as far as there are so many.
-    """
+    """Count the recent files, of ``length`` days each, and those before them that they are compared with."""
+    # A week, but at least one file, and at most half of all; before them four weeks, as far as there are so many.
     recent = min(max(7 // length, 1), files // 2)
     return recent, min(max(28 // length, 1), files - recent)
 
 
-def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, Ranking]:
+def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, tuple[list[dict[str, Any]], int]]:
     """
-    Select the scenarios that a report lists from the table of their sums.
+    Select the rows of each list of scenarios from the table of their sums: at most ``MAX_SCENARIOS``, and count all.
 
     A scenario fails if its error rate is ``FAILING`` or more. It began to fail if it fails in the recent files, and
     its rate is more than ``FACTOR`` times the rate before; it recovered if it is the other way round. Both need
@@ -164,11 +151,11 @@ def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, Ranking]:
         "new": (pc.field("first") > pc.min(sums["first"]), ("first", "executions")),
         "gone": (pc.field("last") < pc.max(sums["last"]), ("last", "executions")),
     }
-    rankings = {}
+    lists = {}
     for name, (condition, order) in chosen.items():
         rows = sums.filter(condition)
-        rankings[name] = Ranking(top_rows(rows, order).to_pylist(), len(rows))
-    return rankings
+        lists[name] = top_rows(rows, order).to_pylist(), len(rows)
+    return lists
 
 
 def top_rows(rows: pyarrow.Table, columns: Sequence[str]) -> pyarrow.Table:

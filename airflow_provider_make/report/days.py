@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, TypeVar
 
 from airflow_provider_make.exceptions import MakeInputError
@@ -51,7 +51,6 @@ class DayFile:
 
     @property
     def last(self) -> date:
-        """The last of the days."""
         return self.first + (self.length - 1) * _DAY
 
 
@@ -140,12 +139,11 @@ def read_days(files: Sequence[SourceFile], min_executions: int) -> Days:
             teams.add(rows, number)
             count = len(rows)
         sums = scenarios.table()
-        rankings = compare(sums, min_executions)
+        lists = compare(sums, min_executions)
         # The ids of the scenarios that are shown, by the last file with them.
         ids: defaultdict[int, set[int]] = defaultdict(set)
-        for ranking in rankings.values():
-            for row in ranking.rows:
-                ids[row["last"]].add(row["scenario_id"])
+        for row in chain.from_iterable(rows for rows, _ in lists.values()):
+            ids[row["last"]].add(row["scenario_id"])
         names: dict[int, dict[str, Any]] = {}
         named = read((in_order[number] for number in ids), lambda pull: pull.read(_NAMES))
         for chosen, rows in zip(ids.values(), named, strict=True):
@@ -168,7 +166,7 @@ def read_days(files: Sequence[SourceFile], min_executions: int) -> Days:
         extracted_at=extracted_at,
         scenarios=count,
         teams=tuple(teams.largest(MAX_TEAMS, len(files))),
-        **{name: Scenarios(tuple(map(scenario, ranking.rows)), ranking.count) for name, ranking in rankings.items()},
+        **{name: Scenarios(tuple(map(scenario, rows)), number) for name, (rows, number) in lists.items()},
     )
 
 

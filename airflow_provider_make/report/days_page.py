@@ -184,7 +184,6 @@ def _scenarios(days: Days) -> list[tuple[DaysScenario, list[Figure]]]:
 
 
 def course_charts(days: Days) -> list[Chart]:
-    """Return the charts of executions, operations, credits and errors."""
     return [
         _line_chart("Executions", days, "executions", compact, axis_count),
         _line_chart("Operations", days, "operations", compact, axis_count),

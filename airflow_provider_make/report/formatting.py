@@ -75,12 +75,10 @@ def axis_count(amount: Decimal) -> str:
 
 
 def axis_credits(centicredits: Decimal) -> str:
-    """Format hundredths of credits for an axis, as credits."""
     return axis_amount(centicredits.scaleb(-2))
 
 
 def axis_percent(rate: Decimal) -> str:
-    """Format a percentage for an axis."""
     return f"{axis_amount(rate)}{_SPACE}%"
 
 
@@ -131,7 +129,6 @@ def month_name(day: date) -> str:
 
 
 def short_month(day: date) -> str:
-    """Return the month of a day in three letters."""
     return _MONTHS[day.month - 1][:3]
 
 
@@ -157,10 +154,8 @@ def scenario_name(scenario_id: int, name: str | None) -> str:
 
 
 def team_name(team_id: int | None, name: str | None) -> str:
-    """Return the name of a team in one line; if it has none, its id."""
     return single_line(name or "") or ("no team" if team_id is None else f"Team {team_id}")
 
 
 def status_name(status: str | None) -> str:
-    """Return a status in one line."""
     return single_line(status or "") or "without a status"

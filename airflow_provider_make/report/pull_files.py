@@ -75,7 +75,6 @@ class Totals(msgspec.Struct, frozen=True):
 
     @property
     def centicredits(self) -> int | None:
-        """Hundredths of credits."""
         return None if self.centicredits_text is None else int(self.centicredits_text)
 
 
@@ -116,7 +115,6 @@ class PullFile:
         return batches
 
     def read(self, columns: Sequence[str]) -> pyarrow.Table:
-        """Read some columns of all rows."""
         return self.parquet.read(list(columns), use_threads=False).select(list(columns))
 
 

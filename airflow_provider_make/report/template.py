@@ -107,12 +107,10 @@ class Page:
 
 
 def count(label: str, value: int | None) -> Figure:
-    """Return a count as a figure."""
     return Figure(label, compact(value), whole(value))
 
 
 def credit_figure(centicredits: int | None) -> Figure:
-    """Return hundredths of credits as a figure."""
     return Figure("Credits", compact_credits(centicredits), credits(centicredits))
 
 

@@ -59,7 +59,7 @@ def test_files_without_rows() -> None:
     sums.add(rows(), 0, None)
     teams.add(rows(), 0)
     assert (len(sums.table()), teams.largest(6, 1)) == (0, [])
-    assert {ranking.count for ranking in compare(sums.table(), 20).values()} == {0}
+    assert {number for _, number in compare(sums.table(), 20).values()} == {0}
 
 
 def test_the_latest_name_of_a_team_is_kept_and_moved_scenarios_count_for_their_team_of_the_day() -> None:
@@ -98,8 +98,8 @@ def select(*rows: dict[str, Any]) -> dict[str, tuple[list[int], int]]:
     """Return the numbers of the rows that each list has, and how many there are."""
     figures = dict.fromkeys(SUMS.names, 0) | {"last": 2}
     table = pyarrow.Table.from_pylist([{**figures, "scenario_id": n, **row} for n, row in enumerate(rows)], schema=SUMS)
-    rankings = compare(table, min_executions=20)
-    return {name: ([row["scenario_id"] for row in one.rows], one.count) for name, one in rankings.items()}
+    lists = compare(table, min_executions=20)
+    return {name: ([row["scenario_id"] for row in rows], number) for name, (rows, number) in lists.items()}
 
 
 @pytest.mark.parametrize(
