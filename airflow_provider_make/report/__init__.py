@@ -40,16 +40,19 @@ def write_report(
         or a library is missing.
     :raises FileNotFoundError: There is no such file.
     """
+    missing = [name for name in ("jinja2", "pyarrow") if find_spec(name) is None]
+    if missing:
+        needs = f"A report needs {' and '.join(missing)}"
+        raise MakeInputError(f"{needs}. Install: pip install 'airflow-provider-make[report]'.")
     # Imported here, so that a Dag file can import this function without loading heavy libraries.
     from airflow_provider_make.arguments import parse_number, parse_positive_integer
     from airflow_provider_make.output.atomic_write import write_atomically
     from airflow_provider_make.output.object_path import parse_object_path, resolve_object
-    from airflow_provider_make.report.files import default_target, find_files
+    from airflow_provider_make.report.days import read_days
+    from airflow_provider_make.report.days_page import render_days
+    from airflow_provider_make.report.pull_files import default_target, find_files
+    from airflow_provider_make.report.pull_page import read_pull, render_pull
 
-    missing = [name for name in ("jinja2", "matplotlib", "pyarrow") if find_spec(name) is None]
-    if missing:
-        needs = f"A report needs {' and '.join(missing)}"
-        raise MakeInputError(f"{needs}. Install: pip install 'airflow-provider-make[report]'.")
     minimum = parse_positive_integer("min_executions", min_executions)
     centicredits = None
     if monthly_credits is not None:
@@ -67,21 +70,11 @@ def write_report(
     if not target_path.endswith(".html"):
         raise MakeInputError.expected("target", target, expectation)
     target_object = resolve_object("target", target_path, storage_conn_id)
+    if len(files) > 1:
+        page = render_days(read_days(files, minimum), title, centicredits)
+    else:
+        page = render_pull(read_pull(files[0], minimum), title)
     with tempfile.TemporaryFile(prefix="make-report-") as spool:
-        spool.write(_render(files, title, minimum, centicredits).encode())
+        spool.write(page.encode())
         write_atomically(spool, target_object.fs, target_object.path)
     return str(target_object)
-
-
-def _render(files: list[Any], title: str | None, min_executions: int, monthly_centicredits: int | None) -> str:
-    from airflow_provider_make.report.content import summarize
-    from airflow_provider_make.report.days_page import render_history
-    from airflow_provider_make.report.history import read_history
-    from airflow_provider_make.report.pull_page import render_pull
-    from airflow_provider_make.report.source import open_pull
-
-    if len(files) > 1:
-        return render_history(read_history(files, min_executions), title, monthly_centicredits)
-    (file,) = files
-    with file.path.open("rb") as stream, open_pull(stream, file.location) as pull:
-        return render_pull(summarize(pull.summary, pull.batches(), min_executions), title)

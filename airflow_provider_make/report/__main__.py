@@ -11,26 +11,14 @@ from airflow_provider_make.report import write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """
-    Run the command.
-
-    :param arguments: The command-line arguments; None (default) for those of the process.
-    :return: The exit code: 0, or 1 if no report was written.
-    """
-    options = _parser().parse_args(arguments)
+    """Run the command; the exit code is 1 if no report was written."""
+    options = vars(_parser().parse_args(arguments))
+    source = options.pop("source")
     try:
-        target = write_report(
-            options.source[0] if len(options.source) == 1 else options.source,
-            options.output,
-            title=options.title,
-            min_executions=options.min_executions,
-            monthly_credits=options.monthly_credits,
-            storage_conn_id=options.storage_conn_id,
-        )
+        print(write_report(source[0] if len(source) == 1 else source, options.pop("output"), **options))
     except (MakeInputError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(target)
     return 0
 
 

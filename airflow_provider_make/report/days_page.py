@@ -1,200 +1,307 @@
-"""Render the report over several days as a self-contained HTML page."""
+"""The page over several days: what it says about their content, and its charts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from itertools import pairwise
+from typing import Any
 
-from airflow_provider_make.report.changes import FACTOR, FAILING
-from airflow_provider_make.report.charts import Bar, draw_bars
-from airflow_provider_make.report.course import Course, course_of, overall_error_rate, sum_known, usual_range
-from airflow_provider_make.report.course_charts import course_charts, error_rate_chart, month_chart, team_chart
+from airflow_provider_make.report.charts import DayAxis, draw_line, draw_stack, draw_sum
+from airflow_provider_make.report.comparison import FACTOR, FAILING
+from airflow_provider_make.report.days import (
+    MIN_USUAL,
+    SPREAD,
+    DayFile,
+    Days,
+    DaysScenario,
+    Scenarios,
+    describe_time_zones,
+    usual_range,
+)
+from airflow_provider_make.report.forecast import MIN_DAYS, Month, forecast_month
 from airflow_provider_make.report.formatting import (
+    axis_count,
+    axis_credits,
+    axis_percent,
     compact,
     compact_credits,
     count_of,
-    credits,
+    divide_rounded,
+    moment,
+    month_name,
     percent,
+    percentage,
     scenario_name,
     share,
-    whole,
+    single_line,
 )
-from airflow_provider_make.report.frames import Frame, describe_time_zones
-from airflow_provider_make.report.history import History, ScenarioHistory, Scenarios
-from airflow_provider_make.report.month import round_half_up
-from airflow_provider_make.report.template import Chart, LinksToMake, Total, render, to_markup
+from airflow_provider_make.report.template import (
+    Bar,
+    Chart,
+    Figure,
+    Page,
+    ScenarioList,
+    Tile,
+    count,
+    credit_figure,
+    figures,
+    render,
+)
 from airflow_provider_make.text import plural
 
 # Missing days that are listed by name.
 _MAX_MISSING = 5
 
 
-def render_history(history: History, title: str | None = None, monthly_centicredits: int | None = None) -> str:
-    """
-    Render the page.
-
-    :param history: The content of the report.
-    :param title: The heading; None for the organization.
-    :param monthly_centicredits: Hundredths of credits for a month; None if not known.
-    :return: HTML without scripts; the same content always results in the same text.
-    """
-    frames = history.frames
-    course = course_of(frames)
-    unit = unit_of(frames)
-    shown = {one.scenario_id: one for one in (*history.consumers.shown, *history.worst.shown)}
+def render_days(days: Days, title: str | None = None, monthly_centicredits: int | None = None) -> str:
+    """Render the page; its heading is the title, or the organization. The credits are the limit for a month."""
+    files, last = days.files, days.files[-1]
+    unit = {1: "day", 7: "week"}.get(last.length, "period")
+    pulled = f", the last pulled {moment(days.extracted_at)} UTC" if days.extracted_at else ""
     return render(
-        "days.html",
-        title=title,
-        summary=frames[-1].summary,
-        links=LinksToMake(frames[-1].summary),
-        history=history,
-        unit=unit,
-        time_zones=describe_time_zones(frames),
-        missing=describe_missing(frames),
-        totals=_totals(history, course, unit),
-        first_charts=[
-            error_rate_chart(frames, course, history.recent, unit),
-            month_chart(frames, course, monthly_centicredits),
-            team_chart(history, unit),
-        ],
-        comparison=_comparison(history),
-        lists=_lists(history),
-        charts=[*course_charts(frames, course, unit), _consumers_chart(history), _worst_chart(history)],
-        scenarios=[
-            (one, share(one.centicredits, history.centicredits), _rate(one.errors, one.executions))
-            for one in sorted(shown.values(), key=lambda one: (-one.centicredits, -one.errors, one.scenario_id))
-        ],
-        days=list(zip(frames, *vars(course).values(), strict=True))[::-1],
+        Page(
+            title=title,
+            summary=last.summary,
+            until=str(last.last),
+            time_frame=f"{files[0].first} to {last.last}: {count_of(len(files), unit)} ({describe_time_zones(files)})",
+            missing=describe_missing(files),
+            tiles=_tiles(days, unit),
+            first_charts=[
+                error_rate_chart(days, unit),
+                month_chart(days, monthly_centicredits),
+                _team_chart(days, unit),
+            ],
+            comparison=_describe_comparison(days),
+            changes=_changes(days),
+            charts=[*course_charts(days), _consumers_chart(days), _worst_chart(days)],
+            scenarios=_scenarios(days),
+            order=f"Top consumers and worst scenarios over all {unit}s, the most credits first.",
+            days=[(str(file.first), figures(file.summary.total)) for file in reversed(files)],
+            unit=unit,
+            footer=f"From {count_of(len(files), 'file')}{pulled} by airflow-provider-make "
+            f"{single_line(last.summary.provider_version)}. Months are calendar months. "
+            "Invalid scenarios are those that Make has disabled due to errors.",
+        )
     )
 
 
-def unit_of(frames: Sequence[Frame]) -> str:
-    """Return the word for a frame: day, week or period."""
-    return {1: "day", 7: "week"}.get(frames[0].length, "period")
-
-
-def describe_missing(frames: Sequence[Frame]) -> str:
+def describe_missing(files: Sequence[DayFile]) -> str:
     """Describe the days without a file between the first and the last; empty if there are none."""
     missing = [
-        before.last_day + timedelta(days=number)
-        for before, after in pairwise(frames)
-        for number in range(1, (after.day - before.last_day).days)
+        before.last + timedelta(days=number)
+        for before, after in pairwise(files)
+        for number in range(1, (after.first - before.last).days)
     ]
     if not missing:
         return ""
     verb = "has" if len(missing) == 1 else "have"
     more = f" and {len(missing) - _MAX_MISSING:,} more" if len(missing) > _MAX_MISSING else ""
-    days = ", ".join(map(str, missing[:_MAX_MISSING]))
-    return f"{count_of(len(missing), 'day')} {verb} no file (grey): {days}{more}."
-
-
-def _totals(history: History, course: Course, unit: str) -> list[Total]:
-    executions, operations, errors = map(sum_known, (course.executions, course.operations, course.errors))
-    used = sum_known(course.centicredits)
-    usual = usual_range(course.error_rate[: -history.recent])
-    rate_note = f"usually {percent(usual[0])} to {percent(usual[1])}" if usual else f"of all {unit}s"
-    average = None if used is None else round_half_up(used, _known(course.centicredits))
-    changes = [
-        f"{len_text}\N{NO-BREAK SPACE}{word}"
-        for word, number in (("new", history.new.count), ("gone", history.gone.count))
-        if (len_text := f"{number:,}") != "0"
-    ]
-    return [
-        _count("Executions", executions, course.executions, unit),
-        _count("Operations", operations, course.operations, unit),
-        Total("Credits", compact_credits(used), credits(used), f"{compact_credits(average)} a {unit}"),
-        _count("Errors", errors, course.errors, unit),
-        Total("Error rate", percent(overall_error_rate(course)), "", rate_note if executions else "no executions"),
-        Total(
-            "Scenarios",
-            compact(history.scenarios),
-            whole(history.scenarios),
-            ", ".join(changes) or "none new, none gone",
-        ),
-    ]
-
-
-def _count(label: str, value: int | None, values: Sequence[int | None], unit: str) -> Total:
-    average = None if value is None else round_half_up(value, _known(values))
-    return Total(label, compact(value), whole(value), f"{compact(average)} a {unit}")
-
-
-def _known(values: Sequence[int | None]) -> int:
-    return sum(value is not None for value in values)
-
-
-def _comparison(history: History) -> tuple[str, ...]:
-    before = history.frames[: -history.recent][-history.before :]
-    later = history.frames[-history.recent :]
-    minimum = count_of(history.min_executions, "execution")
     return (
-        f"{_span(later)} compared with {_span(before)}.",
-        f"A scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors.",
-        f"It began to fail if it fails in the later days, with more than {FACTOR:g} times the error rate of the days "
-        "before, and ceased to fail if it is the other way round.",
-        f"Scenarios with fewer than {minimum} in one of the two are ignored.",
+        f"{count_of(len(missing), 'day')} {verb} no file (grey): {', '.join(map(str, missing[:_MAX_MISSING]))}{more}."
     )
 
 
-def _span(frames: Sequence[Frame]) -> str:
-    first, last = frames[0].day, frames[-1].last_day
-    return str(first) if first == last else f"{first} to {last}"
-
-
-def _lists(history: History) -> list[tuple[str, Scenarios, list[str]]]:
-    new = [f"since {one.first}: {_executions(one.executions)}" for one in history.new.shown]
-    gone = [f"last on {one.last}: {_executions(one.executions)}" for one in history.gone.shown]
+def _tiles(days: Days, unit: str) -> list[Tile]:
+    usual = usual_range(days.figures("error_rate")[: -days.recent])
+    rate_note = f"usually {percent(usual[0])} to {percent(usual[1])}" if usual else f"of all {unit}s"
+    changes = ((days.new.count, "new"), (days.gone.count, "gone"))
+    changed = [f"{number:,}\N{NO-BREAK SPACE}{word}" for number, word in changes if number]
+    both = [
+        (executions, errors)
+        for executions, errors in zip(days.figures("executions"), days.figures("errors"), strict=True)
+        if executions is not None and errors is not None
+    ]
+    rate = percentage(sum(errors for _, errors in both), sum(executions for executions, _ in both))
+    is_executed = any(days.figures("executions"))
     return [
-        ("Began to fail", history.began, [_turn(one) for one in history.began.shown]),
-        ("Ceased to fail", history.ceased, [_turn(one) for one in history.ceased.shown]),
-        ("New", history.new, new),
-        ("Gone", history.gone, gone),
+        _sum_tile(days, unit, "executions", partial(count, "Executions")),
+        _sum_tile(days, unit, "operations", partial(count, "Operations")),
+        _sum_tile(days, unit, "centicredits", credit_figure),
+        _sum_tile(days, unit, "errors", partial(count, "Errors")),
+        Tile(Figure("Error rate", percent(rate)), rate_note if is_executed else "no executions"),
+        Tile(count("Scenarios", days.scenarios), ", ".join(changed) or "none new, none gone"),
     ]
 
 
-def _turn(one: ScenarioHistory) -> str:
-    before = _rate(one.before_errors, one.before_executions)
-    return f"{_recent_rate(one)} of {_executions(one.recent_executions)}, before {before}"
+def _sum_tile(days: Days, unit: str, name: str, figure: Callable[[int | None], Figure]) -> Tile:
+    known = [value for value in days.figures(name) if value is not None]
+    total, average = (sum(known), divide_rounded(sum(known), len(known))) if known else (None, None)
+    return Tile(figure(total), f"{figure(average).text} a {unit}")
 
 
-def _recent_rate(one: ScenarioHistory) -> str:
-    return _rate(one.recent_errors, one.recent_executions)
+def _describe_comparison(days: Days) -> str:
+    recent, before = days.files[-days.recent :], days.files[: -days.recent][-days.before :]
+    return (
+        f"{_span(recent)} compared with {_span(before)}. "
+        f"A scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors. "
+        f"It began to fail if it fails in the later days, with more than {FACTOR:g} times the error rate of the days "
+        "before, and recovered if it is the other way round. "
+        f"Scenarios with fewer than {count_of(days.min_executions, 'execution')} in one of the two are ignored. "
+        "New scenarios are missing in the first file, gone ones in the last; files without any scenario don't count."
+    )
+
+
+def _span(files: Sequence[DayFile]) -> str:
+    first, last = files[0].first, files[-1].last
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _changes(days: Days) -> list[ScenarioList]:
+    def listed(heading: str, scenarios: Scenarios, describe: Callable[[DaysScenario], str]) -> ScenarioList:
+        return ScenarioList(heading, [(shown, describe(shown)) for shown in scenarios.shown], scenarios.count)
+
+    return [
+        listed("Began to fail", days.began, _describe_rates),
+        listed("Recovered", days.recovered, _describe_rates),
+        listed("New", days.new, lambda new: f"since {new.first}: {_executions(new.executions)}"),
+        listed("Gone", days.gone, lambda gone: f"last on {gone.last}: {_executions(gone.executions)}"),
+    ]
+
+
+def _describe_rates(scenario: DaysScenario) -> str:
+    before = percent(percentage(scenario.before_errors, scenario.before_executions))
+    return f"{_recent_rate(scenario)} of {_executions(scenario.recent_executions)}, before {before}"
+
+
+def _recent_rate(scenario: DaysScenario) -> str:
+    return percent(percentage(scenario.recent_errors, scenario.recent_executions))
 
 
 def _executions(number: int) -> str:
     return f"{compact(number)}\N{NO-BREAK SPACE}{plural(number, 'execution')}"
 
 
-def _rate(errors: int, executions: int) -> str:
-    return percent(100 * errors / executions if executions else None)
+def _scenarios(days: Days) -> list[tuple[DaysScenario, list[Figure]]]:
+    shown = {scenario.scenario_id: scenario for scenario in (*days.consumers.shown, *days.worst.shown)}
+    return [
+        (scenario, [*figures(scenario), Figure("Share", share(scenario.centicredits, days.centicredits))])
+        for scenario in sorted(shown.values(), key=lambda one: (-one.centicredits, -one.errors, one.scenario_id))
+    ]
 
 
-def _consumers_chart(history: History) -> Chart:
+def course_charts(days: Days) -> list[Chart]:
+    return [
+        _line_chart("Executions", days, "executions", compact, axis_count),
+        _line_chart("Operations", days, "operations", compact, axis_count),
+        _line_chart("Credits", days, "centicredits", compact_credits, axis_credits),
+        _line_chart("Errors", days, "errors", compact, axis_count),
+    ]
+
+
+def error_rate_chart(days: Days, unit: str) -> Chart:
+    """Return the chart of the error rate, with the range that was usual before the recent files."""
+    first = days.files[-days.recent].first
+    usual = usual_range(days.figures("error_rate")[: -days.recent])
+    note = f"A usual range needs {MIN_USUAL} {unit}s with executions before {first}."
+    if usual:
+        low, high = map(percent, usual)
+        note = (
+            f"Shaded: usual before {first}, from {low} to {high}. That is the median of the {unit}s, "
+            f"and {SPREAD} times the median distance from it."
+        )
+    chart = _line_chart("Error rate", days, "error_rate", percent, axis_percent, usual)
+    notes = [f"Executions with errors, by {unit}.", *chart.notes, note]
+    return replace(chart, notes=notes, placeholder="Nothing was executed.")
+
+
+def _line_chart(
+    title: str,
+    days: Days,
+    name: str,
+    show: Callable[[Any], str],
+    label: Callable[[Decimal], str],
+    usual: tuple[float, float] | None = None,
+) -> Chart:
+    values, files = days.figures(name), days.files
+    known = [(value, -number) for number, value in enumerate(values) if value is not None]
+    if not known:
+        return Chart(title, (), "There are no figures.")
+    # Of equal values, the first.
+    highest, number = max(known)
+    note = f"{files[-1].first}: {show(values[-1])}. Highest: {show(highest)} on {files[-number].first}."
+    return Chart(title, [note], svg=draw_line(_axis(days), values, label, usual))
+
+
+def _axis(days: Days) -> DayAxis:
+    return DayAxis(tuple(file.first for file in days.files), days.files[0].length)
+
+
+def _team_chart(days: Days, unit: str) -> Chart:
+    title = "Credits by team"
+    if not days.teams:
+        return Chart(title, (), "No team used any credits.")
+    colors = ["other" if team.are_others else f"series-{number}" for number, team in enumerate(days.teams, 1)]
+    layers = [(color, team.centicredits) for color, team in zip(colors, days.teams, strict=True)]
+    amounts = [f"{compact_credits(team.total)}, {share(team.total, days.centicredits)}" for team in days.teams]
+    legend = list(zip(colors, (team.name for team in days.teams), amounts, strict=True))
+    return Chart(title, [f"By {unit}, and in all."], svg=draw_stack(_axis(days), layers, axis_credits), legend=legend)
+
+
+def month_chart(days: Days, limit: int | None) -> Chart:
+    """Return the chart of the month's credits, their forecast, and the limit."""
+    if days.files[0].length != 1:
+        return Chart("Credits of the month", (), "A month's credits need files of one day each.")
+    by_day = {file.first: used for file, used in zip(days.files, days.figures("centicredits"), strict=True)}
+    month = forecast_month(by_day, limit)
+    title = f"Credits in {month_name(month.first)}"
+    if not month.covered:
+        return Chart(title, (), "There are no figures.")
+    of_month = {day: used for day, used in by_day.items() if day >= month.first}
+    axis = DayAxis(tuple(of_month), 1, begin=month.first, end=month.first.replace(day=month.days))
+    forecast = None
+    if month.forecast is not None:
+        # The line of an average day, from zero at the start of the month.
+        forecast = divide_rounded(month.used * month.until.day, month.covered), month.forecast
+    svg = draw_sum(axis, list(of_month.values()), axis_credits, limit, forecast)
+    return Chart(title, describe_month(month), svg=svg)
+
+
+def describe_month(month: Month) -> list[str]:
+    """Describe a month's credits, their forecast and the limit in sentences."""
+    of_limit = f", {share(month.used, month.limit)} of {compact_credits(month.limit)} (red line)" if month.limit else ""
+    sentences = [f"Until {month.until}: {compact_credits(month.used)} credits{of_limit}."]
+    if month.missing:
+        sentences.append(f"{count_of(month.missing, 'day')} until then without figures: the sum is incomplete.")
+    is_complete = month.until.day == month.days and not month.missing
+    if month.forecast is None:
+        sentences.append(f"A forecast needs figures of {MIN_DAYS} days, and of half of the days so far.")
+    elif not is_complete:
+        of_limit = f", {share(month.forecast, month.limit)} of the limit" if month.limit else ""
+        sentences.append(
+            f"Dashed: {compact_credits(month.forecast)} at the end of the month{of_limit}, "
+            "if the other days are as the average of those with figures."
+        )
+    if month.reached is not None:
+        verb = "Limit reached" if month.reached <= month.until else "Limit reached by that line"
+        sentences.append(f"{verb} on {month.reached}.")
+    return sentences
+
+
+def _consumers_chart(days: Days) -> Chart:
+    consumers = days.consumers.shown
+    shares = [f"{compact_credits(one.centicredits)}, {share(one.centicredits, days.centicredits)}" for one in consumers]
+    bars = [
+        Bar(scenario_name(scenario.scenario_id, scenario.name), scenario.centicredits, label)
+        for scenario, label in zip(consumers, shares, strict=True)
+    ]
+    top = share(sum(scenario.centicredits for scenario in consumers), days.centicredits)
+    notes = [f"The credits of scenarios, and their share of all. Together {top}."]
+    return Chart("Top consumers of credits", notes if bars else (), "No scenario used any credits.", bars)
+
+
+def _worst_chart(days: Days) -> Chart:
     bars = [
         Bar(
-            scenario_name(one.scenario_id, one.name),
-            one.centicredits,
-            f"{compact_credits(one.centicredits)}, {share(one.centicredits, history.centicredits)}",
+            scenario_name(scenario.scenario_id, scenario.name),
+            scenario.recent_errors / scenario.recent_executions,
+            f"{_recent_rate(scenario)}, {compact(scenario.recent_errors)} errors",
         )
-        for one in history.consumers.shown
+        for scenario in days.worst.shown
     ]
-    top = sum(one.centicredits for one in history.consumers.shown)
-    notes = (f"The credits of scenarios, and their share of all. Together {share(top, history.centicredits)}.",)
-    svg = to_markup(draw_bars(bars)) if bars else None
-    return Chart("Top consumers of credits", notes if bars else (), svg, "No scenario used any credits.")
-
-
-def _worst_chart(history: History) -> Chart:
-    bars = [
-        Bar(
-            scenario_name(one.scenario_id, one.name),
-            one.recent_errors / one.recent_executions,
-            f"{_recent_rate(one)}, {compact(one.recent_errors)} errors",
-        )
-        for one in history.worst.shown
-    ]
-    minimum = count_of(history.min_executions, "execution")
-    notes = (f"In {_span(history.frames[-history.recent :])}, of those with at least {minimum}.",)
-    svg = to_markup(draw_bars(bars)) if bars else None
-    return Chart("Worst scenarios by error rate", notes, svg, "None of them had errors.")
+    minimum = count_of(days.min_executions, "execution")
+    notes = [f"In {_span(days.files[-days.recent :])}, of those with at least {minimum}."]
+    return Chart("Worst scenarios by error rate", notes, "None of them had errors.", bars)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Context, Decimal
 
@@ -51,22 +51,22 @@ def compact_credits(centicredits: int | None) -> str:
 
 def _three_digits(value: Decimal) -> str:
     rounded = _THREE_DIGITS.plus(value)
-    exponent = rounded.adjusted()
-    unit = exponent - exponent % 3
-    if name := _UNITS.get(unit):
-        return f"{rounded.scaleb(-unit):.{2 - exponent % 3}f}{_SPACE}{name}"
-    return f"{rounded.scaleb(-exponent):.2f}{_SPACE}×{_SPACE}10{str(exponent).translate(_SUPERSCRIPTS)}"
+    return _with_unit(rounded, lambda number: f"{number:.{2 - number.adjusted()}f}")
 
 
 def axis_amount(amount: Decimal) -> str:
     """Format a round amount for an axis, with as few digits as it has: "250,000", "2.5 M"."""
-    exponent = amount.adjusted()
+    return (
+        f"{amount.normalize():,f}" if amount < 10**6 else _with_unit(amount, lambda number: f"{number.normalize():f}")
+    )
+
+
+def _with_unit(value: Decimal, show: Callable[[Decimal], str]) -> str:
+    exponent = value.adjusted()
     unit = exponent - exponent % 3
-    if amount < 10**6:
-        return f"{amount.normalize():,f}"
     if name := _UNITS.get(unit):
-        return f"{amount.scaleb(-unit).normalize():f}{_SPACE}{name}"
-    return f"{amount.scaleb(-exponent).normalize():f}{_SPACE}×{_SPACE}10{str(exponent).translate(_SUPERSCRIPTS)}"
+        return f"{show(value.scaleb(-unit))}{_SPACE}{name}"
+    return f"{show(value.scaleb(-exponent))}{_SPACE}×{_SPACE}10{str(exponent).translate(_SUPERSCRIPTS)}"
 
 
 def axis_count(amount: Decimal) -> str:
@@ -75,12 +75,10 @@ def axis_count(amount: Decimal) -> str:
 
 
 def axis_credits(centicredits: Decimal) -> str:
-    """Format hundredths of credits for an axis, as credits."""
     return axis_amount(centicredits.scaleb(-2))
 
 
 def axis_percent(rate: Decimal) -> str:
-    """Format a percentage for an axis."""
     return f"{axis_amount(rate)}{_SPACE}%"
 
 
@@ -110,6 +108,16 @@ def change(rate: float | None) -> str:
     return f"{'+' if rate > 0 else '−'}{percent(abs(rate))}"
 
 
+def percentage(part: int, total: int) -> float | None:
+    """Return a part of a total as a percentage; None if the total is zero."""
+    return 100 * part / total if total else None
+
+
+def divide_rounded(dividend: int, divisor: int) -> int:
+    """Divide integers, and round; a float would lose digits."""
+    return (2 * dividend + divisor) // (2 * divisor)
+
+
 def moment(time: datetime, zone: tzinfo = UTC) -> str:
     """Format a time for people: date and time of day in a time zone, to the minute."""
     return f"{time.astimezone(zone):%Y-%m-%d %H:%M}"
@@ -121,7 +129,6 @@ def month_name(day: date) -> str:
 
 
 def short_month(day: date) -> str:
-    """Return the month of a day in three letters."""
     return _MONTHS[day.month - 1][:3]
 
 
@@ -147,10 +154,8 @@ def scenario_name(scenario_id: int, name: str | None) -> str:
 
 
 def team_name(team_id: int | None, name: str | None) -> str:
-    """Return the name of a team in one line; if it has none, its id."""
     return single_line(name or "") or ("no team" if team_id is None else f"Team {team_id}")
 
 
 def status_name(status: str | None) -> str:
-    """Return a status in one line."""
     return single_line(status or "") or "without a status"

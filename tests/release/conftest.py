@@ -50,7 +50,7 @@ def without_extras(distributions: Distributions, tmp_path_factory: pytest.TempPa
 def with_extras(distributions: Distributions, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Install the wheel with all extras, with Airflow 3.3."""
     environment = Environment(tmp_path_factory.mktemp("extras"))
-    # matplotlib and its dependencies are pinned in development.txt.
+    # pyarrow and pytest are pinned in development.txt.
     tools = ("--constraint", str(PINS / "development.txt"))
     environment.install(f"{distributions.wheel}[parquet,report,sandbox]", *AIRFLOW, *tools)
     return environment

@@ -1,115 +1,176 @@
-"""Test that charts have the right bars and names, and are the same on every machine."""
+"""Test charts over days: axes, lines, gaps, areas, limits."""
 
 from __future__ import annotations
 
-import sys
-import warnings
-from typing import Any
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
 from xml.etree import ElementTree
 
-import matplotlib
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_make.report.charts import Bar, draw_bars, truncate
-from airflow_provider_make.report.svg import WIDTH
+from airflow_provider_make import report
+from airflow_provider_make.report.charts import (
+    HEIGHT,
+    MAX_LABELS,
+    WIDTH,
+    DayAxis,
+    day_ticks,
+    draw_line,
+    draw_stack,
+    draw_sum,
+    top_of_axis,
+)
+from airflow_provider_make.report.formatting import axis_count, axis_credits, axis_percent
 
-BARS = [Bar("Sync orders", 40, "40"), Bar("請求書を送信する 🚀", 10.0, "10"), Bar("other", 20, "20", muted=True)]
-
-
-def drawn(bars: list[Bar]) -> tuple[list[str], list[float], list[str]]:
-    """Return the texts, the bars' lengths and their colors."""
-    svg = ElementTree.fromstring(draw_bars(bars))
-    paths = [path.attrib for path in svg.iter("path")]
-    texts = [text.text or "" for text in svg.iter("text")]
-    return texts, [float(path["d"].split()[4]) for path in paths], [path["style"] for path in paths]
-
-
-def test_bars_have_names_labels_lengths_and_colors() -> None:
-    texts, lengths, styles = drawn(BARS)
-    assert texts == ["Sync orders", "40", "請求書を送信する 🚀", "10", "other", "20"]
-    assert lengths == pytest.approx([lengths[0], lengths[0] / 4, lengths[0] / 2])
-    assert styles == ["fill: var(--accent)", "fill: var(--accent)", "fill: var(--other)"]
-    assert lengths[0] < WIDTH - 6 - 2 * 6
+FIRST = date(2026, 3, 2)
 
 
-@pytest.mark.parametrize("size", [0, 0.0, 5e-324, 1, 2**63 - 1, 10**40, 1e308])
-def test_bars_accept_sizes_of_any_magnitude(size: float) -> None:
-    texts, (length,), _ = drawn([Bar("one", size, "label")])
-    assert texts == ["one", "label"]
-    assert 1 <= length < WIDTH
+def days(*numbers: int, length: int = 1, **axis: date) -> DayAxis:
+    return DayAxis(tuple(FIRST + timedelta(days=number) for number in numbers), length, **axis)
 
 
-def test_large_whole_numbers_are_compared_exactly() -> None:
-    lengths = drawn([Bar("one", 10**400, "1"), Bar("half", 10**400 // 2, "2")])[1]
-    assert lengths[1] == pytest.approx(lengths[0] / 2)
+def points(svg: str, name: str) -> list[list[tuple[float, float]]]:
+    """Return the points of the lines and areas of a class."""
+    drawn = [one for one in ElementTree.fromstring(svg).iter() if one.get("class") == name and "points" in one.attrib]
+    return [[_point(text) for text in one.attrib["points"].split()] for one in drawn]
 
 
-@pytest.mark.parametrize("name", ["$x^2$", "$", r"\frac{$a$}", "<script>&amp;", "</text>", "#6d00cc", "fill: #202124"])
-def test_names_are_shown_as_they_are(name: str) -> None:
-    assert drawn([Bar(name, 1, name)])[0] == [name, name]
+def _point(text: str) -> tuple[float, float]:
+    x, y = map(float, text.split(","))
+    return x, y
 
 
-def test_text_has_the_font_and_color_of_the_page() -> None:
-    svg = draw_bars(BARS)
-    assert "font-family" not in svg
-    assert "DejaVu" not in svg
-    assert "#" not in svg
-    assert {element.tag for element in ElementTree.fromstring(svg).iter()} == {"svg", "g", "path", "text"}
+def dots(svg: str) -> int:
+    return len(list(ElementTree.fromstring(svg).iter("circle")))
 
 
-def test_charts_have_no_ids() -> None:
-    assert " id=" not in draw_bars(BARS)
-
-
-def test_charts_are_independent_of_user_settings_and_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    once = draw_bars(BARS)
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
-    user_settings: Any = {"svg.fonttype": "path", "font.size": 40, "figure.dpi": 300, "savefig.bbox": "tight"}
-    with matplotlib.rc_context(user_settings):
-        before = dict(matplotlib.rcParams)
-        assert draw_bars(BARS) == once
-        assert dict(matplotlib.rcParams) == before
-
-
-def test_charts_do_not_use_pyplot(monkeypatch: pytest.MonkeyPatch) -> None:
-    # With None, its import raises an ImportError.
-    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    draw_bars(BARS)
-
-
-def test_missing_glyphs_cause_no_warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        draw_bars(BARS)
+def texts(svg: str) -> list[str]:
+    return [one.text or "" for one in ElementTree.fromstring(svg).iter("text")]
 
 
 @pytest.mark.parametrize(
-    ("text", "width", "shown"),
+    ("axis", "values", "runs", "gaps"),
     [
-        ("", 10, ""),
-        ("Sync orders", 25, "Sync orders"),
-        ("Sync orders of every shop", 10, "Sync orders of ev…"),
-        ("Sync orders", 4, "Sync…"),
-        ("請求書を送信する", 6, "請求書を…"),
-        ("e\u0301" * 3, 2, "e\u0301e\u0301e\u0301"),
+        (days(0, 1, 2), [1, 2, 3], [[0, 1, 2]], 0),
+        (days(0, 1, 2), [1, None, 3], [[0], [2]], 0),
+        (days(0, 1, 5, 6), [1, 2, 3, 4], [[0, 1], [2, 3]], 1),
+        (days(0, 2, 4), [1, 2, 3], [[0], [1], [2]], 2),
+        (days(0, 1), [None, None], [], 0),
+        (days(0, 7, 21, length=7), [1, 2, 3], [[0, 1], [2]], 1),
+        (days(2, 3, begin=FIRST, end=FIRST + timedelta(days=9)), [1, 2], [[0, 1]], 1),
     ],
 )
-def test_long_names_are_truncated(text: str, width: float, shown: str) -> None:
-    assert truncate(text, width) == shown
+def test_missing_days_and_figures_are_gaps(
+    axis: DayAxis, values: list[int | None], runs: list[list[int]], gaps: int
+) -> None:
+    assert axis.runs(values) == runs
+    assert len(axis.gaps()) == gaps
+    if runs:
+        assert len(points(draw_line(axis, values, axis_count), "gap")) == gaps
 
 
-@given(st.text(), st.floats(1, 30))
-def test_truncated_text_keeps_its_beginning(text: str, width: float) -> None:
-    shown = truncate(text, width)
-    assert shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
-    assert truncate(shown, width) == shown
+def test_a_figure_is_a_line_between_neighbours_and_a_dot_for_a_single_day() -> None:
+    svg = draw_line(days(0, 1, 3, 5, 6), [4, 0, 1, 2, 3], axis_count)
+    lines = points(svg, "course")
+    assert len(lines) == 2
+    # The single day, and the end.
+    assert dots(svg) == 2
+    assert lines[0][0][1] < lines[0][1][1], "more is higher"
+    assert texts(svg) == ["0", "2", "4", "2 Mar", "4 Mar", "6 Mar", "8 Mar"]
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.lists(st.floats(0, 1e300), min_size=1, max_size=11))
-def test_bar_lengths_have_the_order_of_the_sizes(sizes: list[float]) -> None:
-    lengths = drawn([Bar(str(size), size, "1") for size in sizes])[1]
-    order = sorted(range(len(sizes)), key=lambda at: sizes[at])
-    assert [lengths[at] for at in order] == sorted(lengths)
+def test_the_usual_range_is_shaded() -> None:
+    (band,) = points(draw_line(days(0, 1), [1.0, 9.0], axis_percent, (2.0, 4.0)), "usual")
+    y = [at for _, at in band]
+    assert max(y) - min(y) == pytest.approx((HEIGHT - 34) * 0.2)
+
+
+def test_layers_are_stacked_in_their_colors() -> None:
+    layers = [("series-1", [100, 200]), ("series-2", [100, 0]), ("other", [0, 100])]
+    svg = draw_stack(days(0, 1), layers, axis_credits)
+    first, second, other = [points(svg, name) for name, _ in layers]
+    assert [len(first), len(second), len(other)] == [1, 1, 1]
+    # On the first day, the second layer is twice as high as the first; on the second day, it has no height.
+    assert second[0][0][1] - first[0][0][1] == pytest.approx(first[0][0][1] - first[0][-1][1], abs=0.11)
+    assert second[0][2] == first[0][2]
+    assert texts(svg)[:3] == ["0", "1.5", "3"]
+
+
+def test_a_sum_has_its_limit_and_forecast() -> None:
+    axis = days(2, 3, begin=FIRST, end=FIRST + timedelta(days=9))
+    svg = draw_sum(axis, [100, 300], axis_credits, limit=1000, forecast=(800, 2000))
+    ((begin, end),) = points(svg, "forecast")
+    assert (end[0], begin[0] < end[0], begin[1] > end[1]) == (WIDTH, True, True)
+    assert len(points(svg, "limit")) == 1
+    assert [len(line) for line in points(svg, "course")] == [3]
+    assert texts(svg)[:3] == ["0", "10", "20"]
+    assert not points(draw_sum(axis, [100, 300], axis_credits, None, None), "forecast")
+
+
+@given(st.lists(st.integers(0, 10**60), min_size=1, max_size=9), st.sets(st.integers(0, 60), min_size=9, max_size=9))
+def test_charts_accept_amounts_of_any_magnitude(amounts: list[int], numbers: set[int]) -> None:
+    axis = days(*sorted(numbers)[: len(amounts)])
+    for svg in (
+        draw_line(axis, amounts, axis_count),
+        draw_stack(axis, [("series-1", amounts), ("other", amounts)], axis_credits),
+        draw_sum(axis, amounts, axis_credits, 1, (0, 10**61)),
+    ):
+        drawing = ElementTree.fromstring(svg)
+        assert drawing.attrib["viewBox"] == f"0 0 {WIDTH} {HEIGHT}"
+        drawn = [_point(text) for one in drawing.iter() for text in one.get("points", "").split()]
+        assert all(0 <= x <= WIDTH and 0 <= y <= HEIGHT for x, y in drawn)
+
+
+def test_each_class_is_in_the_style_sheet_and_each_color_in_light_and_dark() -> None:
+    axis = days(0, 1, 3, begin=FIRST - timedelta(days=1), end=FIRST + timedelta(days=9))
+    drawings = [
+        draw_line(axis, [1, 2, 3], axis_count, (1, 2)),
+        draw_stack(axis, [("series-1", [1, 2, 3]), ("other", [1, 2, 3])], axis_count),
+        draw_sum(axis, [1, 2, 3], axis_count, 5, (6, 9)),
+    ]
+    style = (Path(report.__file__).parent / "page.html").read_text().replace("series-{{ number }}", "series-1")
+    names = {one.get("class") for svg in drawings for one in ElementTree.fromstring(svg).iter()} - {None}
+    assert {"usual", "gap", "grid", "tick", "course", "limit", "forecast", "series-1", "other"} <= names
+    assert [name for name in names if f".{name} {{" not in style] == []
+    assert not any("#" in svg or "style=" in svg or " id=" in svg for svg in drawings)
+    for color in ("accent", "other", "line", "usual", "gap", "worse", "faint", *(f"series-{n}" for n in range(1, 7))):
+        assert style.count(f"--{color}: #") == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "texts"),
+    [
+        (date(2026, 3, 30), date(2026, 4, 2), ["30 Mar", "31 Mar", "1 Apr", "2 Apr"]),
+        (date(2026, 3, 2), date(2026, 3, 8), ["2 Mar", "4 Mar", "6 Mar", "8 Mar"]),
+        (date(2026, 3, 1), date(2026, 3, 31), ["2 Mar", "9 Mar", "16 Mar", "23 Mar", "30 Mar"]),
+        (date(2026, 1, 15), date(2026, 5, 31), ["Feb", "Mar", "Apr", "May"]),
+        (date(2025, 6, 21), date(2026, 6, 20), ["Jul", "Oct", "2026", "Apr"]),
+        (date(2016, 6, 21), date(2026, 6, 20), ["2018", "2020", "2022", "2024", "2026"]),
+    ],
+)
+def test_days(first: date, last: date, texts: list[str]) -> None:
+    assert [text for _, text in day_ticks(first, last)] == texts
+
+
+@given(st.dates(date(1970, 1, 1), date(2100, 1, 1)), st.integers(0, 5000))
+def test_ticks_fit_and_are_within_the_axis(first: date, days: int) -> None:
+    last = first + timedelta(days=days)
+    ticks = day_ticks(first, last)
+    assert 1 <= len(ticks) <= MAX_LABELS
+    assert all(first <= day <= last for day, _ in ticks)
+
+
+@pytest.mark.parametrize(
+    ("largest", "top"),
+    [(0, "1"), (1, "1"), (1.01, "2"), (7, "8"), (8.5, "10"), (12_345, "20000"), (0.03, "0.03"), (0.031, "0.04")],
+)
+def test_tops(largest: float, top: str) -> None:
+    assert top_of_axis(Decimal(str(largest))) == Decimal(top)
+
+
+@given(st.integers(1, 10**60) | st.floats(5e-324, 1e300))
+def test_the_largest_amount_fills_half_of_the_axis_or_more(largest: float) -> None:
+    assert Decimal(largest) <= top_of_axis(largest) <= 2 * Decimal(largest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
@@ -10,49 +11,89 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from airflow_provider_make.report.content import Summary, Totals
-from airflow_provider_make.report.days_page import describe_missing, render_history
-from airflow_provider_make.report.frames import Frame
-from airflow_provider_make.report.history import History, ScenarioHistory, Scenarios, TeamHistory
+from airflow_provider_make.report.comparison import Team
+from airflow_provider_make.report.days import DayFile, Days, DaysScenario, Scenarios
+from airflow_provider_make.report.days_page import (
+    course_charts,
+    describe_missing,
+    describe_month,
+    error_rate_chart,
+    month_chart,
+    render_days,
+)
+from airflow_provider_make.report.forecast import forecast_month
+from airflow_provider_make.report.formatting import single_line
+from airflow_provider_make.report.pull_files import SourceFile, Summary, Totals
 from tests.support.entries import texts
 from tests.support.parsed_report import Page, assert_accessible, assert_self_contained
-from tests.support.pulled_files import EXTRACTED, FROM, TO
+from tests.support.pulled_files import EXTRACTED, FROM, TO, totals
 
 HOSTILE = "<script src='//x.example/a.js'>alert(1)</script> & \"</td>\" {{ 7 * 7 }} $x$"
 FIRST = date(2026, 3, 1)
 
 
-def frame(number: int, total: Totals, length: int = 1) -> Frame:
+def file(number: int, total: Totals, length: int = 1) -> DayFile:
     summary = Summary(42, "eu1.make.com", total, "0.1.0", FROM, TO)
-    return Frame(f"{number}.parquet", summary, FIRST + timedelta(days=number * length), length)
+    path: Any = None
+    return DayFile(SourceFile("", path), summary, FIRST + timedelta(days=number * length), length)
 
 
-FRAMES = tuple(
-    frame(number, Totals(1000, 28_000_000, "10000000000", 25, 2.5)) for number in (0, 1, 2, 5, *range(6, 20))
+FILES = tuple(
+    file(number, totals(executions=1000, operations=28_000_000, centicredits=10**10, errors=25, error_rate=2.5))
+    for number in (0, 1, 2, 5, *range(6, 20))
 )
-LAST = FRAMES[-1].day
-ONE = ScenarioHistory(
-    7, "Sync orders", "invalid", 1, "Sales", FIRST, LAST, 1000, 25000, 250, 1234567, 100, 30, 900, 220
+LAST = FILES[-1].first
+ONE = DaysScenario(
+    scenario_id=7,
+    name="Sync orders",
+    status="invalid",
+    team_id=1,
+    team_name="Sales",
+    first=FIRST,
+    last=LAST,
+    executions=1000,
+    operations=25000,
+    errors=250,
+    error_rate=25.0,
+    centicredits=1234567,
+    recent_executions=100,
+    recent_errors=30,
+    before_executions=900,
+    before_errors=220,
 )
-TWO = ScenarioHistory(8, None, None, None, None, FIRST, FIRST, 1, 5, 0, 10**20, 0, 0, 0, 0)
-HISTORY = History(
-    frames=FRAMES,
+TWO = DaysScenario(
+    scenario_id=8,
+    name=None,
+    status=None,
+    team_id=None,
+    team_name=None,
+    first=FIRST,
+    last=FIRST,
+    executions=1,
+    operations=5,
+    errors=0,
+    error_rate=0.0,
+    centicredits=10**20,
+    recent_executions=0,
+    recent_errors=0,
+    before_executions=0,
+    before_errors=0,
+)
+CONTENT = Days(
+    files=FILES,
     recent=7,
     before=11,
     min_executions=20,
     extracted_at=EXTRACTED,
     scenarios=59,
-    centicredits=10**20 + 1234567,
-    teams=(
-        TeamHistory(None, None, (10**20,) + (0,) * 17, 10**20),
-        TeamHistory(1, "Sales", (1234567,) + (0,) * 17, 1234567),
-    ),
+    teams=(Team("no team", (10**20,) + (0,) * 17), Team("Sales", (1234567,) + (0,) * 17)),
     consumers=Scenarios((TWO, ONE), 2),
     worst=Scenarios((ONE,), 1),
     began=Scenarios((ONE,), 12),
     gone=Scenarios((TWO,), 1),
 )
-EMPTY = History(tuple(frame(number, Totals(0, 0, "0", 0)) for number in range(3)), 1, 2, 20)
+NOTHING = totals(executions=0, operations=0, centicredits=0, errors=0)
+EMPTY = Days(tuple(file(number, NOTHING) for number in range(3)), 1, 2, 20)
 
 
 def words(page: Page, name: str = "main") -> str:
@@ -60,7 +101,7 @@ def words(page: Page, name: str = "main") -> str:
 
 
 def test_totals_have_averages_and_usual_values() -> None:
-    assert Page(render_history(HISTORY)).totals() == {
+    assert Page(render_days(CONTENT)).totals() == {
         "Executions": ("18,000", "1,000 a day"),
         "Operations": ("504 M", "28.0 M a day"),
         "Credits": ("1.80 B", "100 M a day"),
@@ -71,7 +112,7 @@ def test_totals_have_averages_and_usual_values() -> None:
 
 
 def test_heading_has_the_days_and_those_without_a_file() -> None:
-    header = words(Page(render_history(HISTORY)), "header")
+    header = words(Page(render_days(CONTENT)), "header")
     assert "Organization 42 eu1.make.com, 2026-03-01 to 2026-03-20: 18 days (UTC)" in header
     assert "2 days have no file (grey): 2026-03-04, 2026-03-05." in header
 
@@ -85,11 +126,11 @@ def test_heading_has_the_days_and_those_without_a_file() -> None:
     ],
 )
 def test_missing_days(numbers: tuple[int, ...], text: str) -> None:
-    assert describe_missing([frame(number, Totals()) for number in numbers]).replace("\xa0", " ") == text
+    assert describe_missing([file(number, Totals()) for number in numbers]).replace("\xa0", " ") == text
 
 
 def test_charts_are_in_order() -> None:
-    page = Page(render_history(HISTORY, monthly_centicredits=10**11))
+    page = Page(render_days(CONTENT, monthly_centicredits=10**11))
     assert [one.words for one in page.all("h2", "figure")] == [
         "Error rate",
         "Credits in March 2026",
@@ -101,11 +142,11 @@ def test_charts_are_in_order() -> None:
         "Top consumers of credits",
         "Worst scenarios by error rate",
     ]
-    assert len(page.all("svg")) == 9
+    assert len(page.all("svg")) == 7
     assert page.legends() == {
         "Credits by team": ["no team 1.00 × 10¹⁸, 100.0 %", "Sales 12,346, 0.0 %"],
     }
-    bars = {title: [bar[:2] for bar in bars] for title, bars in page.charts().items()}
+    bars = {title: [bar[:2] for bar in bars] for title, bars in page.bars().items()}
     assert bars["Top consumers of credits"] == [
         ("Scenario 8", "1.00 × 10¹⁸, 100.0 %"),
         ("Sync orders", "12,346, 0.0 %"),
@@ -114,22 +155,22 @@ def test_charts_are_in_order() -> None:
 
 
 def test_changes_are_listed_with_the_rule() -> None:
-    page = Page(render_history(HISTORY))
+    page = Page(render_days(CONTENT))
     (section,) = [one for one in page.all("section") if "What changed" in one.text]
     assert section.words == (
         "What changed 2026-03-14 to 2026-03-20 compared with 2026-03-01 to 2026-03-13. A scenario fails if 5 % or "
         "more of its executions have errors. It began to fail if it fails in the later days, with more than 2 times "
-        "the error rate of the days before, and ceased to fail if it is the other way round. Scenarios with fewer "
+        "the error rate of the days before, and recovered if it is the other way round. Scenarios with fewer "
         "than 20 executions in one of the two are ignored. New scenarios are missing in the first file, gone ones in "
         "the last; files without any scenario don't count. "
         "Began to fail 12 Sync orders 30.00 % of 100 executions, before 24.44 %. Sales and 11 more "
-        "Ceased to fail none New none "
+        "Recovered none New none "
         "Gone 1 Scenario 8 last on 2026-03-01: 1 execution. no team"
     )
 
 
 def test_table_has_the_shares() -> None:
-    first, second = Page(render_history(HISTORY)).rows()
+    first, second = Page(render_days(CONTENT)).rows()
     assert first["Scenario"] == "Scenario 8 8"
     assert second == {
         "Scenario": "Sync orders 7",
@@ -145,7 +186,7 @@ def test_table_has_the_shares() -> None:
 
 
 def test_all_days_are_in_a_table_the_latest_first() -> None:
-    page = Page(render_history(HISTORY))
+    page = Page(render_days(CONTENT))
     rows = [one.words for one in page.all("tr", "details")]
     assert rows[0] == "DayExecutionsErrorsError rateOperationsCredits"
     assert rows[1] == "2026-03-20 1,000 25 2.50 % 28.0 M 100 M"
@@ -153,7 +194,7 @@ def test_all_days_are_in_a_table_the_latest_first() -> None:
 
 
 def test_links_and_title() -> None:
-    page = Page(render_history(HISTORY, "Our <b>Make</b>"))
+    page = Page(render_days(CONTENT, "Our <b>Make</b>"))
     assert page.all("h1")[0].words == "Our <b>Make</b>"
     assert page.links() == {
         "Organization 42": "https://eu1.make.com/organization/42/dashboard",
@@ -162,15 +203,15 @@ def test_links_and_title() -> None:
 
 
 def test_weeks_are_called_so() -> None:
-    frames = tuple(frame(number, Totals(7, 7, "700", 0, 0.0), 7) for number in range(3))
-    page = Page(render_history(replace(EMPTY, frames=frames)))
+    files = tuple(file(number, totals(executions=7), 7) for number in range(3))
+    page = Page(render_days(replace(EMPTY, files=files)))
     assert page.totals()["Executions"] == ("21", "7 a week")
     assert "2026-03-01 to 2026-03-21: 3 weeks" in words(page, "header")
     assert "A month's credits need files of one day each." in words(page)
 
 
 def test_page_of_an_organization_where_nothing_ran() -> None:
-    page = Page(render_history(EMPTY))
+    page = Page(render_days(EMPTY))
     assert page.totals()["Executions"] == ("0", "0 a day")
     assert page.totals()["Error rate"] == ("–", "no executions")
     assert page.totals()["Scenarios"] == ("0", "none new, none gone")
@@ -179,37 +220,131 @@ def test_page_of_an_organization_where_nothing_ran() -> None:
     assert "0.00 a day" in words(page)
 
 
-@pytest.mark.parametrize("history", [HISTORY, EMPTY])
-def test_page_is_self_contained_and_accessible(history: History) -> None:
-    text = render_history(history, monthly_centicredits=5)
+@pytest.mark.parametrize("content", [CONTENT, EMPTY])
+def test_page_is_self_contained_and_accessible(content: Days) -> None:
+    text = render_days(content, monthly_centicredits=5)
     assert_self_contained(text)
-    assert_accessible(text, f"Organization 42: scenario analytics to {history.frames[-1].day}")
-    assert text == render_history(history, monthly_centicredits=5)
+    assert_accessible(text, f"Organization 42: scenario analytics to {content.files[-1].first}")
+    assert text == render_days(content, monthly_centicredits=5)
 
 
-@pytest.mark.slow
-# Each example draws the charts of two pages.
-@pytest.mark.timeout(300)
+def page_with(name: str, team: str, status: str, title: str) -> str:
+    """Return a page where everything with a text has these."""
+    shown = Scenarios((replace(ONE, name=name, team_name=team, status=status),), 1)
+    lists: dict[str, Any] = dict.fromkeys(("consumers", "worst", "began", "recovered", "new", "gone"), shown)
+    return render_days(replace(CONTENT, teams=(Team(team, (1,) * 18),), **lists), title)
+
+
 @settings(max_examples=20, deadline=None)
 @given(texts, texts, texts, texts)
 def test_page_accepts_any_text(name: str, team: str, status: str, title: str) -> None:
-    def page(name: str, team: str, status: str, title: str) -> str:
-        one = replace(ONE, name=name, team_name=team, status=status)
-        teams = (TeamHistory(1, team, (1,) * 18, 18),)
-        shown = Scenarios((one,), 1)
-        lists: dict[str, Any] = dict.fromkeys(("consumers", "worst", "began", "ceased", "new", "gone"), shown)
-        return render_history(replace(HISTORY, teams=teams, **lists), title or "title")
-
-    actual = page(name, team, status, title)
+    actual = page_with(name, single_line(team), status, title or "title")
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]", actual)
-    names = [element.name for element in Page(actual).elements if element.name != "svg"]
-    assert names == [one.name for one in Page(page("a", "b", status, "c")).elements if one.name != "svg"]
+    names = [element.name for element in Page(actual).elements]
+    assert names == [element.name for element in Page(page_with("a", "b", "c", "d")).elements]
 
 
 def test_names_never_become_markup() -> None:
-    one = replace(ONE, name=HOSTILE, team_name=HOSTILE, status=HOSTILE)
-    shown = Scenarios((one,), 1)
-    lists: dict[str, Any] = dict.fromkeys(("consumers", "worst", "began", "ceased", "new", "gone"), shown)
-    page = Page(render_history(replace(HISTORY, teams=(TeamHistory(1, HOSTILE, (1,) * 18, 18),), **lists), HOSTILE))
+    page = Page(page_with(HOSTILE, HOSTILE, HOSTILE, HOSTILE))
     assert not page.all("script")
     assert page.rows()[0]["Team"] == page.all("h1")[0].words == HOSTILE
+    assert page.bars()["Top consumers of credits"][0][0] == HOSTILE
+    assert page.legends()["Credits by team"][0].startswith(HOSTILE)
+
+
+def content(*days: Totals, length: int = 1, **arguments: Any) -> Days:
+    return Days(tuple(file(number, total, length) for number, total in enumerate(days)), 1, 1, 20, **arguments)
+
+
+def plain(sentences: Sequence[str]) -> str:
+    return " ".join(sentences).replace("\xa0", " ")
+
+
+def test_captions_name_the_last_and_the_highest_figure() -> None:
+    days = (
+        totals(executions=7, operations=28_012_345, centicredits=10_000, errors=0),
+        totals(executions=9, centicredits=0, errors=1),
+        totals(executions=9, operations=0, errors=0),
+    )
+    assert [(chart.title, plain(chart.notes)) for chart in course_charts(content(*days))] == [
+        ("Executions", "2026-03-03: 9. Highest: 9 on 2026-03-02."),
+        ("Operations", "2026-03-03: 0. Highest: 28.0 M on 2026-03-01."),
+        ("Credits", "2026-03-03: –. Highest: 100 on 2026-03-01."),
+        ("Errors", "2026-03-03: 0. Highest: 1 on 2026-03-02."),
+    ]
+
+
+def test_figures_that_no_file_has_are_not_drawn() -> None:
+    days = content(totals(executions=0), totals(executions=0))
+    assert error_rate_chart(days, "day").placeholder == "Nothing was executed."
+    assert [chart.svg is None for chart in course_charts(days)] == [False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("days", "note"),
+    [
+        (9, "A usual range needs 10 days with executions before 2026-03-10."),
+        (
+            11,
+            "Shaded: usual before 2026-03-12, from 0.00 % to 14.00 %. That is the median of the days, and 3 times the "
+            "median distance from it.",
+        ),
+    ],
+)
+def test_the_usual_range_is_explained(days: int, note: str) -> None:
+    rates = (*map(float, range(days)), 99.0)
+    chart = error_rate_chart(content(*(totals(error_rate=rate) for rate in rates)), "day")
+    assert plain(chart.notes).endswith(note)
+
+
+NO_FORECAST = "A forecast needs figures of 3 days, and of half of the days so far."
+
+
+@pytest.mark.parametrize(
+    ("credits", "limit", "text"),
+    [
+        ({1: 10_000}, None, f"Until 2026-03-01: 100 credits. {NO_FORECAST}"),
+        (
+            {1: 10_000, 2: 10_000, 3: 10_000},
+            400_000,
+            "Until 2026-03-03: 300 credits, 7.5 % of 4,000 (red line). Dashed: 3,100 at the end of the month, 77.5 % "
+            "of the limit, if the other days are as the average of those with figures.",
+        ),
+        (
+            {2: 10_000, 3: 10_000, 4: 10_000},
+            150_000,
+            "Until 2026-03-04: 300 credits, 20.0 % of 1,500 (red line). 1 day until then without figures: the sum is "
+            "incomplete. Dashed: 3,100 at the end of the month, 206.7 % of the limit, if the other days are as the "
+            "average of those with figures. Limit reached by that line on 2026-03-15.",
+        ),
+        ({30: 10_000, 31: 10_000}, 10_000, "Until 2026-03-31: 200 credits, 200.0 % of 100 (red line). 29 days until "
+         f"then without figures: the sum is incomplete. {NO_FORECAST} Limit reached on 2026-03-30."),
+        (dict.fromkeys(range(1, 32), 10_000), None, "Until 2026-03-31: 3,100 credits."),
+    ],
+)  # fmt: skip
+def test_months_are_described(credits: dict[int, int | None], limit: int | None, text: str) -> None:
+    month = forecast_month({FIRST.replace(day=day): used for day, used in credits.items()}, limit)
+    assert plain(describe_month(month)) == text
+
+
+def test_months_need_files_of_a_day() -> None:
+    chart = month_chart(content(totals(centicredits=5), totals(centicredits=5), length=7), 100)
+    assert (chart.svg, chart.placeholder) == (None, "A month's credits need files of one day each.")
+    assert month_chart(content(Totals(), Totals()), 100).placeholder == "There are no figures."
+
+
+@pytest.mark.parametrize(
+    ("executions", "errors", "rate"),
+    [
+        ((100, 300), (1, 3), "1.00\xa0%"),
+        ((100, None, 100), (1, 50, None), "1.00\xa0%"),
+        ((0,), (0,), "–"),
+        ((None,), (None,), "–"),
+    ],
+)
+def test_the_overall_error_rate_is_of_the_days_with_both_figures(
+    executions: tuple[int | None, ...], errors: tuple[int | None, ...], rate: str
+) -> None:
+    figures = zip((None, *executions), (None, *errors), strict=True)
+    page = Page(render_days(content(*(totals(executions=number, errors=failed) for number, failed in figures))))
+    assert page.totals()["Error rate"][0] == " ".join(rate.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -20,10 +21,12 @@ from airflow_provider_make.report.formatting import (
     compact_credits,
     count_of,
     credits,
+    divide_rounded,
     enumerate_words,
     moment,
     month_name,
     percent,
+    percentage,
     scenario_name,
     share,
     short_month,
@@ -118,6 +121,16 @@ def test_numbers_and_their_units_are_not_broken_into_lines(format_value: Any, va
 )
 def test_shares(part: int, total: int, text: str) -> None:
     assert share(part, total) == text.replace(" ", NO_BREAK)
+
+
+@given(st.integers(0, 10**40), st.integers(1, 10**40))
+def test_rounding_is_exact(dividend: int, divisor: int) -> None:
+    rounded = divide_rounded(dividend, divisor)
+    assert Fraction(-1, 2) < rounded - Fraction(dividend, divisor) <= Fraction(1, 2)
+
+
+def test_a_percentage_of_nothing_is_not_known() -> None:
+    assert (percentage(1, 4), percentage(0, 0)) == (25.0, None)
 
 
 def test_words_and_numbers_of_sentences() -> None:

@@ -21,7 +21,7 @@ from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Process, S3Sto
 from tests.support.time_frames import LAST_WEEK
 
 AZURITE = "azurite@3.35.0"
-_REQUIRED = ("adlfs", "boto3", "duckdb", "matplotlib", "moto", "pyarrow", "s3fs")
+_REQUIRED = ("adlfs", "boto3", "duckdb", "moto", "pyarrow", "s3fs")
 _MISSING = [name for name in _REQUIRED if find_spec(name) is None]
 _conn_ids = (f"storage_{number}" for number in itertools.count(1))
 

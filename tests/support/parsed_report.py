@@ -1,11 +1,10 @@
-"""Parse a report's page into elements, totals, charts and rows, for tests."""
+"""Parse a report's page into elements, totals, bars and rows, for tests."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
 
 _WITHOUT_END = {"meta", "link", "br"}
 
@@ -76,27 +75,25 @@ class Page(HTMLParser):
         """Return the lines of each legend, by the chart's title."""
         lines: dict[str, list[str]] = {}
         for line in self.all("li", "figure"):
-            (title,) = [one.words for one in self.all("h2") if set(one.ancestors) & set(line.ancestors) & self._figures]
-            lines.setdefault(title, []).append(line.words)
+            if line.ancestors[-1].attributes["class"] == "legend":
+                lines.setdefault(self._title(line), []).append(line.words)
         return lines
 
-    @property
-    def _figures(self) -> set[Any]:
-        return set(self.all("figure"))
-
-    def charts(self) -> dict[str, list[tuple[str, str, float]]]:
-        """Return the bars of each bar chart, by title: name, label, length."""
-        charts = {}
-        for figure in self.all("figure"):
-            (title,) = [one.words for one in self.all("h2") if figure in one.ancestors]
-            texts = [one.text.replace("\xa0", " ") for one in self.all("text") if figure in one.ancestors]
-            paths = [one.attributes["d"] or "" for one in self.all("path") if figure in one.ancestors]
-            if len(texts) != 2 * len(paths):
-                # Axes have other numbers of labels.
-                continue
-            lengths = [float(path.split()[4]) for path in paths]
-            charts[title] = list(zip(texts[::2], texts[1::2], lengths, strict=True))
+    def bars(self) -> dict[str, list[tuple[str, str, float]]]:
+        """Return the bars of each chart of bars, by title: name, label, length as a part of the longest."""
+        charts: dict[str, list[tuple[str, str, float]]] = {}
+        for bar in [element for element in self.all("li") if "bars" in str(element.ancestors[-1].attributes)]:
+            name, label = [self._within(bar, element)[0].words for element in ("bdi", "span")]
+            length = (self._within(bar, "i")[0].attributes["style"] or "").removeprefix("--length: ")
+            charts.setdefault(self._title(bar), []).append((name, label, float(length)))
         return charts
+
+    def _within(self, element: Element, name: str) -> list[Element]:
+        return [found for found in self.all(name) if element in found.ancestors]
+
+    def _title(self, element: Element) -> str:
+        (figure,) = [found for found in element.ancestors if found.name == "figure"]
+        return self._within(figure, "h2")[0].words
 
     def rows(self, exact: bool = False) -> list[dict[str, str]]:
         """Return the rows of the first table, by the labels that a phone shows; with every digit if exact."""

@@ -14,7 +14,10 @@ from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.output.destination import open_destination
 from airflow_provider_make.output.rows import RowBuilder, to_total
-from airflow_provider_make.report.content import Content, Scenario, Summary, Team, Totals
+from airflow_provider_make.report.comparison import Team
+from airflow_provider_make.report.formatting import count_of, team_name
+from airflow_provider_make.report.pull_files import Scenario, Summary, Totals
+from airflow_provider_make.report.pull_page import PullContent
 
 FROM, TO = datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 EXTRACTED = datetime(2026, 11, 23, 6, 0, 30, tzinfo=UTC)
@@ -74,55 +77,62 @@ def write_day(folder: Path, day: date, entries: Sequence[ScenarioMetrics], **arg
     return write_pull(path, [entries], total, date_from=begin, date_to=begin + timedelta(days=1), **arguments)
 
 
-def summary(**total: Any) -> Summary:
+def totals(*, centicredits: int | None = None, **figures: Any) -> Totals:
+    """Return an organization's figures as a file has them."""
+    return Totals(centicredits_text=None if centicredits is None else str(centicredits), **figures)
+
+
+def summary(**figures: Any) -> Summary:
     """Return a summary with some totals."""
-    return Summary(42, "eu1.make.com", Totals(**total), "0.1.0", FROM, TO)
+    return Summary(42, "eu1.make.com", totals(**figures), "0.1.0", FROM, TO)
 
 
-def expected_content(entries: Sequence[ScenarioMetrics], summary: Summary, min_executions: int) -> Content:
+def expected_content(entries: Sequence[ScenarioMetrics], summary: Summary, min_executions: int) -> PullContent:
     """Return the content of a report of some entries."""
-    rated = [
-        one
-        for one in entries
-        if one.error_rate is not None
-        and one.error_rate > 0
-        and one.executions is not None
-        and one.executions >= min_executions
-    ]
+    rated = [entry for entry in entries if (entry.error_rate or 0) > 0 and (entry.executions or 0) >= min_executions]
     # Absent values are last.
     rated.sort(key=lambda one: (-(one.error_rate or 0), one.errors is None, -(one.errors or 0), one.scenario_id))
-    failed = [one for one in entries if one.errors]
+    failed = [entry for entry in entries if (entry.errors or 0) > 0]
     failed.sort(key=lambda one: (-(one.errors or 0), one.error_rate is None, -(one.error_rate or 0), one.scenario_id))
-    credits: Counter[tuple[int | None, str | None]] = Counter()
-    for one in entries:
-        if one.centicredits is not None:
-            credits[one.team_id, one.team_name] += int(one.centicredits)
-    teams = [Team(*team, centicredits) for team, centicredits in credits.items()]
-    teams.sort(key=lambda team: (-team.centicredits, team.name or "", team.team_id or 0))
-    statuses = Counter(one.status for one in entries)
-    return Content(
+    statuses = Counter(entry.status for entry in entries)
+    return PullContent(
         summary=summary,
         extracted_at=EXTRACTED if entries else None,
         min_executions=min_executions,
         statuses=tuple(sorted(statuses.items(), key=lambda item: (-item[1], item[0] or ""))),
         by_error_rate=tuple(map(_scenario, rated[:10])),
         by_errors=tuple(map(_scenario, failed[:10])),
-        teams=tuple(teams[:10]),
-        other_teams=len(teams[10:]),
-        other_centicredits=sum(team.centicredits for team in teams[10:]),
+        teams=tuple(expected_teams([entries], 10)),
     )
 
 
-def _scenario(one: ScenarioMetrics) -> Scenario:
+def expected_teams(files: Sequence[Sequence[ScenarioMetrics]], most: int) -> list[Team]:
+    """Return the teams of a chart; a team's name is the last one."""
+    names = {entry.team_id: entry.team_name for entries in files for entry in entries}
+    used = {
+        team: tuple(sum(int(one.centicredits or 0) for one in entries if one.team_id == team) for entries in files)
+        for team in names
+    }
+    ids = sorted(
+        (team for team in used if sum(used[team])), key=lambda team: (-sum(used[team]), names[team] or "", team or 0)
+    )
+    teams = [Team(team_name(team, names[team]), used[team]) for team in ids[:most]]
+    if others := ids[most:]:
+        sums = tuple(sum(used[team][number] for team in others) for number in range(len(files)))
+        teams.append(Team(count_of(len(others), "other team"), sums, are_others=True))
+    return teams
+
+
+def _scenario(entry: ScenarioMetrics) -> Scenario:
     return Scenario(
-        scenario_id=one.scenario_id,
-        name=one.name,
-        status=one.status,
-        team_id=one.team_id,
-        team_name=one.team_name,
-        executions=one.executions,
-        operations=one.operations,
-        centicredits=None if one.centicredits is None else int(one.centicredits),
-        errors=one.errors,
-        error_rate=one.error_rate,
+        scenario_id=entry.scenario_id,
+        name=entry.name,
+        status=entry.status,
+        team_id=entry.team_id,
+        team_name=entry.team_name,
+        executions=entry.executions,
+        operations=entry.operations,
+        centicredits=None if entry.centicredits is None else int(entry.centicredits),
+        errors=entry.errors,
+        error_rate=entry.error_rate,
     )

@@ -1,30 +1,140 @@
-"""Test which files are accepted as the source of a report."""
+"""Test which files a source has, in a local folder and in an object storage, and which are accepted."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import msgspec
 import pyarrow
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_make import __version__
 from airflow_provider_make.api.page import Metrics
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.report.content import COLUMNS, Summary, Totals
-from airflow_provider_make.report.source import BATCH_SIZE, open_pull
+from airflow_provider_make.report.pull_files import (
+    BATCH_SIZE,
+    COLUMNS,
+    SourceFile,
+    Summary,
+    default_target,
+    find_files,
+    open_pull,
+)
 from tests.support.entries import entry
-from tests.support.pulled_files import EXTRACTED, FROM, TO, write_pull
+from tests.support.pulled_files import EXTRACTED, FROM, TO, totals, write_pull
+
+NAMES = (
+    "organization_id=1/date=2026-03-01/analytics.parquet",
+    "organization_id=1/date=2026-03-02/analytics.parquet",
+    "organization_id=2/date=2026-03-01/analytics.parquet",
+    "report.html",
+    "_staging/a.parquet",
+    "organization_id=1/.hidden/a.parquet",
+    "organization_id=1/._a.parquet",
+    "week [1].parquet",
+)
+BOTH = ["/organization_id=1/date=2026-03-01/analytics.parquet", "/organization_id=1/date=2026-03-02/analytics.parquet"]
+ALL = [*BOTH, "/organization_id=2/date=2026-03-01/analytics.parquet", "/week [1].parquet"]
+
+
+@pytest.fixture(params=["file", "memory"])
+def root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    if request.param == "file":
+        for name in NAMES:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text("")
+        yield str(tmp_path)
+        return
+    memory = fsspec.filesystem("memory")
+    # Airflow knows the storages of its providers only; this one is like them, with a bucket in its URLs.
+    monkeypatch.setattr(ObjectStoragePath, "fs", property(lambda self: memory))
+    for name in NAMES:
+        memory.pipe(f"/bucket/{name}", b"")
+    yield "memory://bucket"
+    memory.rm("/bucket", recursive=True)
+
+
+def locations(source: Any, root: str) -> list[str]:
+    return [file.location.removeprefix(root) for file in find_files(source, None)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (BOTH[0], BOTH[:1]),
+        ("/organization_id=1", BOTH),
+        ("/organization_id=1/", BOTH),
+        ("/organization_id=1/date=2026-03-0[12]", BOTH),
+        ("/organization_id=1/*/analytics.parquet", BOTH),
+        ("/organization_id=*/date=2026-03-01/*.parquet", [BOTH[0], ALL[2]]),
+        ("/**/analytics.parquet", ALL[:3]),
+        ([BOTH[1], BOTH[0], "/organization_id=1"], BOTH),
+        (("/organization_id=2", BOTH[0]), [BOTH[0], ALL[2]]),
+    ],
+)
+def test_files_of_a_source(source: Any, expected: list[str], root: str) -> None:
+    full = f"{root}{source}" if isinstance(source, str) else type(source)(f"{root}{one}" for one in source)
+    assert locations(full, root) == expected
+
+
+def test_files_of_a_path_and_an_iterator(tmp_path: Path) -> None:
+    for name in ("b.parquet", "a.parquet", "week [1].parquet"):
+        (tmp_path / name).write_text("")
+    assert locations(tmp_path, str(tmp_path)) == ["/a.parquet", "/b.parquet", "/week [1].parquet"]
+    # As XCom gives the results of mapped tasks.
+    assert locations(iter([tmp_path / "b.parquet", str(tmp_path / "a.parquet")]), str(tmp_path)) == [
+        "/a.parquet",
+        "/b.parquet",
+    ]
+    # An existing file is no pattern.
+    assert locations(tmp_path / "week [1].parquet", str(tmp_path)) == ["/week [1].parquet"]
+
+
+def test_a_missing_file_is_left_to_the_reader(tmp_path: Path) -> None:
+    assert locations(tmp_path / "nothing.parquet", str(tmp_path)) == ["/nothing.parquet"]
+
+
+@pytest.mark.parametrize("source", ["", "/empty", "/*.parquet"])
+def test_sources_without_files_are_named(source: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"source='.*' has no Parquet files\."):
+        find_files(f"{tmp_path}{source}", None)
+
+
+@pytest.mark.parametrize(
+    "source", [None, "", 7, [], {}, {"path": "/a.parquet"}, b"/a.parquet", [None], [["/a"]], "~/a"]
+)
+def test_other_sources_are_rejected(source: Any) -> None:
+    with pytest.raises(MakeInputError, match="source=.* is not valid: expected the path or URL of a Parquet file"):
+        find_files(source, None)
+
+
+def test_one_file_and_one_folder_have_a_default_target_next_to_them(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_text("")
+    for source, target in (
+        (tmp_path / "a.parquet", f"{tmp_path}/a.html"),
+        (tmp_path, f"{tmp_path}.html"),
+        (f"{tmp_path}/", f"{tmp_path}.html"),
+        (f"{tmp_path}/*.parquet", None),
+        ([tmp_path / "a.parquet"], None),
+    ):
+        assert default_target(source, find_files(source, None)) == target
+
 
 TOTAL = Metrics(executions=7, centicredits=str(10**50), error_rate=0.5, errors_change=-3.0)
 
 
 def read(data: bytes) -> tuple[Summary, list[pyarrow.RecordBatch]]:
-    with open_pull(io.BytesIO(data), "s3://bucket/a.parquet") as pull:
+    path: Any = SimpleNamespace(open=lambda mode: io.BytesIO(data))
+    with open_pull(SourceFile("s3://bucket/a.parquet", path)) as pull:
         return pull.summary, list(pull.batches())
 
 
@@ -45,8 +155,9 @@ def rewritten(pulled: Path, table: pyarrow.Table | None = None, **metadata: Any)
 
 def test_summary_and_rows_of_a_pull(pulled: Path) -> None:
     summary, batches = read(pulled.read_bytes())
-    totals = Totals(executions=7, centicredits=str(10**50), error_rate=0.5, errors_change=-3.0)
-    assert summary == Summary(42, "eu1.make.com", totals, __version__, FROM, TO, "UTC")
+    expected = totals(executions=7, centicredits=10**50, error_rate=0.5, errors_change=-3.0)
+    assert summary == Summary(42, "eu1.make.com", expected, __version__, FROM, TO, "UTC")
+    assert summary.total.centicredits == 10**50
     assert [batch.schema.names for batch in batches] == [list(COLUMNS)]
     assert batches[0]["name"].to_pylist() == ["Scenario 0", "Scenario 1", "Scenario 2"]
     assert batches[0]["extracted_at"].to_pylist() == [EXTRACTED] * 3

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from fractions import Fraction
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_make.report.month import Month, forecast_month, round_half_up
+from airflow_provider_make.report.forecast import Month, forecast_month
 
 FIRST = date(2026, 3, 1)
 
@@ -20,7 +17,7 @@ def month(*credits: int | None, first: date = FIRST, limit: int | None = None) -
 
 
 @pytest.mark.parametrize(
-    ("one", "used", "covered", "missing", "forecast", "reached"),
+    ("found", "used", "covered", "missing", "forecast", "reached"),
     [
         (month(100), 100, 1, 0, None, None),
         (month(100, 100), 200, 2, 0, None, None),
@@ -48,18 +45,14 @@ def month(*credits: int | None, first: date = FIRST, limit: int | None = None) -
         (month(10**38, 10**38, 10**38), 3 * 10**38, 3, 0, 31 * 10**38, None),
     ],
 )
-def test_months(one: Month, used: int, covered: int, missing: int, forecast: int | None, reached: date | None) -> None:
-    assert (one.first, one.days) == (FIRST, 31)
-    assert (one.used, one.covered, one.missing, one.forecast, one.reached) == (
+def test_months(
+    found: Month, used: int, covered: int, missing: int, forecast: int | None, reached: date | None
+) -> None:
+    assert (found.first, found.days) == (FIRST, 31)
+    assert (found.used, found.covered, found.missing, found.forecast, found.reached) == (
         used,
         covered,
         missing,
         forecast,
         reached,
     )
-
-
-@given(st.integers(0, 10**40), st.integers(1, 10**40))
-def test_rounding_is_exact(dividend: int, divisor: int) -> None:
-    rounded = round_half_up(dividend, divisor)
-    assert Fraction(-1, 2) < rounded - Fraction(dividend, divisor) <= Fraction(1, 2)

@@ -1,0 +1,170 @@
+"""Add up scenarios and teams over files, and select the scenarios that a page shows, such as those that changed."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_make.report.formatting import count_of, team_name
+
+if TYPE_CHECKING:
+    import pyarrow
+
+# Scenarios of a list.
+MAX_SCENARIOS = 10
+# A scenario fails if at least this percentage of its executions has errors.
+FAILING = 5.0
+# It began to fail or recovered if the rate was, or is, lower by this factor.
+FACTOR = 2.0
+# The columns that are added up.
+SUM_COLUMNS = ("scenario_id", "team_id", "team_name", "executions", "operations", "centicredits", "errors")
+# Rows that wait to be added up; fewer are slower, more take more memory.
+_MAX_WAITING = 200_000
+_COUNTS = ("executions", "operations", "errors")
+Part = Literal["recent", "before"]
+_PARTS: tuple[Part, ...] = ("recent", "before")
+
+
+@dataclass(frozen=True)
+class Team:
+    """A team, or all others together, and hundredths of credits by file."""
+
+    name: str
+    centicredits: tuple[int, ...]
+    are_others: bool = False
+
+    @property
+    def total(self) -> int:
+        return sum(self.centicredits)
+
+
+class TeamCredits:
+    """Adds up the credits of teams."""
+
+    def __init__(self) -> None:
+        self._used: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
+        self._names: dict[int | None, str | None] = {}
+
+    def add(self, rows: pyarrow.Table, file: int) -> None:
+        """Add the rows of a file, or some of them; the latest name of a team is kept."""
+        import pyarrow
+
+        keys = ["team_id", "team_name"]
+        # Sums of a decimal128 may overflow without an error.
+        credits = rows["centicredits"].cast(pyarrow.decimal256(76, 0))
+        credits = pyarrow.table({**{key: rows[key] for key in keys}, "centicredits": credits})
+        # Without threads, the order of the groups, and so the choice between two names, is always the same.
+        groups = credits.group_by(keys, use_threads=False).aggregate([("centicredits", "sum")])
+        for row in groups.to_pylist():
+            self._names[row["team_id"]] = row["team_name"]
+            self._used[row["team_id"]][file] += int(row["centicredits_sum"] or 0)
+
+    def largest(self, most: int, files: int) -> list[Team]:
+        """Return the teams that used the most credits, the most first, and all others that used any as one."""
+        used = {team: tuple(by_file[file] for file in range(files)) for team, by_file in self._used.items()}
+        ids = [team for team in used if any(used[team])]
+        ids.sort(key=lambda team: (-sum(used[team]), self._names[team] or "", team or 0))
+        teams = [Team(team_name(team, self._names[team]), used[team]) for team in ids[:most]]
+        if others := ids[most:]:
+            together = tuple(map(sum, zip(*(used[team] for team in others), strict=True)))
+            teams.append(Team(count_of(len(others), "other team"), together, are_others=True))
+        return teams
+
+
+class ScenarioSums:
+    """Adds up the figures of scenarios, one file at a time."""
+
+    def __init__(self) -> None:
+        self._tables: list[pyarrow.Table] = []
+
+    def add(self, rows: pyarrow.Table, file: int, part: Part | None) -> None:
+        """Add the rows of a file, by its number, and by which of two parts that are compared it belongs to."""
+        import pyarrow
+
+        # Sums of 64 bits, and of a decimal128 with all its digits, may overflow without an error.
+        count = pyarrow.decimal128(38, 0)
+        counts = {name: rows[name].cast(count) for name in _COUNTS}
+        number, nothing = pyarrow.repeat(pyarrow.scalar(file, "int32"), len(rows)), pyarrow.nulls(len(rows), count)
+        columns = {"scenario_id": rows["scenario_id"], "first": number, "last": number, **counts}
+        columns["centicredits"] = rows["centicredits"].cast(pyarrow.decimal256(76, 0))
+        for compared in _PARTS:
+            for name in ("executions", "errors"):
+                columns[f"{compared}_{name}"] = counts[name] if part == compared else nothing
+        self._tables.append(pyarrow.table(columns))
+        if sum(map(len, self._tables[1:])) > max(_MAX_WAITING, len(self._tables[0])):
+            self._tables = [_sum_up(self._tables)]
+
+    def table(self) -> pyarrow.Table:
+        """Return a row for each scenario, with the first and last file's number, and sums as decimals."""
+        self._tables = [_sum_up(self._tables)]
+        return self._tables[0]
+
+
+def _sum_up(tables: list[pyarrow.Table]) -> pyarrow.Table:
+    import pyarrow
+    import pyarrow.compute as pc
+
+    rows = pyarrow.concat_tables(tables)
+    names = rows.column_names
+    how = {"first": "min", "last": "max"}
+    # The sum of no value is zero.
+    options = pc.ScalarAggregateOptions(min_count=0)
+    sums = rows.group_by("scenario_id", use_threads=False).aggregate(
+        [(name, how.get(name, "sum"), options) for name in names[1:]]
+    )
+    return sums.select([names[0], *(f"{name}_{how.get(name, 'sum')}" for name in names[1:])]).rename_columns(names)
+
+
+def count_compared(files: int, length: int) -> tuple[int, int]:
+    """Count the recent files, of ``length`` days each, and those before them that they are compared with."""
+    # A week, but at least one file, and at most half of all; before them four weeks, as far as there are so many.
+    recent = min(max(7 // length, 1), files // 2)
+    return recent, min(max(28 // length, 1), files - recent)
+
+
+def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, tuple[list[dict[str, Any]], int]]:
+    """
+    Select the rows of each list of scenarios from the table of their sums: at most ``MAX_SCENARIOS``, and count all.
+
+    A scenario fails if its error rate is ``FAILING`` or more. It began to fail if it fails in the recent files, and
+    its rate is more than ``FACTOR`` times the rate before; it recovered if it is the other way round. Both need
+    ``min_executions`` executions in the recent files, and before. Files without any scenario don't count.
+    """
+    import pyarrow
+    import pyarrow.compute as pc
+
+    for part in _PARTS:
+        executions, errors = (sums[f"{part}_{name}"].cast("float64") for name in ("executions", "errors"))
+        rate = pc.divide(pc.multiply(errors, 100.0), executions)
+        # A comparison with a rate that is not known selects nothing.
+        sums = sums.append_column(
+            f"{part}_rate", pc.if_else(pc.greater_equal(executions, float(min_executions)), rate, None)
+        )
+    recent, before = pc.field("recent_rate"), pc.field("before_rate")
+    chosen = {
+        "consumers": (pc.field("centicredits") > pyarrow.scalar(0, sums["centicredits"].type), ("centicredits",)),
+        "worst": (recent > 0, ("recent_rate", "recent_errors")),
+        "began": ((recent >= FAILING) & (recent > before * FACTOR), ("recent_errors",)),
+        "recovered": ((before >= FAILING) & (before > recent * FACTOR), ("before_errors",)),
+        "new": (pc.field("first") > pc.min(sums["first"]), ("first", "executions")),
+        "gone": (pc.field("last") < pc.max(sums["last"]), ("last", "executions")),
+    }
+    lists = {}
+    for name, (condition, order) in chosen.items():
+        rows = sums.filter(condition)
+        lists[name] = top_rows(rows, order).to_pylist(), len(rows)
+    return lists
+
+
+def top_rows(rows: pyarrow.Table, columns: Sequence[str]) -> pyarrow.Table:
+    """Select the rows of the scenarios with the highest values in the first column, then in the next."""
+    import pyarrow.compute as pc
+
+    if not len(rows):
+        # select_k_unstable of pyarrow 17 fails.
+        return rows
+    # An unstable sort is enough, as ids break ties. take() copies; a slice would keep the whole batch in memory.
+    order = [*((column, "descending") for column in columns), ("scenario_id", "ascending")]
+    return rows.take(pc.select_k_unstable(rows, k=MAX_SCENARIOS, sort_keys=order))
