@@ -1,9 +1,10 @@
-"""What a task leaves in Airflow beside its result: lineage, and the events of its outlets."""
+"""What a task leaves in Airflow beside its result: its lineage, and the events of its outlets."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
@@ -19,53 +20,33 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-
 SCHEME = "make"
+# The key in an asset's extra whose value is the strftime format of the partition key.
+PARTITION_KEY = "partition_key"
+# Airflow's limit.
+_MAX_KEY_LENGTH = 250
 
 
 def organization_uri(zone: str, organization_id: int) -> str:
-    """
-    Return the asset URI of an organization.
-
-    :param zone: The host of the API.
-    :param organization_id: The organization.
-    :return: For example ``make://eu1.make.com/organizations/42``.
-    """
+    """Return the asset URI of an organization, such as ``make://eu1.make.com/organizations/42``."""
     return f"{SCHEME}://{zone}/organizations/{organization_id}"
 
 
-def report_input(context: Any, uri: str) -> None:
-    """
-    Report to Airflow's hook lineage that an organization is read.
-
-    :param context: The hook that reads.
-    :param uri: The organization's asset URI.
-    """
+def report_input(hook: Any, uri: str) -> None:
+    """Report to Airflow's hook lineage that a hook reads the asset with this URI."""
     from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
 
     collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
-    collector.add_input_asset(context=context, uri=uri)
+    collector.add_input_asset(context=hook, uri=uri)
 
 
 def convert_asset_to_openlineage(asset: Any, lineage_context: Any) -> Dataset:
-    """
-    Convert an organization's asset to a dataset of OpenLineage. Airflow finds this function in the provider info.
-
-    :param asset: The asset.
-    :param lineage_context: The hook or operator that used it.
-    :return: The dataset.
-    """
+    """Convert an organization's asset to a dataset of OpenLineage. Airflow finds this function in the provider info."""
     return _dataset(asset.uri)
 
 
-def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) -> OperatorLineage[Any, Any]:
-    """
-    Describe what a task read and wrote.
-
-    :param uri: The organization's asset URI; None if the task failed before it was known.
-    :param summary: The summary of a pull; None if nothing was written.
-    :return: The organization as input; the object as output, with its columns, row count and size.
-    """
+def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None) -> OperatorLineage[Any, Any]:
+    """Describe what a task read, if it got so far, and the object that it wrote, with its columns, rows and size."""
     from airflow.providers.common.compat.openlineage.facet import (
         OutputDataset,
         OutputStatisticsOutputDatasetFacet,
@@ -79,11 +60,12 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None = None) ->
         fields = [SchemaDatasetFacetFields(name=name, type=kind) for name, kind in COLUMN_TYPES.items()]
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=summary["row_count"], size=summary["bytes"])
         # Not by the asset URI, which is percent-encoded: OpenLineage names objects as their storage does.
-        target = _object_dataset(summary["path"])
+        scheme, host, path = split_location(summary["path"])
+        is_local = scheme == "file"
         lineage.outputs.append(
             OutputDataset(
-                namespace=target.namespace,
-                name=target.name,
+                namespace="file" if is_local else f"{scheme}://{host}",
+                name=path if is_local else path.removeprefix("/"),
                 facets={"schema": SchemaDatasetFacet(fields=fields)},
                 outputFacets={"outputStatistics": statistics},
             )
@@ -99,111 +81,66 @@ def _dataset(uri: str) -> Dataset:
     return Dataset(namespace=f"{scheme}://{host}", name=name)
 
 
-def _object_dataset(location: str) -> Dataset:
-    from airflow.providers.common.compat.openlineage.facet import Dataset
+@dataclass(frozen=True)
+class Outlets:
+    """The outlets of a task that pulls a time frame: assets, or aliases, which get an event for the object written."""
 
-    scheme, host, path = split_location(location)
-    if scheme == "file":
-        return Dataset(namespace="file", name=path)
-    return Dataset(namespace=f"{scheme}://{host}", name=path.removeprefix("/"))
+    outlets: Sequence[Any]
+    context: Context
+    time_frame: TimeFrame
+    # In which partition keys are written.
+    timezone: tzinfo = UTC
 
+    def check(self, output_path: str | None) -> None:
+        """Raise ``MakeInputError`` if a partition key is not valid, or Airflow rejects the asset of the object."""
+        for outlet, event in self._events():
+            if self.partition_key(outlet) is not None and not hasattr(event, "add_partitions"):
+                raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")
+        if output_path is not None and any(isinstance(outlet, AssetAlias) for outlet in self.outlets):
+            try:
+                Asset(uri=object_uri(output_path))
+            except ValueError as error:
+                raise MakeInputError(
+                    f"output_path={output_path!r} can't be the asset of an AssetAlias in outlets: {error}."
+                ) from error
 
-# The key in an asset's extra whose value is the strftime format of the partition key.
-PARTITION_KEY = "partition_key"
-# Airflow's limit.
-_MAX_KEY_LENGTH = 250
+    def fill_events(self, summary: Mapping[str, Any]) -> None:
+        """Fill the events with the pull's summary, without the rows."""
+        extra = {name: value for name, value in summary.items() if name != "rows"}
+        extra["error_rate"] = summary["total"]["error_rate"]
+        for outlet, event in self._events():
+            if isinstance(outlet, AssetAlias):
+                if summary["path"]:
+                    event.add(Asset(uri=object_uri(summary["path"])), extra=extra)
+                continue
+            event.extra.update(extra)
+            if key := self.partition_key(outlet):
+                event.add_partitions(key)
 
-
-def partition_of(outlet: Any, time_frame: TimeFrame, timezone: tzinfo = UTC) -> str | None:
-    """
-    Format the partition key of an outlet, if its extra has a ``partition_key``.
-
-    :param outlet: One of the task's outlets, with an extra such as ``{"partition_key": "%Y-%m-%d"}``.
-    :param time_frame: The time frame of the pull.
-    :param timezone: The time zone in which the key is written.
-    :return: The start of the time frame, in that format; None if the outlet has no format.
-    :raises MakeInputError: The format is not valid, or the time frame has no start.
-    """
-    template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
-    if template is None:
-        return None
-    expectation = "a format for strftime such as %Y-%m-%d, in the outlet"
-    if not isinstance(template, str):
-        raise MakeInputError.expected(PARTITION_KEY, template, expectation)
-    if time_frame.date_from is None:
-        raise MakeInputError(
-            f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a start: expected a data interval, "
-            "date_from or lookback."
-        )
-    key = format_time(time_frame.date_from, template, timezone)
-    if key is None:
-        raise MakeInputError.expected(PARTITION_KEY, template, expectation)
-    if not key.strip() or len(key) > _MAX_KEY_LENGTH:
-        expectation = f"a format whose result has 1 to {_MAX_KEY_LENGTH} characters"
-        raise MakeInputError.expected(PARTITION_KEY, template, expectation)
-    return key
-
-
-def check_outlets(
-    outlets: Sequence[Any],
-    context: Context,
-    time_frame: TimeFrame,
-    output_path: str | None = None,
-    timezone: tzinfo = UTC,
-) -> None:
-    """
-    Validate the partition keys of a task's outlets, and the asset of the object, before any request is sent.
-
-    :param outlets: The task's outlets.
-    :param context: Airflow's context.
-    :param time_frame: The time frame of the pull.
-    :param output_path: Path or URL of the object; None for XCom.
-    :param timezone: The time zone in which partition keys are written.
-    :raises MakeInputError: A partition key is not valid, or Airflow rejects the asset URI of the object.
-    """
-    for outlet, event in _events(outlets, context):
-        if partition_of(outlet, time_frame, timezone) is not None and not hasattr(event, "add_partitions"):
-            raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")
-    if output_path is not None and any(isinstance(outlet, AssetAlias) for outlet in outlets):
-        try:
-            Asset(uri=object_uri(output_path))
-        except ValueError as error:
+    def partition_key(self, outlet: Any) -> str | None:
+        """Format the start of the time frame as the outlet's extra asks; None if it asks for no partition key."""
+        template = (getattr(outlet, "extra", None) or {}).get(PARTITION_KEY)
+        if template is None:
+            return None
+        expectation = "a format for strftime such as %Y-%m-%d, in the outlet"
+        if not isinstance(template, str):
+            raise MakeInputError.expected(PARTITION_KEY, template, expectation)
+        if self.time_frame.date_from is None:
             raise MakeInputError(
-                f"output_path={output_path!r} can't be the asset of an AssetAlias in outlets: {error}."
-            ) from error
+                f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a start: expected a data interval, "
+                "date_from or lookback."
+            )
+        key = format_time(self.time_frame.date_from, template, self.timezone)
+        if key is None:
+            raise MakeInputError.expected(PARTITION_KEY, template, expectation)
+        if not key.strip() or len(key) > _MAX_KEY_LENGTH:
+            expectation = f"a format whose result has 1 to {_MAX_KEY_LENGTH} characters"
+            raise MakeInputError.expected(PARTITION_KEY, template, expectation)
+        return key
 
-
-def fill_outlet_events(
-    outlets: Sequence[Any],
-    context: Context,
-    time_frame: TimeFrame,
-    summary: Mapping[str, Any],
-    timezone: tzinfo = UTC,
-) -> None:
-    """
-    Fill the events of a task's outlets with the pull's summary, without the rows.
-
-    :param outlets: The task's outlets: assets, or aliases, which emit an event for the object written.
-    :param context: Airflow's context.
-    :param time_frame: The time frame of the pull.
-    :param summary: The summary of the pull.
-    :param timezone: The time zone in which partition keys are written.
-    """
-    extra = {name: value for name, value in summary.items() if name != "rows"}
-    extra["error_rate"] = summary["total"]["error_rate"]
-    for outlet, event in _events(outlets, context):
-        if isinstance(outlet, AssetAlias):
-            if summary["path"]:
-                event.add(Asset(uri=object_uri(summary["path"])), extra=extra)
-            continue
-        event.extra.update(extra)
-        if key := partition_of(outlet, time_frame, timezone):
-            event.add_partitions(key)
-
-
-def _events(outlets: Sequence[Any], context: Context) -> Iterator[tuple[Any, Any]]:
-    accessors: Any = context.get("outlet_events")
-    for outlet in outlets if accessors is not None else ():
-        # Outlets that are not assets have no events.
-        with suppress(TypeError):
-            yield outlet, accessors[outlet]
+    def _events(self) -> Iterator[tuple[Any, Any]]:
+        accessors: Any = self.context.get("outlet_events")
+        for outlet in self.outlets if accessors is not None else ():
+            # Outlets that are not assets have no events.
+            with suppress(TypeError):
+                yield outlet, accessors[outlet]

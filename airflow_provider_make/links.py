@@ -1,4 +1,4 @@
-"""Links to Make's web pages: their URLs, and the buttons in Airflow's UI."""
+"""Links to Make's web pages: their URLs, the buttons in Airflow's UI, and what a task records for both and lineage."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
 
 def organization_url(zone: str, organization_id: int) -> str:
@@ -29,15 +30,10 @@ class _MakeLink(BaseOperatorLink):
     xcom_key = ""
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        """
-        Return the URL of the link.
-
-        :param operator: The operator; Airflow 3 calls this after it ran, Airflow 2 in the UI.
-        :param ti_key: The task instance.
-        :return: The URL; empty if the task stored none.
-        """
+        """Return the URL of the link; empty if the task stored none."""
+        # Airflow 3 calls this with the operator after it ran, Airflow 2 in the UI. On Airflow 3, reading a missing XCom
+        # would log an error in the task's log.
         urls = getattr(operator, "link_urls", None)
-        # On Airflow 3, reading a missing XCom would log an error in the task's log.
         return (XCom.get_value(ti_key=ti_key, key=self.xcom_key) if urls is None else urls.get(self.xcom_key)) or ""
 
 
@@ -55,22 +51,41 @@ class MakeScenarioLink(_MakeLink):
     xcom_key = "_link_MakeScenarioLink"
 
 
-class LinksToMake:
-    """Mixin of operators that store the URLs of links."""
+class LinksAndLineage:
+    """Mixin of operators and sensors: records the organization that is read, as a link and as lineage."""
+
+    # For lineage, once they are known; a sensor has no summary.
+    _organization_uri: str | None = None
+    _summary: dict[str, Any] | None = None
 
     @cached_property
     def link_urls(self) -> dict[str, str]:
         """The URLs stored so far, by XCom key."""
         return {}
 
-    def link_organization(self, context: Context, zone: str, organization_id: int) -> None:
-        """Store the link to an organization."""
-        self._store_link(context, MakeOrganizationLink, organization_url(zone, organization_id))
+    def record_organization(self, context: Context, zone: str, organization_id: int) -> None:
+        """Record the organization that the task reads."""
+        from airflow_provider_make.lineage import organization_uri
 
-    def link_scenario(self, context: Context, zone: str, row: Mapping[str, Any]) -> None:
-        """Store the link to the scenario of a row."""
-        if url := scenario_url(zone, row["team_id"], row["scenario_id"]):
-            self._store_link(context, MakeScenarioLink, url)
+        self._store_link(context, MakeOrganizationLink, organization_url(zone, organization_id))
+        self._organization_uri = organization_uri(zone, organization_id)
+
+    def record_scenario(self, context: Context, zone: str, result: Mapping[str, Any]) -> None:
+        """Record the most extreme scenario of a result, if it has any."""
+        for row in result["scenarios"][:1]:
+            if url := scenario_url(zone, row["team_id"], row["scenario_id"]):
+                self._store_link(context, MakeScenarioLink, url)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """
+        Describe the task's lineage for OpenLineage.
+
+        :param task_instance: The task instance.
+        :return: The organization as input, and the object as output, if one was written.
+        """
+        from airflow_provider_make.lineage import to_openlineage
+
+        return to_openlineage(self._organization_uri, self._summary)
 
     def _store_link(self, context: Context, link: type[_MakeLink], url: str) -> None:
         self.link_urls[link.xcom_key] = url

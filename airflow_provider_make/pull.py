@@ -1,101 +1,147 @@
-"""One pull: all pages of a query into a destination, and the summary that goes to XCom."""
+"""One pull: its arguments, checked before any request; all pages into a destination; and the summary for XCom."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_make.api.client import MakeClient
+from airflow_provider_make.api.event_loop import EventLoopThread
 from airflow_provider_make.api.page import ScenarioMetrics, describe_fraction
 from airflow_provider_make.api.query import AnalyticsQuery
-from airflow_provider_make.api.time_frame import iso
+from airflow_provider_make.api.retry import RetryRules
+from airflow_provider_make.api.time_frame import (
+    TimeFrame,
+    iso,
+    parse_timezone,
+    require_time_frame,
+    resolve_time_frame,
+)
+from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
+from airflow_provider_make.connection.settings import ConnectionSettings, load_settings
 from airflow_provider_make.exceptions import MakeApiError
-from airflow_provider_make.output.destination import Destination
+from airflow_provider_make.lineage import Outlets
+from airflow_provider_make.output.destination import Destination, open_destination
+from airflow_provider_make.output.object_path import PathFields
 from airflow_provider_make.output.rows import RowBuilder, to_total
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.text import plural
 
 if TYPE_CHECKING:
-    from airflow_provider_make.api.client import MakeClient
-    from airflow_provider_make.api.event_loop import EventLoopThread
+    from airflow.providers.common.compat.sdk import Context
 
 SECONDS_BETWEEN_LOG_LINES = 5.0
 
 
-def pull(
-    event_loop: EventLoopThread,
-    query: AnalyticsQuery,
-    *,
-    page_size: int,
-    max_concurrency: int,
-    destination: Destination,
-    log: Any,
-) -> dict[str, Any]:
-    """
-    Pull every scenario of a query, exactly once, and publish the rows when the pull is complete.
+@dataclass(frozen=True)
+class PreparedPull:
+    """A pull whose arguments are valid; no request was sent so far."""
 
-    :param event_loop: The event loop, with a client of the organization's zone.
-    :param query: The query.
-    :param page_size: Entries in each page.
-    :param max_concurrency: Maximum number of requests at the same time.
-    :param destination: The destination of the rows.
-    :param log: Logger for the start, the progress every few seconds, and the result.
-    :return: The summary, JSON-serialisable: ``organization_id``, ``zone``, ``date_from``, ``date_to``,
-        ``total``, ``row_count``, ``requests``, and the destination's ``path``, ``format``, ``bytes``
-        and, without a path, ``rows``.
-    :raises MakeInputError: The result is too large for its destination.
-    :raises MakeApiError: The pull failed; nothing was published.
-    """
-    with destination:
-        progress = _Progress(query, destination, log)
+    settings: ConnectionSettings
+    retry_rules: RetryRules
+    query: AnalyticsQuery
+    page_size: int
+    max_concurrency: int
+    destination: Destination
+    outlets: Outlets
+    log: Any
 
-        async def read(client: MakeClient) -> dict[str, Any]:
-            requests_before = client.requests_sent
-            log.info("Pulling %s: requesting the first page.", _describe(query, client.settings.zone))
-            total = await read_exactly(
-                client.fetch_page,
-                query,
-                progress,
-                page_size=page_size,
-                max_concurrency=max_concurrency,
-                delay=client.retry_rules.delay,
-            )
-            if warning := describe_fraction(total):
-                log.warning(warning)
-            return {
-                "organization_id": query.organization_id,
-                "zone": client.settings.zone,
-                "date_from": iso(query.time_frame.date_from),
-                "date_to": iso(query.time_frame.date_to),
-                "total": to_total(total),
-                "row_count": progress.row_count,
-                "requests": client.requests_sent - requests_before,
-            }
+    @classmethod
+    def from_arguments(
+        cls, arguments: Mapping[str, Any], outlets: Sequence[Any], context: Context, log: Any
+    ) -> PreparedPull:
+        """Check the operator's arguments, by name, and the task's outlets; look up the connection."""
+        max_concurrency = parse_positive_integer("max_concurrency", arguments["max_concurrency"])
+        page_size = parse_page_size(arguments["page_size"])
+        timezone = parse_timezone(arguments["timezone"])
+        time_frame = _choose_time_frame(arguments, context, timezone)
+        retry_rules = RetryRules(arguments["api_retry_limit"], arguments["api_retry_delay"])
+        settings = load_settings(arguments["make_conn_id"], log)
+        query = AnalyticsQuery.from_arguments(
+            organization_id=settings.resolve_organization_id(arguments["organization_id"]),
+            time_frame=time_frame,
+            **{name: arguments[name] for name in ("team_id", "folder_id", "status", "sort_by", "sort_dir")},
+        )
+        fields = PathFields(query.organization_id, settings.zone, time_frame, timezone)
+        destination = open_destination(
+            output_path=fields.fill(arguments["output_path"]),
+            output_format=arguments["output_format"],
+            storage_conn_id=arguments["storage_conn_id"],
+            max_xcom_bytes=arguments["max_xcom_bytes"],
+            csv_safe=arguments["csv_safe"],
+            if_exists=arguments["if_exists"],
+            timezone=str(timezone),
+            log=log,
+        )
+        if fields.shares_path_with_next(arguments["output_path"]):
+            log.warning("The next time frame has the same path %s. Give its fields a longer format.", destination.path)
+        checked = Outlets(outlets, context, time_frame, timezone)
+        checked.check(destination.path)
+        return cls(settings, retry_rules, query, page_size, max_concurrency, destination, checked, log)
 
-        summary = destination.publish(event_loop.run(read))
-    log.info(
-        "Pulled %d %s of %s in %d %s, %.0f a second, into %s.",
-        progress.row_count,
-        plural(progress.row_count, "scenario"),
-        _describe(query, summary["zone"]),
-        summary["requests"],
-        plural(summary["requests"], "request"),
-        progress.rows_per_second(),
-        summary["path"] or "XCom",
-    )
-    return summary
+    def run(self) -> dict[str, Any]:
+        """Read every scenario of the query, exactly once, and publish the rows; return the summary for XCom."""
+        new_client = partial(MakeClient, self.settings, self.retry_rules, self.log)
+        with self.destination, closing(EventLoopThread(new_client)) as event_loop:
+            progress = _Progress(self.query, self.destination, self.log)
+            self.log.info("Pulling %s: requesting the first page.", self._subject)
+            summary = self.destination.publish(event_loop.run(partial(self._read, progress)))
+        self.log.info(
+            "Pulled %d %s of %s in %d %s, %.0f a second, into %s.",
+            progress.row_count,
+            plural(progress.row_count, "scenario"),
+            self._subject,
+            summary["requests"],
+            plural(summary["requests"], "request"),
+            progress.rows_per_second(),
+            summary["path"] or "XCom",
+        )
+        return summary
+
+    async def _read(self, progress: _Progress, client: MakeClient) -> dict[str, Any]:
+        total = await read_exactly(
+            client.fetch_page,
+            self.query,
+            progress,
+            page_size=self.page_size,
+            max_concurrency=self.max_concurrency,
+            delay=self.retry_rules.delay,
+        )
+        if warning := describe_fraction(total):
+            self.log.warning(warning)
+        return {
+            "organization_id": self.query.organization_id,
+            "zone": self.settings.zone,
+            "date_from": iso(self.query.time_frame.date_from),
+            "date_to": iso(self.query.time_frame.date_to),
+            "total": to_total(total),
+            "row_count": progress.row_count,
+            "requests": client.requests_sent,
+        }
+
+    @property
+    def _subject(self) -> str:
+        frame = self.query.time_frame
+        organization = f"organization {self.query.organization_id} ({self.settings.zone})"
+        return f"{organization} from {iso(frame.date_from) or 'a year ago'} to {iso(frame.date_to) or 'now'}"
 
 
-def _describe(query: AnalyticsQuery, zone: str) -> str:
-    frame = query.time_frame
-    begin, end = iso(frame.date_from) or "a year ago", iso(frame.date_to) or "now"
-    return f"organization {query.organization_id} ({zone}) from {begin} to {end}"
+def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo) -> TimeFrame:
+    now = datetime.now(UTC)
+    interval: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
+    explicit = {name: arguments[name] for name in ("date_from", "date_to", "lookback")}
+    chosen = resolve_time_frame(now=now, timezone=timezone, **explicit, **interval)
+    return require_time_frame(chosen, now=now, **interval)
 
 
 class _Progress:
-    """Passes the entries to the destination, and logs the progress."""
+    """Passes the entries to the destination, and logs the progress every few seconds."""
 
     def __init__(self, query: AnalyticsQuery, destination: Destination, log: Any) -> None:
         self._destination = destination
@@ -130,15 +176,7 @@ class _Progress:
 
 
 def describe_progress(page_count: int, row_count: int, total_count: int | None, seconds: float) -> str:
-    """
-    Describe how far a pull is.
-
-    :param page_count: Pages read.
-    :param row_count: Scenarios read, one or more.
-    :param total_count: Scenarios of the whole pull; None if Make has not sent the number.
-    :param seconds: Seconds since the first request.
-    :return: For example ``57 pages, 56944 of 250000 scenarios (22 %), 11200 a second, 0:00:18 left.``
-    """
+    """Describe how far a pull is: ``57 pages, 56944 of 250000 scenarios (22 %), 11200 a second, 0:00:18 left.``."""
     speed = row_count / max(seconds, 1e-6)
     pages = f"{page_count} {plural(page_count, 'page')}"
     if not total_count:

@@ -14,13 +14,15 @@ PACKAGE = ROOT / "airflow_provider_make"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 # Parts are folders, and modules at the top of the package. A part imports parts of lower layers only.
 LAYERS = (
-    {"text", "masking", "links"},
+    {"text", "masking"},
     {"exceptions"},
     {"arguments"},
     {"connection"},
     {"api"},
     {"paging", "output"},
-    {"thresholds", "pull", "lineage"},
+    {"lineage"},
+    {"links"},
+    {"thresholds", "pull"},
     {"hooks"},
     {"operators", "triggers"},
     {"sensors"},

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from airflow_provider_make.get_provider_info import get_provider_info
-from airflow_provider_make.links import LinksToMake, MakeOrganizationLink, MakeScenarioLink
+from airflow_provider_make.links import (
+    LinksAndLineage,
+    MakeOrganizationLink,
+    MakeScenarioLink,
+    organization_url,
+    scenario_url,
+)
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
@@ -24,28 +30,37 @@ class FakeTaskInstance(dict[str, Any]):
         self[key] = value
 
 
-def test_urls_of_organization_and_scenario() -> None:
+def test_organization_has_a_dashboard_and_a_scenario_is_found_by_its_team() -> None:
+    assert organization_url("eu1.make.com", 42) == "https://eu1.make.com/organization/42/dashboard"
+    assert scenario_url("eu1.make.com", 7, 9) == "https://eu1.make.com/7/scenarios/9/edit"
+    assert scenario_url("eu1.make.com", None, 9) is None
+
+
+def test_urls_of_organization_and_the_most_extreme_scenario_are_stored() -> None:
     task_instance = FakeTaskInstance()
     context: Any = {"ti": task_instance}
-    task = LinksToMake()
-    task.link_organization(context, "eu1.make.com", 42)
-    task.link_scenario(context, "eu1.make.com", {"team_id": 7, "scenario_id": 123})
-    urls = {
-        "_link_MakeOrganizationLink": "https://eu1.make.com/organization/42/dashboard",
-        "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123/edit",
-    }
+    task = LinksAndLineage()
+    task.record_organization(context, "eu1.make.com", 42)
+    task.record_scenario(context, "eu1.make.com", {"scenarios": []})
+    organization = {"_link_MakeOrganizationLink": "https://eu1.make.com/organization/42/dashboard"}
+    assert task_instance == organization
+    rows = [{"team_id": 7, "scenario_id": 123}, {"team_id": 7, "scenario_id": 1}]
+    task.record_scenario(context, "eu1.make.com", {"scenarios": rows})
+    urls = {**organization, "_link_MakeScenarioLink": "https://eu1.make.com/7/scenarios/123/edit"}
     assert task_instance == urls
     # Airflow 3 calls get_link with the task after it ran.
     links = (MakeOrganizationLink(), MakeScenarioLink())
     assert [link.get_link(task, ti_key=None) for link in links] == list(urls.values())
-    assert [link.get_link(LinksToMake(), ti_key=None) for link in links] == ["", ""]
+    assert [link.get_link(LinksAndLineage(), ti_key=None) for link in links] == ["", ""]
+    (dataset,) = task.get_openlineage_facets_on_complete(None).inputs
+    assert (dataset.namespace, dataset.name) == ("make://eu1.make.com", "organizations/42")
 
 
 def test_no_link_for_a_scenario_without_team_or_outside_a_task() -> None:
     task_instance = FakeTaskInstance()
     context: Any = {"ti": task_instance}
-    LinksToMake().link_scenario(context, "eu1.make.com", {"team_id": None, "scenario_id": 123})
-    LinksToMake().link_organization({}, "eu1.make.com", 42)
+    LinksAndLineage().record_scenario(context, "eu1.make.com", {"scenarios": [{"team_id": None, "scenario_id": 123}]})
+    LinksAndLineage().record_organization({}, "eu1.make.com", 42)
     assert task_instance == {}
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
 from airflow_provider_make.connection.address import build_base_url, parse_proxies
@@ -229,3 +229,24 @@ def _problem_of_json(value: str) -> str:
     except RecursionError:
         return f"its JSON is too deep: expected an object such as {_JSON}"
     return f"expected JSON with only the fields {', '.join(_FIELDS)}, and a number as port"
+
+
+def load_settings(conn_id: str, log: Any) -> ConnectionSettings:
+    """Look up a connection, and check it."""
+    with explain_unreadable_variable(conn_id):
+        return check_connection(BaseHook.get_connection(conn_id), conn_id, log)
+
+
+def check_connection(connection: AirflowConnection, conn_id: str, log: Any) -> ConnectionSettings:
+    """Check a connection; errors name it, and a warning names the extra keys that this provider does not know."""
+    try:
+        settings = ConnectionSettings.from_airflow(connection)
+    except MakeInputError as error:
+        raise MakeInputError(f"Connection {conn_id!r}: {error}") from None
+    if settings.unknown_extras:
+        log.warning(
+            "Connection %r: ignoring the extra keys %s, which this provider does not know.",
+            conn_id,
+            ", ".join(settings.unknown_extras),
+        )
+    return settings

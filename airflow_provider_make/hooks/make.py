@@ -34,7 +34,7 @@ from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.api.transport import ZoneSession
 from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
-from airflow_provider_make.connection.settings import AirflowConnection, ConnectionSettings, explain_unreadable_variable
+from airflow_provider_make.connection.settings import ConnectionSettings, check_connection, explain_unreadable_variable
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import organization_uri, report_input
 from airflow_provider_make.paging.page_plan import PagePlan
@@ -94,7 +94,7 @@ class MakeHook(HttpHook):
         :raises MakeInputError: A field of the connection is not valid, or missing.
         """
         with explain_unreadable_variable(self.make_conn_id):
-            return self._check_connection(self.get_connection(self.make_conn_id))
+            return check_connection(self.get_connection(self.make_conn_id), self.make_conn_id, self.log)
 
     async def load_settings(self) -> None:
         """
@@ -104,20 +104,8 @@ class MakeHook(HttpHook):
         """
         if "settings" not in self.__dict__:
             with explain_unreadable_variable(self.make_conn_id):
-                self.settings = self._check_connection(await get_async_connection(self.make_conn_id))
-
-    def _check_connection(self, connection: AirflowConnection) -> ConnectionSettings:
-        try:
-            settings = ConnectionSettings.from_airflow(connection)
-        except MakeInputError as error:
-            raise MakeInputError(f"Connection {self.make_conn_id!r}: {error}") from None
-        if settings.unknown_extras:
-            self.log.warning(
-                "Connection %r: ignoring the extra keys %s, which this provider does not know.",
-                self.make_conn_id,
-                ", ".join(settings.unknown_extras),
-            )
-        return settings
+                connection = await get_async_connection(self.make_conn_id)
+                self.settings = check_connection(connection, self.make_conn_id, self.log)
 
     def new_client(self, diagnoses: Diagnoses | None = None) -> MakeClient:
         """

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_make.links import LinksToMake, MakeOrganizationLink
+from airflow_provider_make.links import LinksAndLineage, MakeOrganizationLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-    from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_provider_make.api.time_frame import TimeFrame
     from airflow_provider_make.hooks.make import MakeHook
-    from airflow_provider_make.output.destination import Destination
-    from airflow_provider_make.output.object_path import PathFields
 
 
-class MakeAnalyticsOperator(LinksToMake, BaseOperator):
+TEMPLATED = (
+    "organization_id",
+    "team_id",
+    "folder_id",
+    "status",
+    "date_from",
+    "date_to",
+    "lookback",
+    "sort_by",
+    "sort_dir",
+    "page_size",
+    "max_concurrency",
+    "output_path",
+    "output_format",
+    "if_exists",
+    "timezone",
+    "storage_conn_id",
+    "max_xcom_bytes",
+    "make_conn_id",
+)
+NOT_TEMPLATED = ("csv_safe", "api_retry_limit", "api_retry_delay")
+
+
+class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     """
     Pull the analytics of every scenario of an organization, each exactly once.
 
@@ -84,31 +103,9 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         Nothing was written.
     """
 
-    template_fields: Sequence[str] = (
-        "organization_id",
-        "team_id",
-        "folder_id",
-        "status",
-        "date_from",
-        "date_to",
-        "lookback",
-        "sort_by",
-        "sort_dir",
-        "page_size",
-        "max_concurrency",
-        "output_path",
-        "output_format",
-        "if_exists",
-        "timezone",
-        "storage_conn_id",
-        "max_xcom_bytes",
-        "make_conn_id",
-    )
+    template_fields: Sequence[str] = TEMPLATED
     operator_extra_links = (MakeOrganizationLink(),)
     ui_color = "#e8d7fb"
-    # For lineage, once they are known.
-    _organization_uri: str | None = None
-    _summary: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -173,85 +170,11 @@ class MakeAnalyticsOperator(LinksToMake, BaseOperator):
         :param context: Airflow's context, whose data interval may be the time frame.
         :return: The summary, as described for the class.
         """
-        from airflow_provider_make.api.query import AnalyticsQuery
-        from airflow_provider_make.api.time_frame import parse_timezone
-        from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
-        from airflow_provider_make.lineage import check_outlets, fill_outlet_events, organization_uri
-        from airflow_provider_make.output.object_path import PathFields
-        from airflow_provider_make.pull import pull
+        from airflow_provider_make.pull import PreparedPull
 
-        max_concurrency = parse_positive_integer("max_concurrency", self.max_concurrency)
-        page_size = parse_page_size(self.page_size)
-        timezone = parse_timezone(self.timezone)
-        time_frame = self._time_frame(context, timezone)
-        with self.hook as hook:
-            query = AnalyticsQuery.from_arguments(
-                organization_id=hook.settings.resolve_organization_id(self.organization_id),
-                team_id=self.team_id,
-                folder_id=self.folder_id,
-                status=self.status,
-                time_frame=time_frame,
-                sort_by=self.sort_by,
-                sort_dir=self.sort_dir,
-            )
-            zone = hook.settings.zone
-            destination = self._destination(PathFields(query.organization_id, zone, time_frame, timezone))
-            check_outlets(self.outlets, context, time_frame, destination.path, timezone)
-            self.link_organization(context, zone, query.organization_id)
-            self._organization_uri = organization_uri(zone, query.organization_id)
-            summary = pull(
-                hook.event_loop,
-                query,
-                page_size=page_size,
-                max_concurrency=max_concurrency,
-                destination=destination,
-                log=self.log,
-            )
-        self._summary = summary
-        fill_outlet_events(self.outlets, context, time_frame, summary, timezone)
-        return summary
-
-    def _time_frame(self, context: Context, timezone: tzinfo) -> TimeFrame:
-        from airflow_provider_make.api.time_frame import require_time_frame, resolve_time_frame
-
-        now = datetime.now(UTC)
-        interval: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
-        time_frame = resolve_time_frame(
-            now=now,
-            timezone=timezone,
-            date_from=self.date_from,
-            date_to=self.date_to,
-            lookback=self.lookback,
-            **interval,
-        )
-        return require_time_frame(time_frame, now=now, **interval)
-
-    def _destination(self, fields: PathFields) -> Destination:
-        from airflow_provider_make.output.destination import open_destination
-
-        destination = open_destination(
-            output_path=fields.fill(self.output_path),
-            output_format=self.output_format,
-            storage_conn_id=self.storage_conn_id,
-            max_xcom_bytes=self.max_xcom_bytes,
-            csv_safe=self.csv_safe,
-            if_exists=self.if_exists,
-            timezone=str(fields.timezone),
-            log=self.log,
-        )
-        if fields.shares_path_with_next(self.output_path):
-            self.log.warning(
-                "The next time frame has the same path %s. Give its fields a longer format.", destination.path
-            )
-        return destination
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
-        """
-        Describe the task's lineage for OpenLineage.
-
-        :param task_instance: The task instance.
-        :return: The organization as input, and the object as output, if one was written.
-        """
-        from airflow_provider_make.lineage import to_openlineage
-
-        return to_openlineage(self._organization_uri, self._summary)
+        arguments = {name: getattr(self, name) for name in (*TEMPLATED, *NOT_TEMPLATED)}
+        pull = PreparedPull.from_arguments(arguments, self.outlets, context, self.log)
+        self.record_organization(context, pull.settings.zone, pull.query.organization_id)
+        self._summary = pull.run()
+        pull.outlets.fill_events(self._summary)
+        return self._summary

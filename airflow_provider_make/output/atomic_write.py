@@ -22,15 +22,10 @@ PART_PREFIX = ".make-analytics-"
 
 def write_atomically(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
     """
-    Copy a local file to a storage. The object is replaced whole, or stays as it was.
+    Copy a local file, which need not have a name, to a storage. The object is replaced whole, or stays as it was.
 
     A replaced local file keeps its mode and, where permitted, its owner; a symbolic link stays one, and its target is
-    replaced.
-
-    :param source: The file; it need not have a name.
-    :param filesystem: The storage.
-    :param path: The path in the storage; missing local folders are created.
-    :raises OSError: The object could not be written; the error of a local file names it.
+    replaced. Missing local folders are created. The ``OSError`` of a local file names it.
     """
     source.flush()
     source.seek(0)
@@ -45,13 +40,7 @@ def write_atomically(source: IO[bytes], filesystem: AbstractFileSystem, path: st
 
 @contextmanager
 def errors_naming(path: str) -> Iterator[None]:
-    """
-    Name a file or folder in the errors of the block.
-
-    Errors of a write, for example on a full disk, name none.
-
-    :param path: The file or folder.
-    """
+    """Name a file or folder in the errors of the block: those of a write, for example on a full disk, name none."""
     try:
         yield
     except OSError as error:
@@ -61,13 +50,7 @@ def errors_naming(path: str) -> Iterator[None]:
 
 
 def follow_links(path: str) -> Path:
-    """
-    Return the file that a path leads to, which need not exist.
-
-    :param path: A local path.
-    :return: The absolute path, without symbolic links.
-    :raises OSError: The links form a loop.
-    """
+    """Return the file, which need not exist, that a path leads to; symbolic links that form a loop are an error."""
     target = Path(os.path.realpath(path))
     if target.is_symlink():
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
@@ -75,7 +58,6 @@ def follow_links(path: str) -> Path:
 
 
 def protocols_of(filesystem: AbstractFileSystem) -> tuple[str, ...]:
-    """Return the schemes of a storage."""
     protocol = filesystem.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
 

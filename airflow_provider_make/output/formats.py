@@ -54,7 +54,6 @@ class JsonLinesWriter:
         self._builder = builder
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """Write the entries of a page."""
         self._file.write(_encode_lines(starmap(_Row, self._builder.tuples(entries))))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
@@ -66,21 +65,16 @@ class CsvWriter:
     Write CSV in UTF-8 with a header (RFC 4180).
 
     Text is always quoted, and an absent value is empty without quotes, so that it differs from empty text. Numbers
-    and times are not quoted.
-
-    :param file: The file to write to.
-    :param builder: Builds the rows.
-    :param safe: Whether text that a spreadsheet would run as a formula gets an apostrophe in front.
+    and times are not quoted. If safe, text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
 
-    def __init__(self, file: IO[bytes], builder: RowBuilder, safe: bool = False) -> None:
+    def __init__(self, file: IO[bytes], builder: RowBuilder, safe: bool) -> None:
         self._file = file
         self._builder = builder
         self._safe = safe
         self._write_lines([",".join(COLUMNS)])
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """Write the entries of a page."""
         self._write_lines(",".join(map(self._cell, COLUMNS, row)) for row in self._builder.tuples(entries))
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
@@ -109,11 +103,9 @@ class GzipWriter:
         self._inner = open_inner(cast(IO[bytes], self._file))
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """Write the entries of a page."""
         self._inner.write(entries)
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """Write what is buffered."""
         self._inner.close(summary)
         self._file.close()
 
@@ -144,12 +136,6 @@ class ParquetWriter:
         self._group: Future[None] | None = None
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:
-        """
-        Write the entries of a page.
-
-        :param entries: The entries.
-        :raises MakeResponseError: An amount of centicredits has more than 38 digits.
-        """
         import pyarrow
 
         columns = self._builder.columns(entries)
@@ -169,7 +155,6 @@ class ParquetWriter:
             self._batches = pyarrow.Table.from_batches(self._batches).combine_chunks().to_batches()
 
     def close(self, summary: Mapping[str, Any] | None) -> None:
-        """Write what is buffered, and the summary."""
         try:
             if summary is not None:
                 self._write_group()
@@ -208,7 +193,6 @@ def _decimals(texts: Sequence[str | None], kind: pyarrow.DataType) -> pyarrow.Ar
 
 
 def parquet_schema() -> pyarrow.Schema:
-    """Return the schema of Parquet files: ``COLUMNS`` with their types."""
     import pyarrow
 
     types = {
@@ -222,14 +206,7 @@ def parquet_schema() -> pyarrow.Schema:
 
 
 def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
-    """
-    Choose the format of an object.
-
-    :param path: Path or URL of the object. Its suffix is the format; ``.gz`` after it means compression.
-    :param output_format: One of ``FORMATS``, which overrides the suffix; None to use the suffix.
-    :return: The format, and whether it is compressed with gzip.
-    :raises MakeInputError: The format is unknown, or pyarrow is not installed.
-    """
+    """Choose the format, by the argument or else the path's suffix, and whether to compress it: a path with ``.gz``."""
     compressed = path.endswith(".gz")
     stem = path.removesuffix(".gz")
     chosen = output_format or next((name for name in FORMATS if stem.endswith(f".{name}")), None)
@@ -247,7 +224,6 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
 
 
 def open_writer(name: str, file: IO[bytes], builder: RowBuilder, *, compressed: bool, csv_safe: bool) -> Writer:
-    """Create the writer of one of ``FORMATS``."""
     if compressed:
         return GzipWriter(file, lambda inner: open_writer(name, inner, builder, compressed=False, csv_safe=csv_safe))
     if name == "parquet":

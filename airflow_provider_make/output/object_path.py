@@ -1,4 +1,4 @@
-"""The path of an object: its fields, its storage, and how it is written in logs."""
+"""The path of an object: its fields, the checks of a path or URL, its storage, and its asset URI."""
 
 from __future__ import annotations
 
@@ -8,44 +8,30 @@ import unicodedata
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from string import Formatter
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from airflow_provider_make.api.time_frame import TimeFrame, format_time
 from airflow_provider_make.exceptions import MakeInputError
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
+    from fsspec import AbstractFileSystem
 
 _FIELDS = "{organization_id}, {zone}, {date_from:%Y-%m-%d} and {date_to:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
 class PathFields:
-    """
-    The values of the fields.
-
-    :param organization_id: The organization.
-    :param zone: The zone, or the host of a private instance.
-    :param time_frame: The time frame of the pull.
-    :param timezone: The time zone in which times are written.
-    """
+    """The values of the fields, which are those of ``str.format``; those of times need a format for strftime."""
 
     organization_id: int
     zone: str
     time_frame: TimeFrame
+    # In which times are written.
     timezone: tzinfo
 
     def fill(self, output_path: Any) -> Any:
-        """
-        Fill the fields of a path.
-
-        :param output_path: A path or URL; None for XCom. Fields are those of ``str.format``; those of times need a
-            format for strftime. A brace itself is doubled.
-        :return: The path with the fields filled; None for None.
-        :raises MakeInputError: A field is unknown or malformed, or the pull has no value for it.
-        """
+        """Fill the fields of a path or URL; None, which means XCom, stays None."""
         if output_path is None:
             return None
         try:
@@ -60,12 +46,7 @@ class PathFields:
         return filled
 
     def shares_path_with_next(self, output_path: Any) -> bool:
-        """
-        Check whether the pull of the next time frame would have the same path, although the path has times.
-
-        :param output_path: The path, with its fields.
-        :return: Whether both have the same path; False for a path without times, which is meant to be replaced.
-        """
+        """Return whether the pull of the next time frame would have the same path, although the path has times."""
         begin, end = self.time_frame.date_from, self.time_frame.date_to
         if output_path is None or begin is None or end is None:
             return False
@@ -117,14 +98,10 @@ _URI_PATH = "/:@!$&'()*+,;=~"
 
 def parse_object_path(name: str, value: Any, expectation: str) -> str:
     """
-    Validate the path or URL of an object.
+    Return the URL of an object, with its scheme in lower case, or its absolute path.
 
-    :param name: The argument, for the error.
-    :param value: Its value.
-    :param expectation: What would be right, for the error.
-    :return: The URL, with its scheme in lower case, or an absolute path.
-    :raises MakeInputError: The value is empty, is a folder or a bucket, is a malformed URL, or would be changed by
-        ``ObjectStoragePath``.
+    What is empty, a folder, a bucket or a malformed URL is an error, and what ``ObjectStoragePath`` would change. The
+    expectation says in the error what the argument should be.
     """
     location = "" if value is None else str(value)
     problem = _problem(location)
@@ -179,12 +156,7 @@ def _url_problem(scheme: str, rest: str) -> str | None:
 
 
 def split_location(location: str) -> tuple[str, str, str]:
-    """
-    Split the location of an object.
-
-    :param location: A URL, which may contain its connection id (``s3://aws_default@bucket/key``), or an absolute path.
-    :return: Scheme, host or bucket, and the path with its slash; ``file``, empty, and the path for a local file.
-    """
+    """Split a URL into scheme, host or bucket without the connection id, and path; the scheme of a path is ``file``."""
     # Without urllib: the name may contain # and ?.
     url = _URL.fullmatch(location)
     if not url:
@@ -194,38 +166,48 @@ def split_location(location: str) -> tuple[str, str, str]:
 
 
 def object_uri(location: str) -> str:
-    """
-    Return the asset URI of an object, which does not contain the connection.
-
-    Airflow cuts off what follows a ``#``, sorts what follows a ``?``, and rejects non-ASCII characters. Therefore all
-    characters that the path of a URI can't have are percent-encoded, and ``%`` itself.
-
-    :param location: A URL, which may contain its connection id (``s3://aws_default@bucket/key``), or an absolute path.
-    :return: The URL without the connection id; ``file://`` and the path for a local file.
-    """
+    """Return the asset URI of an object: its URL without the connection id, or ``file://`` and the path."""
     scheme, host, path = split_location(location)
+    # Airflow cuts off what follows a #, sorts what follows a ?, and rejects non-ASCII characters.
     return f"{scheme}://{quote(host, safe=':')}{quote(path, safe=_URI_PATH)}"
 
 
-def resolve_object(name: str, location: str, storage_conn_id: str | None) -> ObjectStoragePath:
-    """
-    Resolve an object's storage, and the connection of the storage. The object itself need not exist.
+@dataclass(frozen=True)
+class StoredObject:
+    """An object in a storage, which need not exist: its location as the summary has it, and its path in the storage."""
 
-    :param name: The argument, for the error.
-    :param location: A URL or an absolute path.
-    :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
-    :return: The object's path, with its ``fs`` created.
-    :raises MakeInputError: Airflow does not know the storage, or it can't be created.
-    """
+    location: str
+    fs: AbstractFileSystem
+    path: str
+
+    def __str__(self) -> str:
+        return self.location
+
+    def open(self, mode: str = "rb") -> IO[bytes]:
+        """Open the object, and report it to Airflow's hook lineage, as ``ObjectStoragePath`` does."""
+        from airflow.providers.common.compat.lineage.hook import get_hook_lineage_collector
+
+        collector = get_hook_lineage_collector()  # type: ignore[no-untyped-call]
+        collector.add_input_asset(context=self, uri=self.location)
+        file: IO[bytes] = self.fs.open(self.path, mode)
+        return file
+
+
+def resolve_object(name: str, location: str, storage_conn_id: str | None) -> StoredObject:
+    """Resolve the storage of a location, as ``parse_object_path`` returns it, and the connection of that storage."""
+    if location.startswith("/") or (location.startswith("file:///") and storage_conn_id is None):
+        from fsspec.implementations.local import LocalFileSystem
+
+        # Airflow would import the clients of all storages whose providers are installed.
+        return StoredObject(location, LocalFileSystem(), location.removeprefix("file://"))
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:
         path = ObjectStoragePath(location, conn_id=storage_conn_id)
-        _ = path.fs
+        return StoredObject(str(path), path.fs, path.path)
     except (ValueError, ImportError) as error:
         advice = _storage_advice(split_location(location)[0])
         raise MakeInputError(f"{name}={location!r} can't be reached: {error}. {advice}") from error
-    return path
 
 
 def _storage_advice(scheme: str) -> str:

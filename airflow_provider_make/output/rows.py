@@ -38,28 +38,17 @@ _CHUNK = 256
 
 @dataclass(frozen=True)
 class RowBuilder:
-    """
-    Build the rows of one pull from its entries.
-
-    :param organization_id: The organization.
-    :param date_from: Start of the time frame, as sent; None if none was sent.
-    :param date_to: End of the time frame, as sent; None if none was sent.
-    :param extracted_at: When the pull began.
-    """
+    """Build the rows of one pull from its entries."""
 
     organization_id: int
+    # The time frame as sent; None where none was sent.
     date_from: datetime | None
     date_to: datetime | None
+    # When the pull began.
     extracted_at: datetime
 
     def rows(self, entries: Sequence[ScenarioMetrics]) -> Iterator[dict[str, Any]]:
-        """
-        Build a dict for each entry, for XCom and events, which people read.
-
-        :param entries: Entries of a page.
-        :return: JSON-serialisable dicts with ``COLUMNS`` as keys, and values as in ``tuples``; control characters in
-            text are replaced.
-        """
+        """Build a dict for each entry, for XCom and events, which people read: control characters are replaced."""
         for row in self.tuples(entries):
             by_column = dict(zip(COLUMNS, row, strict=True))
             for column in TEXT_COLUMNS:
@@ -68,12 +57,10 @@ class RowBuilder:
 
     def tuples(self, entries: Sequence[ScenarioMetrics]) -> Iterator[tuple[Any, ...]]:
         """
-        Build a tuple for each entry.
+        Build a tuple for each entry, in the order of ``COLUMNS``.
 
-        :param entries: Entries of a page.
-        :return: Tuples of values in the order of ``COLUMNS``. Centicredits are text, as Make sends them; times are
-            ISO 8601; absent values are None; ``extra`` is a JSON object of the fields this version does not know,
-            or None.
+        Centicredits are text, as Make sends them; times are ISO 8601; absent values are None; ``extra`` is a JSON
+        object of the fields that this version does not know, or None.
         """
         organization_id = self.organization_id
         times = (iso(self.date_from), iso(self.date_to), iso(self.extracted_at))
@@ -81,12 +68,7 @@ class RowBuilder:
             yield (organization_id, *_values(entry), *times, entry.extra)
 
     def columns(self, entries: Sequence[ScenarioMetrics]) -> dict[str, list[Any]]:
-        """
-        Build a list for each column that differs between entries.
-
-        :param entries: Entries of a page.
-        :return: Lists by column, for ``SCENARIO_COLUMNS`` and ``extra``, with values as in ``tuples``.
-        """
+        """Build a list for each column that differs between entries, with values as in ``tuples``."""
         columns: dict[str, list[Any]] = {field: [] for field in ScenarioMetrics.__struct_fields__}
         for begin in range(0, len(entries), _CHUNK):
             by_field = zip(*map(astuple, entries[begin : begin + _CHUNK]), strict=True)
@@ -105,12 +87,7 @@ class RowBuilder:
 
 
 def to_total(total: Metrics) -> dict[str, Any]:
-    """
-    Convert the organization's figures for XCom and events.
-
-    :param total: The figures.
-    :return: A JSON-serialisable dict with our column names; without an ``extra`` that is too long for both.
-    """
+    """Convert the organization's figures for XCom and events, without an ``extra`` that is too long for both."""
     figures = {column: getattr(total, column) for column in (*FIGURE_COLUMNS, "extra")}
     extra = total.extra or ""
     return {**figures, "extra": replace_unprintable(extra) if 0 < len(extra) <= MAX_EXTRA_LENGTH else None}

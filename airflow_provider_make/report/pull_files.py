@@ -14,11 +14,10 @@ import msgspec
 
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.formats import parquet_schema
-from airflow_provider_make.output.object_path import parse_object_path, resolve_object
+from airflow_provider_make.output.object_path import StoredObject, parse_object_path, resolve_object
 
 if TYPE_CHECKING:
     import pyarrow
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
     from pyarrow.parquet import ParquetFile
 
 # Rows in memory at a time; smaller batches are slower.
@@ -54,7 +53,7 @@ class SourceFile:
     """A file of a source: its URL or absolute path, and the same with its storage."""
 
     location: str
-    path: ObjectStoragePath
+    path: StoredObject
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -198,7 +197,7 @@ def open_pull(file: SourceFile) -> Iterator[PullFile]:
     from pyarrow.parquet import ParquetFile
 
     # Airflow's open has no types.
-    with file.path.open("rb") as stream:  # type: ignore[no-untyped-call]
+    with file.path.open("rb") as stream:
         try:
             parquet = ParquetFile(stream)
         except pyarrow.ArrowInvalid as error:

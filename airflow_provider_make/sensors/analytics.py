@@ -18,8 +18,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.links import MakeOrganizationLink, MakeScenarioLink
-from airflow_provider_make.sensors.links_and_lineage import LinksAndLineage
+from airflow_provider_make.links import LinksAndLineage, MakeOrganizationLink, MakeScenarioLink
 from airflow_provider_make.sensors.soft_fail import check_skip, skipped_if_soft_fail
 from airflow_provider_make.thresholds.arguments import TEMPLATED, ThresholdArguments
 

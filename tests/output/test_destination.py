@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError, MakeResponseError
 from airflow_provider_make.output import formats
-from airflow_provider_make.output.destination import Destination, ObjectDestination, XComDestination, open_destination
+from airflow_provider_make.output.destination import Destination, ObjectDestination, XComDestination
 from airflow_provider_make.output.rows import TEXT_COLUMNS
 from airflow_provider_make.text import replace_unprintable
+from tests.support.destinations import destination_for
 from tests.support.entries import BUILDER, SUMMARY, entries, entry
 
 Page = Sequence[ScenarioMetrics]
@@ -28,12 +29,6 @@ SUFFIXES = ["parquet", "jsonl", "csv", "jsonl.gz", "csv.gz"]
 ENTRIES = [entry(1, name="Žluťoučký\u2028kůň 🐎\n", centicredits=10**30, errorRate=None), entry(2, name='"', new=[1.5])]
 ROWS = list(BUILDER.rows(ENTRIES))
 MANY = [entry(number, name=f"Scenario {number}") for number in range(2000)]
-XCOM: dict[str, Any] = {
-    "output_path": None,
-    "output_format": None,
-    "storage_conn_id": None,
-    "max_xcom_bytes": 1_048_576,
-}
 
 
 def write(destination: Destination, *passes: Sequence[Page]) -> dict[str, Any]:
@@ -45,12 +40,8 @@ def write(destination: Destination, *passes: Sequence[Page]) -> dict[str, Any]:
         return opened.publish(SUMMARY)
 
 
-def to_file(path: object, output_format: str | None = None, **more: Any) -> Destination:
-    return open_destination(**{**XCOM, "output_path": path, "output_format": output_format, **more})
-
-
 def write_file(path: Path, *passes: Sequence[Page]) -> bytes:
-    write(to_file(path), *passes)
+    write(destination_for(path), *passes)
     return path.read_bytes()
 
 
@@ -69,7 +60,7 @@ def small_disk(largest_file: int) -> Iterator[None]:
 
 
 def test_rows_are_returned_for_xcom() -> None:
-    destination = open_destination(**XCOM)
+    destination = destination_for(None)
     assert isinstance(destination, XComDestination)
     result = write(destination, [ENTRIES[:1], [], ENTRIES[1:]])
     assert result == {**SUMMARY, "path": None, "format": None, "bytes": None, "rows": ROWS}
@@ -105,14 +96,14 @@ def test_begin_discards_earlier_rows_for_xcom() -> None:
 @pytest.mark.parametrize("value", [0, -1, None, True, 1.5, "x"])
 def test_error_names_invalid_max_xcom_bytes(value: Any) -> None:
     with pytest.raises(MakeInputError) as caught:
-        open_destination(**{**XCOM, "max_xcom_bytes": value})
+        destination_for(None, max_xcom_bytes=value)
     assert f"max_xcom_bytes={value!r}" in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_rows_are_written_to_an_object(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / "missing" / "folders" / f"rows.{suffix}"
-    destination = to_file(path)
+    destination = destination_for(path)
     assert isinstance(destination, ObjectDestination)
     result = write(destination, [ENTRIES[:1], [], ENTRIES[1:]])
     format_name = suffix.removesuffix(".gz")
@@ -132,27 +123,27 @@ def test_json_lines_equal_the_rows_for_xcom(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("output_format", [None, "jsonl"])
 def test_output_path_may_be_a_file_url(tmp_path: Path, output_format: str | None) -> None:
-    result = write(to_file(f"file://{tmp_path}/new/rows.jsonl", output_format), [ENTRIES])
+    result = write(destination_for(f"file://{tmp_path}/new/rows.jsonl", output_format=output_format), [ENTRIES])
     assert result["path"] == f"file://{tmp_path}/new/rows.jsonl"
     assert files(tmp_path) == ["new/rows.jsonl"]
 
 
 def test_output_path_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert write(to_file("rows.jsonl"), [ENTRIES])["path"] == str(tmp_path / "rows.jsonl")
-    write(to_file("new/rows.jsonl"), [ENTRIES])
+    assert write(destination_for("rows.jsonl"), [ENTRIES])["path"] == str(tmp_path / "rows.jsonl")
+    write(destination_for("new/rows.jsonl"), [ENTRIES])
     assert files(tmp_path) == ["new/rows.jsonl", "rows.jsonl"]
 
 
 @pytest.mark.parametrize("output_format", ["parquet", "jsonl", "csv"])
 def test_output_format_allows_a_path_without_suffix(output_format: str, tmp_path: Path) -> None:
-    assert write(to_file(tmp_path / "rows", output_format), [ENTRIES])["format"] == output_format
+    assert write(destination_for(tmp_path / "rows", output_format=output_format), [ENTRIES])["format"] == output_format
     assert (tmp_path / "rows").read_bytes()[:4] == {"parquet": b"PAR1", "jsonl": b'{"or', "csv": b"orga"}[output_format]
 
 
 @pytest.mark.parametrize("csv_safe", [False, True])
 def test_formulas_are_escaped_only_with_csv_safe(csv_safe: bool, tmp_path: Path) -> None:
-    write(to_file(tmp_path / "rows.csv", csv_safe=csv_safe), [[entry(name="=1")]])
+    write(destination_for(tmp_path / "rows.csv", csv_safe=csv_safe), [[entry(name="=1")]])
     assert (b'''"'=1"''' in (tmp_path / "rows.csv").read_bytes()) == csv_safe
 
 
@@ -172,7 +163,7 @@ def test_begin_discards_earlier_entries(
 ) -> None:
     monkeypatch.setattr(formats, "ROW_GROUP", 1500)
     once = write_file(tmp_path / f"once.{suffix}", last)
-    destination = to_file(tmp_path / f"again.{suffix}")
+    destination = destination_for(tmp_path / f"again.{suffix}")
     with destination as opened:
         for pages in [*earlier, last]:
             opened.begin(BUILDER)
@@ -193,7 +184,7 @@ def test_nothing_is_published_when_the_block_raises(
     path = tmp_path / "new" / f"rows.{suffix}" if old is None else tmp_path / f"rows.{suffix}"
     if old is not None:
         path.write_bytes(old)
-    with pytest.raises(RuntimeError, match="the pull failed"), to_file(path) as destination:
+    with pytest.raises(RuntimeError, match="the pull failed"), destination_for(path) as destination:
         destination.begin(BUILDER)
         for page in pages:
             destination.add(page)
@@ -207,7 +198,7 @@ def test_centicredits_of_39_digits_are_not_published_to_parquet(tmp_path: Path) 
     write_file(path, [ENTRIES])
     old = path.read_bytes()
     with pytest.raises(MakeResponseError, match=r"does not fit into Parquet.*39"):
-        write(to_file(path), [ENTRIES, [entry(centicredits=10**38)]])
+        write(destination_for(path), [ENTRIES, [entry(centicredits=10**38)]])
     assert path.read_bytes() == old
     assert files(tmp_path) == ["rows.parquet"]
 
@@ -220,7 +211,7 @@ def test_full_disk_leaves_the_existing_file_unchanged_and_no_part(
     path = tmp_path / f"rows.{suffix}"
     if old is not None:
         path.write_bytes(old)
-    with to_file(path) as destination:
+    with destination_for(path) as destination:
         destination.begin(BUILDER)
         destination.add(MANY)
         with small_disk(2000), pytest.raises(OSError, match="File too large"):
@@ -239,7 +230,7 @@ def test_full_spool_leaves_the_existing_file_unchanged_and_no_part(
     path = tmp_path / f"rows.{suffix}"
     path.write_bytes(b"old\n")
     # The spool has no name of its own.
-    with pytest.raises(OSError, match=r"File too large: .*spools"), to_file(path) as destination:
+    with pytest.raises(OSError, match=r"File too large: .*spools"), destination_for(path) as destination:
         destination.begin(BUILDER)
         with small_disk(8192):
             # Python 3.14 buffers 128 KiB of a file.
@@ -252,14 +243,14 @@ def test_full_spool_leaves_the_existing_file_unchanged_and_no_part(
 def test_folder_at_the_output_path_raises_before_any_row(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").mkdir()
     (tmp_path / "rows.jsonl" / "mine").write_text("mine")
-    with pytest.raises(MakeInputError, match="output_path=.*rows.jsonl"), to_file(tmp_path / "rows.jsonl"):
+    with pytest.raises(MakeInputError, match="output_path=.*rows.jsonl"), destination_for(tmp_path / "rows.jsonl"):
         pytest.fail("the block must not begin")
     assert files(tmp_path) == ["rows.jsonl/mine"]
 
 
 def test_folder_created_during_the_pull_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    with to_file(path) as destination:
+    with destination_for(path) as destination:
         destination.begin(BUILDER)
         path.mkdir()
         with pytest.raises(OSError, match="rows.jsonl"):
@@ -272,44 +263,44 @@ def test_folder_created_during_the_pull_is_not_replaced(tmp_path: Path) -> None:
     ("path", "known"), [(None, None), ("/tmp/rows.jsonl", "/tmp/rows.jsonl"), ("/tmp/../a.csv", "/a.csv")]
 )
 def test_path_is_known_before_the_rows_are(path: str | None, known: str | None) -> None:
-    assert to_file(path).path == known
+    assert destination_for(path).path == known
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"output_path": ""}, "output_path=''"),
-        ({"output_path": "  "}, "output_path='  '"),
-        ({"output_path": "/tmp/rows.xlsx"}, "output_path='/tmp/rows.xlsx'"),
-        ({"output_path": "/tmp/rows.parquet.gz"}, "output_path='/tmp/rows.parquet.gz'"),
-        ({"output_path": "s3://bucket/rows"}, "output_path='s3://bucket/rows'"),
-        ({"output_path": "/tmp/rows.jsonl", "output_format": "xlsx"}, "output_format='xlsx'"),
-        ({"output_path": "/tmp/rows.jsonl", "output_format": ""}, "output_format=''"),
-        ({"output_path": "/tmp/rows.jsonl", "output_format": "JSONL"}, "output_format='JSONL'"),
+        ({"path": ""}, "output_path=''"),
+        ({"path": "  "}, "output_path='  '"),
+        ({"path": "/tmp/rows.xlsx"}, "output_path='/tmp/rows.xlsx'"),
+        ({"path": "/tmp/rows.parquet.gz"}, "output_path='/tmp/rows.parquet.gz'"),
+        ({"path": "s3://bucket/rows"}, "output_path='s3://bucket/rows'"),
+        ({"path": "/tmp/rows.jsonl", "output_format": "xlsx"}, "output_format='xlsx'"),
+        ({"path": "/tmp/rows.jsonl", "output_format": ""}, "output_format=''"),
+        ({"path": "/tmp/rows.jsonl", "output_format": "JSONL"}, "output_format='JSONL'"),
         ({"output_format": "jsonl"}, "output_format='jsonl'"),
         ({"storage_conn_id": "aws_default"}, "storage_conn_id='aws_default'"),
         ({"csv_safe": True}, "csv_safe=True has no effect without output_path"),
-        ({"csv_safe": "False", "output_path": "/tmp/rows.csv"}, "csv_safe='False'"),
-        ({"csv_safe": None, "output_path": "/tmp/rows.csv"}, "csv_safe=None"),
-        ({"output_path": "/tmp/folder/", "output_format": "csv"}, "output_path='/tmp/folder/'"),
-        ({"output_path": "s3:/bucket/rows.csv"}, "output_path='s3:/bucket/rows.csv'"),
-        ({"output_path": "s3://bucket.csv"}, "output_path='s3://bucket.csv'"),
+        ({"csv_safe": "False", "path": "/tmp/rows.csv"}, "csv_safe='False'"),
+        ({"csv_safe": None, "path": "/tmp/rows.csv"}, "csv_safe=None"),
+        ({"path": "/tmp/folder/", "output_format": "csv"}, "output_path='/tmp/folder/'"),
+        ({"path": "s3:/bucket/rows.csv"}, "output_path='s3:/bucket/rows.csv'"),
+        ({"path": "s3://bucket.csv"}, "output_path='s3://bucket.csv'"),
     ],
 )
 def test_error_names_the_invalid_format_or_path(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(MakeInputError) as caught:
-        open_destination(**{**XCOM, **arguments})
+        destination_for(**{"path": None, **arguments})
     assert named in str(caught.value)
 
 
 def test_missing_pyarrow_raises_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda name: None)
     with pytest.raises(MakeInputError, match=r"airflow-provider-make\[parquet\]"):
-        to_file("/tmp/rows.parquet")
+        destination_for("/tmp/rows.parquet")
 
 
 # fsspec knows the second scheme, but Airflow has no provider for it.
 @pytest.mark.parametrize("scheme", ["nowhere", "memory"])
 def test_unknown_url_scheme_raises_before_any_row(scheme: str) -> None:
-    with pytest.raises(MakeInputError, match=scheme), to_file(f"{scheme}://bucket/rows.jsonl"):
+    with pytest.raises(MakeInputError, match=scheme), destination_for(f"{scheme}://bucket/rows.jsonl"):
         pytest.fail("the block must not begin")

@@ -12,12 +12,12 @@ import msgspec
 
 from airflow_provider_make.api.page import Metrics, ScenarioMetrics
 from airflow_provider_make.api.time_frame import iso
-from airflow_provider_make.output.destination import open_destination
 from airflow_provider_make.output.rows import RowBuilder, to_total
 from airflow_provider_make.report.comparison import Team
 from airflow_provider_make.report.formatting import count_of, team_name
 from airflow_provider_make.report.pull_files import Scenario, Summary, Totals
 from airflow_provider_make.report.pull_page import PullContent
+from tests.support.destinations import destination_for
 
 FROM, TO = datetime(2026, 11, 16, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
 EXTRACTED = datetime(2026, 11, 23, 6, 0, 30, tzinfo=UTC)
@@ -38,9 +38,7 @@ def write_pull(
     extracted_at: datetime = EXTRACTED,
 ) -> Path:
     """Write a pull's file with the operator's own destination."""
-    destination = open_destination(
-        output_path=path, output_format="parquet", storage_conn_id=None, max_xcom_bytes=1_000_000, timezone=timezone
-    )
+    destination = destination_for(path, timezone=timezone)
     count = 0
     with destination:
         destination.begin(RowBuilder(organization_id, date_from, date_to, extracted_at))

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_make.api.page import ScenarioMetrics
-from airflow_provider_make.output.destination import open_destination
 from airflow_provider_make.output.formats import parquet_schema
 from airflow_provider_make.output.rows import COLUMNS, RowBuilder
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import run_dag
+from tests.support.destinations import destination_for
 from tests.support.documents import ROOT, Block, blocks
 
 PAGE = ROOT / "docs" / "warehouse.md"
@@ -83,7 +83,7 @@ def write_pull(
 ) -> dict[str, Any]:
     """Write the file of a pull with the operator's own destination, and return its summary."""
     key = {"zone": zone, "organization_id": organization_id, "date_from": f"{date_from:%Y-%m-%dT%H:%M:%SZ}"}
-    destination = open_destination(output_path=path, output_format=None, storage_conn_id=None, max_xcom_bytes=1)
+    destination = destination_for(path)
     with destination:
         destination.begin(RowBuilder(organization_id, date_from, date_from + DAY, MIDNIGHT))
         destination.add([*entries])
