@@ -47,7 +47,7 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=_environment(folder),
+                env=environment(folder),
                 text=True,
             )
         return self
@@ -86,8 +86,13 @@ class Process:
         return line
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    # Isolate the run from the user's own Airflow and dlt, in both directions.
+def environment(folder: Path) -> dict[str, str]:
+    """
+    Isolate a run from the user's own Airflow and dlt, in both directions.
+
+    :param folder: The folder for what both of them write.
+    :return: The environment variables of the run.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "DLT"))}
     return {
         **own,

@@ -9,20 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import aiohttp
-import requests
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+import certifi
 
 from airflow_provider_make import __version__
 from airflow_provider_make.api.errors import shorten
-from airflow_provider_make.connection.address import (
-    NO_PROXY,
-    PROXY_EXAMPLE,
-    encode_proxy_url,
-    is_loopback,
-    parse_proxies,
-)
+from airflow_provider_make.connection.address import PROXY_EXAMPLE
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
 
@@ -150,11 +144,9 @@ class Network:
         """
         url = settings.base_url
         try:
-            merged = ZoneSession(settings, {}).merge_environment_settings(url, {}, None, settings.verify, None)
-            proxy = select_proxy(url, merged["proxies"])
+            proxy, verify = _proxy_and_verify(settings)
             if proxy and urlsplit(proxy).scheme not in ("http", "https"):
                 raise MakeInputError(f"The proxy's URL is not valid: expected http or https, such as {PROXY_EXAMPLE}.")
-            verify: bool | str = DEFAULT_CA_BUNDLE_PATH if merged["verify"] is True else merged["verify"] or False
             uses_tls = "https" in (urlsplit(url).scheme, urlsplit(proxy or "").scheme)
             return cls(settings, proxy, _tls_context(verify, settings.cert) if uses_tls else True)
         except MakeInputError as error:
@@ -188,6 +180,19 @@ class Network:
         return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
 
 
+def _proxy_and_verify(settings: ConnectionSettings) -> tuple[str | None, bool | str]:
+    environment = os.environ if settings.trust_env else {}
+    # NO_PROXY alone is among them.
+    has_proxy = settings.proxies or (settings.trust_env and getproxies().keys() - {"no"})
+    if not has_proxy:
+        # The same without requests, whose import takes longer than most pulls.
+        bundle = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE") or True
+        return None, bundle if settings.verify is True else settings.verify
+    from airflow_provider_make.api.zone_session import choose_proxy_and_verify
+
+    return choose_proxy_and_verify(settings)
+
+
 def _connection_advice(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
         return "Set the connection's verify to the CA bundle of your company."
@@ -207,6 +212,8 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.SSLContext:
+    # The bundle that requests has by default.
+    verify = certifi.where() if verify is True else verify
     if isinstance(verify, str):
         is_folder = os.path.isdir(verify)
         try:
@@ -229,45 +236,3 @@ def _tls_context(verify: bool | str, cert: str | tuple[str, str] | None) -> ssl.
             expectation = f"a certificate with its unencrypted key that this worker can read ({type(error).__name__})"
             raise MakeInputError.expected("cert", cert, expectation) from None
     return context
-
-
-class ZoneSession(requests.Session):
-    """
-    A requests session that is authorized for the zone, and sends the token through no proxy that should not see it.
-
-    Options of a request override the connection's: ``verify``, ``proxies``, ``cert``, ``stream``, ``trust_env`` and
-    ``max_redirects``, and the other names that ``HttpHook`` has for two of them, ``verify_ssl`` and ``proxy``.
-    """
-
-    def __init__(self, settings: ConnectionSettings, options: Mapping[str, Any]) -> None:
-        def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = settings.authorization
-            return request
-
-        super().__init__()
-        # As a plain header, the token would be overwritten by a .netrc entry.
-        self.auth = authorize
-        self.headers["User-Agent"] = USER_AGENT
-        self.verify = options.get("verify", options.get("verify_ssl", settings.verify))
-        self.proxies = dict(parse_proxies(options.get("proxies", options.get("proxy", settings.proxies)) or {}))
-        self.cert = options.get("cert", settings.cert)
-        self.stream = options.get("stream", False)
-        self.trust_env = options.get("trust_env", settings.trust_env)
-        self.max_redirects = options.get("max_redirects", self.max_redirects)
-
-    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Choose the proxy and certificates of a request; an error, if its proxy would see the token."""
-        own = {**self.proxies, **(proxies or {})}
-        hostname = urlsplit(url).hostname or ""
-        environment = {NO_PROXY: hostname} if is_loopback(hostname) else {}
-        merged = super().merge_environment_settings(url, {**own, **environment}, stream, verify, cert)
-        # The own one is checked first: requests prefers the environment's proxy for the scheme to one for "all".
-        if proxy := select_proxy(url, own) or select_proxy(url, merged["proxies"]):
-            proxy = encode_proxy_url(proxy)
-            if url.startswith("http:") and not is_loopback(urlsplit(proxy).hostname or ""):
-                raise MakeInputError(
-                    "proxies is not valid: expected a proxy on this machine, or none, where the connection's host is "
-                    "http on this machine: another proxy would see the token."
-                )
-            merged["proxies"] = {**merged["proxies"], f"{urlsplit(url).scheme}://{hostname}": proxy}
-        return merged

@@ -31,7 +31,7 @@ from airflow_provider_make.api.page import AnalyticsPage
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
-from airflow_provider_make.api.transport import ZoneSession
+from airflow_provider_make.api.zone_session import ZoneSession
 from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import ConnectionSettings, check_connection, explain_unreadable_variable

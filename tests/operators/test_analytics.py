@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -268,6 +269,28 @@ print([name for name in heavy if name in set(sys.modules) - before])
 """
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[-1] == "[]"
+
+
+def test_a_pull_to_a_local_path_imports_neither_requests_nor_the_clients_of_storages(
+    make_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    program = """
+import sys
+from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+# At the first of these, Airflow imports the file systems of all providers.
+ObjectStoragePath.fs = property(lambda path: sys.exit("the file systems of all providers are imported"))
+paths = [f"{sys.argv[1]}/a.jsonl", f"file://{sys.argv[1]}/b.jsonl"]
+for path in paths:
+    MakeAnalyticsOperator(task_id="pull", date_to=sys.argv[2], lookback="P1D", output_path=path).execute({})
+print([name for name in ("requests", "pyarrow", "airflow.providers.http.hooks") if name in sys.modules])
+"""
+    environment = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
+    environment |= {"AIRFLOW_CONN_MAKE_DEFAULT": make_sandbox.connection_json, "NO_PROXY": "127.0.0.1"}
+    command = [sys.executable, "-c", program, str(tmp_path), MIDNIGHT.isoformat()]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert printed.splitlines()[-1] == "[]"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "b.jsonl"]
 
 
 def test_make_conn_id_selects_the_zone_and_organization(

@@ -245,14 +245,22 @@ ODD_NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_
 
 @settings(deadline=None)
 @given(ODD_NAMES)
-def test_airflow_writes_to_the_path_that_was_validated(name: str) -> None:
-    for url in (f"/data/{name}", f"file:///data/{name}"):
+def test_local_path_is_the_one_that_was_validated_and_the_one_that_airflow_would_write_to(name: str) -> None:
+    for url in (f"/data/{name}", f"file:///data/{name}", f"local:///data/{name}"):
         try:
             location = parse(url)
         except MakeInputError:
             assume(False)
-        path = ObjectStoragePath(location)
+        path = resolve_object("output_path", location, None)
         assert os.path.normpath(path.path) == os.path.normpath(f"/data/{name}")
+        airflows = ObjectStoragePath(location)
+        assert (str(path), path.path, path.fs) == (str(airflows), airflows.path, airflows.fs)
+
+
+@pytest.mark.parametrize("location", ["/data/a.csv", "file:///data/a.csv", "file://mine@/data/a.csv"])
+def test_connection_of_a_local_path_is_in_its_url_as_airflow_has_it(location: str) -> None:
+    path, airflows = resolve_object("output_path", location, "given"), ObjectStoragePath(location, conn_id="given")
+    assert (str(path), path.path) == (str(airflows), airflows.path)
 
 
 @pytest.mark.parametrize(
