@@ -80,7 +80,7 @@ def draw(results: Results, file: Path) -> None:
 
 def _bars(axes: Axes, title: str, setting: Setting, figure: Figure, named: bool) -> None:
     found = {name: ratio(setting, figure, name, OURS) for name in CONTENDERS}
-    longest = max((one.median for one in found.values() if one is not None), default=1.0)
+    longest = max((timing.median for timing in found.values() if timing is not None), default=1.0)
     for position, (name, one) in enumerate(found.items()):
         if one is None:
             axes.text(0, position, " unknown", va="center", color=_FAINT)

@@ -40,7 +40,7 @@ class Process:
         server = self._server
         job = Job(server.base_url, server.token, ORGANIZATION, *TIME_FRAME, output, self._format)
         rehearsal = replace(job, organization_id=REHEARSAL_ORGANIZATION, output=output.with_stem("rehearsal"))
-        arguments = [json.dumps(asdict(one), default=str) for one in (job, rehearsal)]
+        arguments = [json.dumps(asdict(pulled), default=str) for pulled in (job, rehearsal)]
         with self._log.open("wb") as stderr:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "benchmarks.measure", self.contender, *arguments],

@@ -158,6 +158,8 @@ async def in_order(
             result = [await first_result()]
             if max_concurrency > 1:
                 start_calls()
+                # So that the next request is sent before the caller processes this result.
+                await asyncio.sleep(0)
             yield result.pop()
             start_calls()
     finally:

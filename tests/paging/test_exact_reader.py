@@ -250,7 +250,7 @@ def test_calls_are_cancelled_when_the_caller_stops_iterating() -> None:
         calls: list[Call] = [partial(call, number) for number in range(10)]
         async with aclosing(in_order(calls, 4)) as results:
             assert await anext(results) == 0
-            assert len(running) == 3
+            assert len(running) == 4
         assert running == set()
 
     asyncio.run(asyncio.wait_for(run(), 10))
