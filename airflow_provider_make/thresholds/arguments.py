@@ -36,10 +36,6 @@ class ThresholdArguments:
         """Return the arguments by name, as the constructor accepts them."""
         return {name: getattr(self, name) for name in self.names()}
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return class path and arguments, as Airflow stores a trigger."""
-        return f"{type(self).__module__}.{type(self).__qualname__}", self.values()
-
     @classmethod
     def from_task(cls, task: Any) -> Self:
         """Collect the arguments from the attributes of a task."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,19 +24,22 @@ from airflow_provider_make.thresholds.check import ThresholdCheck
 from airflow_provider_make.thresholds.evaluation import Snapshot, evaluate
 from airflow_provider_make.thresholds.polling import Fetch, PollSchedule, poll
 from airflow_provider_make.triggers.event_payload import error_payload, success_payload, timeout_payload
+from airflow_provider_make.triggers.stored_arguments import InvalidTrigger, StoredArguments, takes_stored_arguments
 from airflow_provider_make.triggers.watcher_state import WatcherState
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.access import Diagnoses
     from airflow_provider_make.api.client import MakeClient
 
-# The triggerer hands events on about once a second.
-SECONDS_TO_STORE_AN_EVENT = 5.0
+# A triggerer hands events on about once a second, on a busy machine much later.
+SECONDS_TO_STORE_AN_EVENT = 60.0
+# How often a watcher that finds nothing new says so.
+SECONDS_BETWEEN_LOG_LINES = 600.0
 log = logging.getLogger(__name__)
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
+@takes_stored_arguments
+class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
     """
     Wait until figures cross a threshold, for a deferred ``MakeAnalyticsSensor``.
 
@@ -49,11 +52,12 @@ class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
     :param first_poke: When the first poll is due, aware; None for one interval after the start, because the sensor has
         just poked itself.
     :param deadline: When to give up after a last poll, aware. None to wait forever.
+    :param stored_version: Only for Airflow, which stores it: how to read the other arguments.
     """
 
     poke_interval: float = 60.0
-    first_poke: datetime | None = None
-    deadline: datetime | None = None
+    first_poke: datetime | str | None = None
+    deadline: datetime | str | None = None
 
     def __post_init__(self) -> None:
         """Initialize Airflow's part of the trigger."""
@@ -70,9 +74,11 @@ class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
         yield TriggerEvent(payload)
 
     async def _wait(self) -> dict[str, Any]:
+        self.check_stored()
         check = ThresholdCheck.from_arguments(self)
-        schedule = PollSchedule(self.poke_interval, deadline=self.deadline, first_poll=self.first_poke)
-        if self.first_poke is None:
+        first_poke, deadline = _parse_time("first_poke", self.first_poke), _parse_time("deadline", self.deadline)
+        schedule = PollSchedule(self.poke_interval, deadline=deadline, first_poll=first_poke)
+        if first_poke is None:
             schedule.first_poll = datetime.now(UTC) + timedelta(seconds=schedule.pause)
         async with aclosing(poll(partial(_open_client, check), check.fetch, schedule)) as outcomes:
             async for outcome in outcomes:
@@ -90,8 +96,8 @@ class MakeAnalyticsTrigger(ThresholdArguments, BaseTrigger):
         return timeout_payload(f"{check.rule} was not crossed before the sensor's timeout")
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
-class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
+@takes_stored_arguments
+class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
     """
     Emit an event each time that figures cross a threshold, for an ``AssetWatcher``. Needs Airflow 3.0 or later.
 
@@ -115,6 +121,7 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
         zero.
     :param hysteresis: How far the value must return below the threshold (for ``<`` and ``<=``: above it) before the
         next crossing counts; zero or more.
+    :param stored_version: Only for Airflow, which stores it: how to read the other arguments.
     :raises MakeInputError: An argument is not valid, or this Airflow has no watchers.
     """
 
@@ -123,15 +130,34 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
     hysteresis: float = 0.0
 
     def __post_init__(self) -> None:
-        """Initialize Airflow's part of the trigger, and validate the arguments when the Dag is parsed."""
+        """Initialize Airflow's part of the trigger, and validate what the author of the Dag wrote."""
         BaseEventTrigger.__init__(self)
-        if BaseEventTrigger is BaseTrigger:
-            raise MakeInputError(f"{type(self).__name__} is for an AssetWatcher: expected Airflow 3.0 or later.")
+        if self.stored_version is None:
+            if BaseEventTrigger is BaseTrigger:
+                raise InvalidTrigger(f"{type(self).__name__} is for an AssetWatcher: expected Airflow 3.0 or later.")
+            try:
+                self._validate()
+            except MakeInputError as error:
+                raise InvalidTrigger(str(error)) from None
+
+    def _validate(self) -> None:
+        self.check_stored()
         self._check = ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis)
         self._interval = _parse_interval(self.poke_interval)
 
+    async def _validate_stored(self) -> None:
+        """Validate what Airflow has stored. If that fails, it is logged at each interval: who raises is restarted."""
+        while True:
+            try:
+                return self._validate()
+            except Exception as error:
+                pause = _interval_or_default(self.poke_interval)
+                log.error("This watcher can't run; next line in %g s: %s", pause, error)
+            await asyncio.sleep(pause)
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Watch without a shared poll: in scenario scope, and on Airflow before 3.3, which has no shared streams."""
+        await self._validate_stored()
         state = self._state()
 
         async def fetch(client: MakeClient) -> Snapshot:
@@ -146,6 +172,11 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
 
     def shared_stream_key(self) -> Hashable | None:
         """Return all that affects the requests, which watchers that share a poll have in common; None if none may."""
+        try:
+            self._validate()
+        except Exception:
+            # The method run logs it.
+            return None
         # In scenario scope, the rule decides how far to read.
         if self._check.rule.scope == "scenario":
             return None
@@ -178,16 +209,22 @@ class MakeAnalyticsEventTrigger(ThresholdArguments, BaseEventTrigger):
         if warning := self._check.rule.warning:
             self.log.warning(warning)
         await state.load()
+        clock, logged_at = asyncio.get_running_loop().time, -math.inf
         async for snapshot in snapshots:
             state.begin_period(iso(snapshot.time_frame.date_from) if self._check.since else None)
             evaluation = evaluate(self._check.rule, snapshot, state.firing)
-            self.log.info("%s; next poll in %g s.", evaluation, self._interval)
-            state.firing = evaluation.firing
+            is_news = evaluation.crossed or evaluation.firing != state.firing
+            is_news = is_news or clock() - logged_at >= SECONDS_BETWEEN_LOG_LINES
+            logged_at = clock() if is_news else logged_at
+            self.log.log(
+                logging.INFO if is_news else logging.DEBUG, "%s; next poll in %g s.", evaluation, self._interval
+            )
+            state.update(evaluation.firing, clock())
             if evaluation.crossed:
                 yield TriggerEvent(success_payload(evaluation.event()))
-                # When Airflow has stored the event: after a crash, one event too many is better than none.
-                await asyncio.sleep(min(SECONDS_TO_STORE_AN_EVENT, self._interval / 2))
-            await state.save()
+                if self._interval > SECONDS_TO_STORE_AN_EVENT:
+                    await asyncio.sleep(SECONDS_TO_STORE_AN_EVENT)
+            await state.save(clock() - SECONDS_TO_STORE_AN_EVENT)
 
 
 async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncGenerator[Snapshot]:
@@ -214,6 +251,23 @@ def _announce(poll: str, schedule: PollSchedule) -> str:
 
 def _parse_interval(value: Any) -> float:
     return parse_number("poke_interval", value, "a number of seconds above zero", lambda seconds: seconds > 0)
+
+
+def _interval_or_default(value: Any) -> float:
+    try:
+        return _parse_interval(value)
+    except MakeInputError:
+        return 60.0
+
+
+def _parse_time(name: str, value: Any) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if parsed is None or parsed.tzinfo is not None:
+            return parsed
+    except (AttributeError, ValueError):
+        pass
+    raise MakeInputError.expected(name, value, "a time with a time zone, or None")
 
 
 @asynccontextmanager

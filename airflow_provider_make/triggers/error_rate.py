@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger, MakeAnalyticsTrigger
+from airflow_provider_make.triggers.stored_arguments import takes_stored_arguments
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@takes_stored_arguments
 class MakeErrorRateTrigger(MakeAnalyticsTrigger):
     """
     Wait until the error rate crosses a threshold, for a deferred ``MakeErrorRateSensor``.
@@ -20,7 +19,7 @@ class MakeErrorRateTrigger(MakeAnalyticsTrigger):
     metric: str = "error_rate"
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@takes_stored_arguments
 class MakeErrorRateEventTrigger(MakeAnalyticsEventTrigger):
     """
     Emit an event each time that the error rate crosses a threshold, for an ``AssetWatcher``.

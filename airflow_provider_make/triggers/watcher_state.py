@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Set
 from typing import Any
 
 # Ids take some ten bytes each. Those beyond this number may be reported again after a restart.
@@ -29,9 +30,19 @@ class WatcherState:
         self._stores = _stores_by_asset(store) or [store] if store is not None else []
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         self._key = f"make_analytics_{digest[:16]}"
-        self.firing: frozenset[int] = frozenset()
+        # The ids, and when each began to fire; those that were loaded, long ago.
+        self._since: dict[int, float] = {}
         self.period: str | None = None
-        self._stored: tuple[frozenset[int], str | None] | None = None
+        self._stored: tuple[list[int], str | None] | None = None
+
+    @property
+    def firing(self) -> Set[int]:
+        """The ids that are firing."""
+        return self._since.keys()
+
+    def update(self, firing: Set[int], now: float) -> None:
+        """Set what is firing now."""
+        self._since = {id_: self._since.get(id_, now) for id_ in firing}
 
     async def load(self) -> None:
         """Load what was firing for any of the assets, in the newest period."""
@@ -46,19 +57,24 @@ class WatcherState:
                 found.append((str(value.get("period") or ""), value[_FIRING]))
         newest = max((period for period, _ in found), default="")
         ids = {id_ for period, stored in found if period == newest for id_ in stored if isinstance(id_, int)}
-        self.firing, self.period = frozenset(ids), newest or None
+        self._since, self.period = dict.fromkeys(ids, -math.inf), newest or None
 
     def begin_period(self, period: str | None) -> None:
         """Forget what was firing if this is another period than the last one."""
         if period != self.period:
-            self.firing, self.period = frozenset(), period
+            self._since, self.period = {}, period
 
-    async def save(self) -> None:
-        """Store the first ``MAX_STORED`` ids, if they changed."""
-        state = (self.firing, self.period)
+    async def save(self, until: float) -> None:
+        """
+        Store the first ``MAX_STORED`` ids that began to fire until then, if they changed.
+
+        Airflow may not have stored a later event: after a crash, one event too many is better than none.
+        """
+        ids = sorted(id_ for id_, began in self._since.items() if began <= until)[:MAX_STORED]
+        state = (ids, self.period)
         if state == self._stored:
             return
-        value = {_FIRING: sorted(self.firing)[:MAX_STORED], "period": self.period}
+        value = {_FIRING: ids, "period": self.period}
         is_stored = True
         for store in self._stores:
             try:

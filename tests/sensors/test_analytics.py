@@ -315,8 +315,9 @@ def test_the_first_poke_of_the_trigger_is_an_interval_after_that_of_the_worker(
     with pytest.raises(TaskDeferred) as caught:
         sensor(deferrable=True, poke_interval=60, timeout=600).execute({})
     _, arguments = caught.value.trigger.serialize()
-    assert timedelta(seconds=60) <= arguments["first_poke"] - before < timedelta(seconds=90)
-    assert timedelta(seconds=600) <= arguments["deadline"] - before < timedelta(seconds=630)
+    first_poke, deadline = (datetime.fromisoformat(arguments[name]) for name in ("first_poke", "deadline"))
+    assert timedelta(seconds=60) <= first_poke - before < timedelta(seconds=90)
+    assert timedelta(seconds=600) <= deadline - before < timedelta(seconds=630)
     assert len(connected.requests) == 1
     assert "Waiting in the triggerer until error_rate >= 5, for at most 600 s; next poke in 60 s." in (
         capsys.readouterr().out
@@ -353,7 +354,8 @@ def test_a_timeout_beyond_any_date_is_ten_years(timeout: Any, connected: Sandbox
     connected.organization().set_counts(100, 1)
     with pytest.raises(TaskDeferred) as caught:
         sensor(deferrable=True, timeout=timeout).execute({})
-    assert caught.value.trigger.serialize()[1]["deadline"] > datetime.now(UTC) + timedelta(days=3600)
+    deadline = datetime.fromisoformat(caught.value.trigger.serialize()[1]["deadline"])
+    assert deadline > datetime.now(UTC) + timedelta(days=3600)
     assert not (caught.value.kwargs or {})["is_execution_timeout"]
 
 
@@ -387,7 +389,7 @@ def test_execution_timeout_of_a_deferred_sensor_is_kept_by_the_trigger(
     before = datetime.now(UTC)
     with pytest.raises(TaskDeferred) as caught:
         waiting.execute({})
-    deadline = caught.value.trigger.serialize()[1]["deadline"]
+    deadline = datetime.fromisoformat(caught.value.trigger.serialize()[1]["deadline"])
     assert timedelta(seconds=60) <= deadline - before < timedelta(seconds=90)
     with pytest.raises(raised, match="execution_timeout of 0:01:00"):
         waiting.execute_complete({}, event=timeout_payload("not crossed"), **(caught.value.kwargs or {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import runpy
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +29,30 @@ def find(name: str, *modules: str) -> Any:
 
 NATIVE = Path(__file__).parents[1] / "dags" / "native.py"
 AirflowRescheduleException = find("AirflowRescheduleException", "airflow.sdk.exceptions", "airflow.exceptions")
+
+
+def encode_watcher(class_path: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Encode the arguments of a watcher's trigger as the Dag processor does: with its Dag, and again from that."""
+    encode: Any = find_encode_trigger()
+    serialized = json.loads(json.dumps(encode({"classpath": class_path, "kwargs": arguments})))
+    encoded = encode({"classpath": class_path, "kwargs": decode_argument(serialized["kwargs"])})["kwargs"]
+    return json.loads(json.dumps(encoded))  # type: ignore[no-any-return]
+
+
+def find_encode_trigger() -> Any:
+    """Return Airflow's function that encodes a trigger."""
+    try:
+        return find("encode_trigger", "airflow.serialization.encoders")
+    except ImportError:
+        return find("_encode_trigger", "airflow.serialization.serialized_objects")
+
+
+def decode_argument(value: Any) -> Any:
+    """Decode a stored argument as the triggerer does before it calls the trigger's constructor."""
+    if not HAS_WATCHERS:
+        return value
+    modules = ("airflow.serialization.decoders", "airflow.serialization.serialized_objects")
+    return find("smart_decode_trigger_kwargs", *modules)(value)
 
 
 def dag_bag(folder: Any) -> Any:

@@ -26,8 +26,8 @@ def save(store: Any, identity: dict[str, Any], *values: set[int]) -> WatcherStat
 
     async def save_all() -> None:
         for value in values:
-            state.firing = frozenset(value)
-            await state.save()
+            state.update(frozenset(value), 0.0)
+            await state.save(0.0)
 
     asyncio.run(save_all())
     return state
@@ -54,7 +54,7 @@ def test_the_state_is_written_as_in_earlier_versions() -> None:
     trigger = MakeErrorRateEventTrigger(threshold=20)
     trigger.asset_state_store = accessor(store)
     state = trigger._state()
-    asyncio.run(state.save())
+    asyncio.run(state.save(0.0))
     assert store.values == {"make_analytics_a63b2e6bb60d547c": {"not_back": [], "period": None}}
 
 
@@ -111,8 +111,8 @@ def test_nothing_is_firing_when_a_new_period_begins() -> None:
     store = Store()
     state = WatcherState(accessor(store), {})
     state.begin_period("2026-11-24T00:00:00Z")
-    state.firing = frozenset({7})
-    asyncio.run(state.save())
+    state.update(frozenset({7}), 0.0)
+    asyncio.run(state.save(0.0))
     restarted = WatcherState(accessor(store), {})
     asyncio.run(restarted.load())
     restarted.begin_period("2026-11-24T00:00:00Z")
@@ -126,8 +126,8 @@ def test_the_newest_period_of_several_assets_counts() -> None:
     for store, period, ids in ((first, "2026-11-24", {7}), (second, "2026-11-25", {8})):
         state = WatcherState(accessor(store), {})
         state.begin_period(period)
-        state.firing = frozenset(ids)
-        asyncio.run(state.save())
+        state.update(frozenset(ids), 0.0)
+        asyncio.run(state.save(0.0))
     assert load(accessor(first, second), {}) == {8}
 
 
