@@ -28,6 +28,7 @@ from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
+from airflow_provider_make.triggers import analytics
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger, MakeErrorRateTrigger
 from airflow_provider_make.triggers.event_payload import (
     error_payload,
@@ -307,6 +308,7 @@ def test_every_documented_line_is_written(
 ) -> None:
     # A progress line for each page.
     monkeypatch.setattr(pull, "SECONDS_BETWEEN_LOG_LINES", 0.0)
+    monkeypatch.setattr(analytics, "SECONDS_BETWEEN_LOG_LINES", 0.0)
     runs = Runs(tmp_path, monkeypatch)
     runs.pulls()
     runs.refusals()

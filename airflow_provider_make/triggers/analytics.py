@@ -209,16 +209,16 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
         if warning := self._check.rule.warning:
             self.log.warning(warning)
         await state.load()
-        clock, logged_at = asyncio.get_running_loop().time, -math.inf
+        clock, logged_at, beyond_count = asyncio.get_running_loop().time, -math.inf, 0
         async for snapshot in snapshots:
             state.begin_period(iso(snapshot.time_frame.date_from) if self._check.since else None)
             evaluation = evaluate(self._check.rule, snapshot, state.firing)
-            is_news = evaluation.crossed or evaluation.firing != state.firing
-            is_news = is_news or clock() - logged_at >= SECONDS_BETWEEN_LOG_LINES
-            logged_at = clock() if is_news else logged_at
-            self.log.log(
-                logging.INFO if is_news else logging.DEBUG, "%s; next poll in %g s.", evaluation, self._interval
-            )
+            # Each line in a triggerer's log costs as much CPU as a poll.
+            level = logging.DEBUG
+            has_changed = (evaluation.firing, evaluation.beyond_count) != (state.firing, beyond_count)
+            if has_changed or clock() - logged_at >= SECONDS_BETWEEN_LOG_LINES:
+                level, logged_at, beyond_count = logging.INFO, clock(), evaluation.beyond_count
+            self.log.log(level, "%s; next poll in %g s.", evaluation, self._interval)
             state.update(evaluation.firing, clock())
             if evaluation.crossed:
                 yield TriggerEvent(success_payload(evaluation.event()))
