@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 # Each target sets up the virtual environment that it needs; only make and Python 3.11 or later with venv are required.
 PYTHON ?= python3
+# Hundreds of processes of the tests would each compile the project again.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 # The minor versions of Airflow. The newest has all fast tests, also with `make test`, the oldest all that are not about
