@@ -77,10 +77,10 @@ def test_a_watcher_emits_one_event_per_crossing_despite_dips_faults_kills_and_a_
     stack.commands["standby"] = stack.commands["triggerer"]
     set_rates("ABC", 1.0)
     rest.start_watchers(*DAGS)
-    rest.pause("alerts_killed", False)
-    run = rest.trigger("alerts_killed")
-    wait_for("The watcher polls", arrivals, 180)
     with Rates(sandbox_of_sensor, {4: [1.0]}) as rates:
+        rest.pause("alerts_killed", False)
+        run = rest.trigger("alerts_killed")
+        wait_for("The watcher polls", arrivals, 180)
         wait_for("The sensor's trigger polls", lambda: len(rates.arrivals(4)) >= 3, 180)
         # The first triggerer has both triggers, and keeps them.
         stack.start("standby")
