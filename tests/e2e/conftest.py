@@ -26,6 +26,15 @@ WITHOUT_THE_SHARED_STACK = ("test_site_search", "test_form", "test_celery")
 # Its Dags run for minutes, while tests of other modules wait for theirs; those that kill triggerers come later.
 FIRST, LAST = "test_examples", "test_tokens"
 
+LOCAL_SETTINGS = {
+    # The processes of tasks are forked, and start faster with this.
+    "scheduler": "import airflow_provider_make.pull, airflow_provider_make.sensors.error_rate\n"
+    "import airflow_provider_make.hooks.make",
+    # After a minute; here, the tests wait for it.
+    "triggerer": "import airflow_provider_make.triggers.analytics as triggers\n"
+    "triggers.SECONDS_TO_STORE_AN_EVENT = 5.0",
+}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the modules."""
@@ -78,12 +87,7 @@ def stack(postgresql: PostgreSQL, root: Path, tmp_path_factory: pytest.TempPathF
         # For the Dags that ask for it.
         "AIRFLOW__OPENLINEAGE__SELECTIVE_ENABLE": "True",
     }
-    preloaded = [
-        "airflow_provider_make.hooks.make",
-        "airflow_provider_make.pull",
-        "airflow_provider_make.sensors.error_rate",
-    ]
-    with AirflowStack(dags, environment, preloaded=preloaded) as running:
+    with AirflowStack(dags, environment, local_settings=LOCAL_SETTINGS) as running:
         yield running
 
 

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -75,8 +76,7 @@ class AirflowStack:
     :param environment: Variables for all components: the database, Airflow variables, another executor.
     :param further: The commands of further components, by name, such as Celery workers.
     :param without: The components that the test does not need.
-    :param preloaded: Modules that the scheduler imports before it forks the processes of tasks, so that hundreds of
-        tasks start faster.
+    :param local_settings: Statements for ``airflow_local_settings``, by the component that runs them at its start.
     """
 
     def __init__(
@@ -85,13 +85,13 @@ class AirflowStack:
         environment: Mapping[str, str],
         further: Mapping[str, list[str]] | None = None,
         without: Collection[str] = (),
-        preloaded: Collection[str] = (),
+        local_settings: Mapping[str, str] | None = None,
     ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="airflow-e2e-"))
-        if preloaded:
-            lines = ["import sys", "if 'scheduler' in sys.argv:", *(f"    import {module}" for module in preloaded)]
-            (self.home / "config").mkdir()
-            (self.home / "config" / "airflow_local_settings.py").write_text("\n".join(lines))
+        for name, statements in (local_settings or {}).items():
+            (self.home / "config").mkdir(exist_ok=True)
+            with (self.home / "config" / "airflow_local_settings.py").open("a") as file:
+                file.write(f"import sys\nif {name!r} in sys.argv:\n{textwrap.indent(statements, '    ')}\n")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         passwords = self.home / "passwords.json"

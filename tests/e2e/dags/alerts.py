@@ -55,31 +55,27 @@ def alerts_modes() -> None:
 
 @dag(schedule=None, start_date=START)
 def alerts_killed() -> None:
-    common: dict[str, Any] = {**SENSOR, "make_conn_id": "make_killed", "poke_interval": 2, "timeout": 900}
+    common: dict[str, Any] = {**SENSOR, "make_conn_id": "make_shared", "poke_interval": 2, "timeout": 900}
     MakeErrorRateSensor(task_id="wait", organization_id=4, deferrable=True, **common)
 
 
-def watcher(threshold: float) -> AssetWatcher:
-    trigger = MakeErrorRateEventTrigger(
-        threshold=threshold,
-        hysteresis=5.0,
-        scope="scenario",
-        min_executions=10,
-        organization_id=2,
-        lookback=timedelta(minutes=30),
-        make_conn_id="make_watched",
-        poke_interval=1.0,
-    )
-    return AssetWatcher(name="rate", trigger=trigger)
+def watcher(**arguments: Any) -> AssetWatcher:
+    common: dict[str, Any] = {"lookback": timedelta(minutes=30), "make_conn_id": "make_watched", "poke_interval": 1.0}
+    return AssetWatcher(name="rate", trigger=MakeErrorRateEventTrigger(**{**common, **arguments}))
 
 
+scenarios = Asset(
+    "failing-scenarios",
+    watchers=[watcher(organization_id=2, scope="scenario", threshold=20.0, hysteresis=5.0, min_executions=10)],
+)
+of_organization: dict[str, Any] = {"organization_id": 5, "make_conn_id": "make_shared", "hysteresis": 2.0}
 # For Airflow, equal triggers are one trigger with two assets; the third trigger shares their poll.
-failing = Asset("failing-scenarios", watchers=[watcher(20.0)])
-too = Asset("failing-scenarios-too", watchers=[watcher(20.0)])
-badly = Asset("failing-badly", watchers=[watcher(45.0)])
+failing = Asset("failing", watchers=[watcher(threshold=5.0, **of_organization)])
+too = Asset("failing-too", watchers=[watcher(threshold=5.0, **of_organization)])
+badly = Asset("failing-badly", watchers=[watcher(threshold=8.0, **of_organization)])
 
 
-@dag(schedule=[failing], start_date=START)
+@dag(schedule=[scenarios], start_date=START)
 def alerts_watched() -> None:
     @task
     def receive(triggering_asset_events: Any = None) -> list[Any]:
@@ -88,8 +84,8 @@ def alerts_watched() -> None:
     receive()
 
 
-@dag(schedule=[too, badly], start_date=START)
-def alerts_watched_too() -> None:
+@dag(schedule=[failing, too, badly], start_date=START)
+def alerts_shared() -> None:
     @task
     def receive() -> None:
         pass
@@ -109,5 +105,5 @@ alerts_hold()
 alerts_modes()
 alerts_killed()
 alerts_watched()
-alerts_watched_too()
+alerts_shared()
 alerts_many()
