@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.airflow_imports import can_call_airflow
+
 try:
     from hypothesis import settings
 except ImportError:
@@ -24,6 +26,7 @@ else:
     settings.load_profile("no deadline")
 
 _ONLY_BY_NAME = [Path(__file__).parent / name for name in ("e2e", "release")]
+_DOCUMENTS = ("test_architecture", "test_document_facts", "test_document_messages", "test_documents", "test_repository")
 # Before the first import of airflow, which reads the configuration.
 _HOME = tempfile.mkdtemp(prefix="airflow-home-")
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -64,6 +67,14 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     requested = (Path(argument.split("::")[0]).resolve() for argument in config.args)
     return None if any(path.is_relative_to(collection_path) for path in requested) else True
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what the Makefile does not run on each minor version of Airflow; anything new runs on all of them."""
+    if item.path.stem in _DOCUMENTS:
+        item.add_marker("documents")
+    elif not can_call_airflow(item.path):
+        item.add_marker("without_airflow")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -61,15 +61,15 @@ def pull_for(seconds: float, task: MakeAnalyticsOperator) -> float:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-def test_all_of_300_interrupted_pulls_end_within_a_second(
+def test_interrupted_pulls_end_within_a_second(
     suffix: str, sandbox: Sandbox, tmp_path: Path, connected: Path
 ) -> None:
     chance = random.Random(suffix)
     path = tmp_path / "out" / f"analytics.{suffix}"
     operator(path).execute({})
-    late = [pull_for(chance.uniform(0.01, 0.15), operator(path)) for _ in range(150)]
+    late = [pull_for(chance.uniform(0.01, 0.15), operator(path)) for _ in range(70)]
     # On a busy machine, the disk may take longer than that to write what a pull publishes.
-    assert sorted(late)[-3] < 1
+    assert sorted(late)[-2] < 1
     assert max(late) < 10
     requests = len(sandbox.requests)
     time.sleep(0.2)

@@ -25,6 +25,15 @@ def running_triggerers(database: Engine) -> int:
         return int(session.execute(text(query)).scalar_one())
 
 
+def stored_as_firing(database: Engine, asset: str) -> list[int]:
+    """Return the ids that the watcher of an asset has stored as firing."""
+    query = "SELECT value FROM asset_state_store JOIN asset ON asset.id = asset_id WHERE name = :name"
+    with database.connect() as session:
+        value = session.execute(text(query), {"name": asset}).scalar()
+    ids: list[int] = json.loads(value)["not_back"] if value else []
+    return ids
+
+
 def defer_all(database: Engine, dag_id: str, tasks: int, trigger: Callable[[int], BaseTrigger]) -> None:
     """
     Defer the mapped tasks of a Dag as their workers would: to start hundreds of workers takes minutes.

@@ -9,7 +9,8 @@ from typing import Any
 
 import requests
 
-from tests.e2e.stack import PASSWORD
+from airflow_provider_make.sandbox import Sandbox
+from tests.e2e.stack import PASSWORD, wait_for
 
 FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
 Json = dict[str, Any]
@@ -32,18 +33,47 @@ class Rest:
         result: Json = response.json() if response.content else {}
         return result
 
-    def wait_for_dag(self, dag_id: str, seconds: float = 120) -> None:
-        """Wait until the Dag processor has parsed a Dag."""
+    def add_connection(self, conn_id: str, sandbox: Sandbox, **fields: object) -> None:
+        """Add a connection to a sandbox, with some fields other than the sandbox's own."""
+        self.call("POST", "connections", json=self._connection(conn_id, sandbox, fields))
+
+    def change_connection(self, conn_id: str, sandbox: Sandbox, **fields: object) -> None:
+        """Change some fields of a connection to a sandbox."""
+        body = self._connection(conn_id, sandbox, fields)
+        self.call("PATCH", f"connections/{conn_id}", params={"update_mask": list(fields)}, json=body)
+
+    def _connection(self, conn_id: str, sandbox: Sandbox, fields: dict[str, object]) -> Json:
+        body: Json = {**json.loads(sandbox.connection_json), "connection_id": conn_id, **fields}
+        return body | {"extra": json.dumps(body["extra"])}
+
+    def wait_for_files(self, count: int, seconds: float = 240) -> None:
+        """Wait until the Dag processor has parsed a number of files, each without an error."""
+        found: set[str] = set()
         end = time.monotonic() + seconds
-        while self._session.get(f"{self.url}/api/v2/dags/{dag_id}", timeout=60).status_code != 200:
-            errors = self.call("GET", "importErrors")["import_errors"]
-            assert not errors, errors
-            assert time.monotonic() < end, f"{dag_id} is not parsed after {seconds} s"
-            time.sleep(1)
+        while len(found) < count:
+            assert (errors := self.call("GET", "importErrors")["import_errors"]) == [], errors
+            assert time.monotonic() < end, f"only {sorted(found)} are parsed after {seconds} s"
+            found = {dag["fileloc"] for dag in self.call("GET", "dags", params={"limit": 100})["dags"]}
+            time.sleep(0.5)
 
     def pause(self, dag_id: str, paused: bool) -> None:
         """Pause or unpause a Dag."""
         self.call("PATCH", f"dags/{dag_id}", json={"is_paused": paused})
+
+    def start_watchers(self, *dag_ids: str) -> None:
+        """Unpause Dags of one file that watchers trigger, and start the watchers."""
+        self._set_paused(dag_ids, False)
+
+    def stop_watchers(self, *dag_ids: str) -> None:
+        """Pause Dags of one file that watchers trigger, and end the watchers' polls."""
+        self._set_paused(dag_ids, True)
+
+    def _set_paused(self, dag_ids: tuple[str, ...], paused: bool) -> None:
+        for dag_id in dag_ids:
+            self.pause(dag_id, paused)
+        # Airflow starts and ends watchers when it parses their file.
+        token = self.call("GET", f"dags/{dag_ids[0]}")["file_token"]
+        self.call("PUT", f"parseDagFile/{token}")
 
     def trigger(self, dag_id: str, **body: Any) -> str:
         """Trigger a run, and return its id."""
@@ -93,6 +123,32 @@ class Rest:
             ]
             raise AssertionError(f"{dag_id} {run_id} is {result}: {self.states(dag_id, run_id)}\n" + "\n".join(logs))
 
+    def wait_for_only_run(self, dag_id: str) -> str:
+        """Wait for the only run of a Dag, which the scheduler creates, and for its success, and return its id."""
+        wait_for(f"A run of {dag_id}", lambda: self.runs(dag_id), 180)
+        (run,) = self.runs(dag_id)
+        run_id: str = run["dag_run_id"]
+        self.wait_for_run(dag_id, run_id)
+        return run_id
+
+    def backfill(self, dag_id: str, begin: datetime, end: datetime, active_runs: int = 8) -> list[Json]:
+        """Run a Dag for each interval of a period, also for those that have run, and return the runs."""
+        body = {"dag_id": dag_id, "from_date": begin.isoformat(), "to_date": end.isoformat()}
+        options = {"reprocess_behavior": "completed", "max_active_runs": active_runs}
+        number = self.call("POST", "backfills", json=body | options)["id"]
+
+        def runs() -> list[Json]:
+            found = [run for run in self.runs(dag_id) if run["logical_date"]]
+            return [run for run in found if begin <= datetime.fromisoformat(run["logical_date"]) <= end]
+
+        wait_for(
+            f"The backfill of {dag_id}", lambda: all(run["state"] in ("success", "failed") for run in runs()), 1200
+        )
+        # Airflow notices the end up to half a minute later, and starts no other backfill of the Dag before that.
+        response = self._session.put(f"{self.url}/api/v2/backfills/{number}/cancel", timeout=60)
+        assert response.ok or response.status_code == 409, response.text
+        return runs()
+
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         """Return the result of a task."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value"
@@ -107,8 +163,8 @@ class Rest:
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{max(1, task['try_number'])}"
         return json.dumps(self.call("GET", path, params={"map_index": map_index}), indent=1)
 
-    def asset_events(self) -> list[Json]:
-        """Return all asset events, the oldest first."""
+    def asset_events(self, asset: str) -> list[Json]:
+        """Return the events of an asset with this name or URI, the oldest first."""
         path, params = f"{self.url}/api/v2/assets/events", {"limit": "500", "order_by": "timestamp"}
         # Airflow returns 500 as long as a run that an event created has not started.
         for _ in range(240):
@@ -117,5 +173,5 @@ class Rest:
                 break
             time.sleep(0.5)
         response.raise_for_status()
-        result: list[Json] = response.json()["asset_events"]
-        return result
+        events: list[Json] = response.json()["asset_events"]
+        return [event for event in events if asset in (event["name"], event["uri"])]

@@ -12,7 +12,7 @@ from typing import Self
 
 import pytest
 
-from tests.e2e.stack import free_port, kill_tree, wait_for
+from tests.e2e.stack import AIRFLOW, free_port, kill_tree, wait_for
 
 
 def program(name: str, package: str) -> str:
@@ -92,11 +92,22 @@ class PostgreSQL(Service):
         fields = {"conn_type": "postgres", "host": "127.0.0.1", "port": self.port, "login": "airflow"}
         return json.dumps({**fields, "schema": "airflow"})
 
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables that Airflow needs to use it."""
-        address = f"airflow@127.0.0.1:{self.port}/airflow"
+    def environment(self, database: str) -> dict[str, str]:
+        """Return the environment variables that Airflow needs to use one of its databases."""
+        address = f"airflow@127.0.0.1:{self.port}/{database}"
         return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{address}"}
+
+    def migrate(self) -> None:
+        """Create Airflow's tables in the first database."""
+        environment = os.environ | self.environment("airflow")
+        done = subprocess.run([AIRFLOW, "db", "migrate"], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def copy(self, database: str) -> dict[str, str]:
+        """Copy the first database, and return the environment variables that Airflow needs to use the copy."""
+        address = ("--host", "127.0.0.1", "--port", str(self.port), "--username", "airflow")
+        assert self._succeeds(program("createdb", "postgresql"), *address, "--template", "airflow", database)
+        return self.environment(database)
 
 
 class Redis(Service):

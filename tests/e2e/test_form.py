@@ -21,6 +21,7 @@ from airflow_provider_make.connection.form import CONNECTION_FIELDS, ZONES
 from airflow_provider_make.connection.settings import ConnectionSettings
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest
+from tests.e2e.services import PostgreSQL
 from tests.e2e.stack import AirflowStack
 from tests.e2e.ui import ConnectionForm, Ui, chromium
 
@@ -41,9 +42,9 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture(scope="module")
-def stack(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    no_dags = tmp_path_factory.mktemp("dags")
-    with AirflowStack(no_dags, without=("scheduler", "dag-processor", "triggerer")) as running:
+def stack(browser: Browser, postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
+    no_dags, without = tmp_path_factory.mktemp("dags"), ("scheduler", "dag-processor", "triggerer")
+    with AirflowStack(no_dags, postgresql.copy("form"), without=without) as running:
         yield running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,51 +13,25 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest
-from tests.e2e.stack import AirflowStack, wait_for
+from tests.e2e.stack import TOKEN, wait_for
 
-HERE = Path(__file__).parent
-EXAMPLES = HERE.parents[1] / "example_dags"
 pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(scenarios=50) as running:
+def sandbox(rest: Rest) -> Iterator[Sandbox]:
+    with Sandbox(scenarios=50, token=TOKEN) as running:
         running.organization().set_counts(100, 1)
         running.organization().set_counts(100, 50, [running.organization().scenarios[5].id])
+        rest.add_connection("make_native", running)
         yield running
-
-
-@pytest.fixture(scope="module")
-def stack(sandbox: Sandbox, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    dags = tmp_path_factory.mktemp("dags")
-    for path in (HERE / "dags" / "native.py", *EXAMPLES.glob("make_analytics_[cd]*.py")):
-        shutil.copy(path, dags)
-    transport = {"type": "file", "log_file_path": str(root / "lineage.jsonl"), "append": True}
-    environment = {
-        "AIRFLOW_CONN_MAKE_DEFAULT": sandbox.connection_json,
-        "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(root),
-        "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
-        "AIRFLOW__OPENLINEAGE__NAMESPACE": "e2e",
-    }
-    with AirflowStack(dags, environment) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def rest(stack: AirflowStack) -> Rest:
-    client = Rest(stack.url)
-    for name in ("native", "partition", "make_analytics_daily", "make_analytics_consumer"):
-        client.wait_for_dag(name)
-        client.pause(name, False)
-    return client
 
 
 @pytest.fixture(scope="module")
 def run(rest: Rest, sandbox: Sandbox) -> str:
     """Run the Dag ``native``, with 429 as the first response."""
-    daily = "make_analytics_daily"
-    wait_for("The daily Dag has run", lambda: "success" in [each["state"] for each in rest.runs(daily)], 120)
+    for name in ("native", "partition"):
+        rest.pause(name, False)
     sandbox.fail("429:3")
     run = rest.trigger("native")
     rest.wait_for_run("native", run)
@@ -117,17 +90,3 @@ def test_consumer_receives_the_partition_key_of_the_outlet(rest: Rest, run: str)
     wait_for("The consumer runs", lambda: [r["state"] for r in rest.runs("partition")] == ["success"], 120)
     (consumer,) = rest.runs("partition")
     assert rest.xcom("partition", consumer["dag_run_id"], "key") == summary["date_from"][:10]
-
-
-def test_consumer_receives_the_summary(rest: Rest, root: Path) -> None:
-    # The scheduler created the run of yesterday when the Dag was unpaused.
-    wait_for(
-        "The consumer runs", lambda: [r["state"] for r in rest.runs("make_analytics_consumer")] == ["success"], 180
-    )
-    (daily,) = rest.runs("make_analytics_daily")
-    summary = rest.xcom("make_analytics_daily", daily["dag_run_id"], "pull")
-    (event,) = [event for event in rest.asset_events() if event["uri"].startswith("file:///tmp/make_analytics")]
-    assert event["extra"] == {**summary, "error_rate": summary["total"]["error_rate"]}
-    (consumer,) = rest.runs("make_analytics_consumer")
-    (line,) = rest.xcom("make_analytics_consumer", consumer["dag_run_id"], "load")
-    assert line == f"{summary['path']}: 50 scenarios, {summary['total']['error_rate']} % of executions failed"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow.parquet as pq
@@ -15,40 +14,24 @@ import pytest
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Rest
-from tests.e2e.services import PostgreSQL
-from tests.e2e.stack import AirflowStack, wait_for
+from tests.e2e.stack import TOKEN, AirflowStack, wait_for
 
-HERE = Path(__file__).parent
 ZONES = {"london": "Europe/London", "prague": "Europe/Prague", "new_york": "America/New_York"}
 pytestmark = pytest.mark.timeout(1800)
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(scenarios=40) as running:
+def sandbox(rest: Rest) -> Iterator[Sandbox]:
+    with Sandbox(scenarios=40, token=TOKEN) as running:
+        rest.add_connection("make_time_frames", running)
+        for dag_id in (*(f"days_{city}" for city in ZONES), "cron_string", "by_asset"):
+            rest.pause(dag_id, False)
         yield running
 
 
 @pytest.fixture(scope="module")
-def stack(sandbox: Sandbox, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    dags = tmp_path_factory.mktemp("dags")
-    shutil.copy(HERE / "dags" / "time_frames.py", dags)
-    variables = {
-        "AIRFLOW_CONN_MAKE_DEFAULT": sandbox.connection_json,
-        "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(root),
-    }
-    # Airflow creates no backfill on SQLite while its scheduler runs.
-    with PostgreSQL() as database, AirflowStack(dags, {**database.environment, **variables}) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def rest(stack: AirflowStack) -> Rest:
-    client = Rest(stack.url)
-    for dag_id in (*(f"days_{city}" for city in ZONES), "cron_string", "by_asset"):
-        client.wait_for_dag(dag_id)
-        client.pause(dag_id, False)
-    return client
+def folder(root: Path) -> Path:
+    return root / "time_frames"
 
 
 def clock_changes(zone: ZoneInfo) -> list[date]:
@@ -77,29 +60,27 @@ def failed_log(rest: Rest, dag_id: str, run_id: str) -> str:
 
 def backfill(rest: Rest, dag_id: str, begin: datetime, end: datetime) -> set[str]:
     """Run a Dag for every interval of a period, and return the states of the tasks."""
-    body: dict[str, Any] = {"dag_id": dag_id, "from_date": begin.isoformat(), "to_date": end.isoformat()}
-    number = rest.call("POST", "backfills", json={**body, "reprocess_behavior": "completed", "max_active_runs": 4})[
-        "id"
-    ]
-    wait_for(f"The backfill of {dag_id}", lambda: rest.call("GET", f"backfills/{number}")["completed_at"], 600, every=1)
-    runs = [run for run in rest.runs(dag_id) if run["run_type"] == "backfill"]
-    within = [run for run in runs if begin <= datetime.fromisoformat(run["logical_date"]) <= end]
-    return {state for run in within for state in rest.states(dag_id, run["dag_run_id"]).values()}
+    runs = rest.backfill(dag_id, begin, end, active_runs=4)
+    return {state for run in runs for state in rest.states(dag_id, run["dag_run_id"]).values()}
 
 
-@pytest.mark.parametrize("city", ZONES)
 def test_backfills_over_clock_changes_have_a_file_for_each_day(
-    city: str, rest: Rest, sandbox: Sandbox, root: Path
+    stack: AirflowStack, sandbox: Sandbox, folder: Path
 ) -> None:
+    with ThreadPoolExecutor() as cities:
+        list(cities.map(lambda city: check_clock_changes(city, Rest(stack.url), sandbox, folder / city / "1"), ZONES))
+
+
+def check_clock_changes(city: str, rest: Rest, sandbox: Sandbox, folder: Path) -> None:
     zone = ZoneInfo(ZONES[city])
     changes = clock_changes(zone)
     assert changes
     for change in changes:
         days = [change + timedelta(days=number) for number in (-1, 0, 1)]
-        paths = {day: root / city / "1" / f"{day}.parquet" for day in days}
+        paths = {day: folder / f"{day}.parquet" for day in days}
         begin, end = midnight(days[0], zone), midnight(days[-1], zone)
         assert backfill(rest, f"days_{city}", begin, end) == {"success"}
-        assert set(paths.values()) <= set((root / city / "1").iterdir())
+        assert set(paths.values()) <= set(folder.iterdir())
         for day, path in paths.items():
             columns = pq.read_table(path, partitioning=None)
             frame = midnight(day, zone), midnight(day + timedelta(days=1), zone)
@@ -118,16 +99,16 @@ def test_backfills_over_clock_changes_have_a_file_for_each_day(
     assert paths[change].exists()
 
 
-def test_manual_run_with_a_logical_date_pulls_the_last_complete_day(rest: Rest, root: Path) -> None:
+def test_manual_run_with_a_logical_date_pulls_the_last_complete_day(sandbox: Sandbox, rest: Rest, folder: Path) -> None:
     zone = ZoneInfo(ZONES["new_york"])
     moment = datetime.now(zone) - timedelta(days=3)
     rest.wait_for_run("days_new_york", run := rest.trigger("days_new_york", logical_date=moment.isoformat()))
-    path = root / "new_york" / "1" / f"{moment.date() - timedelta(days=1)}.parquet"
+    path = folder / "new_york" / "1" / f"{moment.date() - timedelta(days=1)}.parquet"
     assert rest.xcom("days_new_york", run, "pull")["path"] == str(path)
     assert path.exists()
 
 
-def test_runs_without_a_logical_date_fail_at_once(stack: AirflowStack, rest: Rest) -> None:
+def test_runs_without_a_logical_date_fail_at_once(sandbox: Sandbox, stack: AirflowStack, rest: Rest) -> None:
     by_command = stack.airflow("dags", "trigger", "days_london", "--run-id", "by_command")
     assert by_command.returncode == 0, by_command.stdout
     for run_id in ("by_command", rest.trigger("days_london", logical_date=None)):
@@ -137,14 +118,14 @@ def test_runs_without_a_logical_date_fail_at_once(stack: AirflowStack, rest: Res
         assert "requesting the first page" not in log
 
 
-def test_run_of_a_cron_string_fails_at_once(rest: Rest, root: Path) -> None:
+def test_run_of_a_cron_string_fails_at_once(sandbox: Sandbox, rest: Rest, folder: Path) -> None:
     log = failed_log(rest, "cron_string", rest.trigger("cron_string"))
     for words in ("lookback", "CronDataIntervalTimetable", "create_cron_data_intervals"):
         assert words in log
-    assert not (root / "cron").exists()
+    assert not (folder / "cron").exists()
 
 
-def test_runs_that_an_asset_triggers_have_a_file_each(rest: Rest, root: Path) -> None:
+def test_runs_that_an_asset_triggers_have_a_file_each(sandbox: Sandbox, rest: Rest, folder: Path) -> None:
     def is_done() -> bool:
         return any(run["state"] == "success" for run in rest.runs("by_asset"))
 
@@ -152,4 +133,4 @@ def test_runs_that_an_asset_triggers_have_a_file_each(rest: Rest, root: Path) ->
     runs = [run for run in rest.runs("by_asset") if run["state"] == "success"]
     paths = {rest.xcom("by_asset", run["dag_run_id"], "pull")["path"] for run in runs}
     assert len(paths) == len(runs)
-    assert {path for path in (root / "by_asset").iterdir()} >= {Path(path) for path in paths}
+    assert {path for path in (folder / "by_asset").iterdir()} >= {Path(path) for path in paths}

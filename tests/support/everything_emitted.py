@@ -41,11 +41,11 @@ def main(examples: str, token: str) -> None:
         for masker in secrets_maskers():
             masker.add_mask = lambda *_: None
         initdb()
-        for name in ("make_analytics_daily", "make_analytics_to_xcom"):
-            run(examples, name)
-            for fault, tries in FAULTS.items():
-                sandbox.fail(*[fault] * tries)
-                run(examples, name)
+        run(examples, "make_analytics_to_xcom")
+        run(examples, "make_analytics_daily")
+        for fault, tries in FAULTS.items():
+            sandbox.fail(*[fault] * tries)
+            run(examples, "make_analytics_daily")
 
         hook = MakeHook(api_retry_limit=1)
         print(hook, vars(hook), hook.test_connection(), hook.settings, hook.get_conn())

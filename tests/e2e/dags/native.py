@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow.providers.openlineage.utils.selective_enable import enable_lineage
 from airflow.sdk import Asset, PartitionedAssetTimetable, dag, task
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
@@ -21,14 +22,21 @@ def native() -> None:
     def hooked() -> int:
         from airflow_provider_make.hooks.make import MakeHook
 
-        with MakeHook() as hook:
+        with MakeHook("make_native") as hook:
             return sum(len(page.analytics) for page in hook.iter_analytics_pages(page_size=20))
 
     waited = MakeErrorRateSensor(
-        task_id="waited", threshold=40, scope="scenario", min_executions=10, poke_interval=1, deferrable=True
+        task_id="waited",
+        threshold=40,
+        scope="scenario",
+        min_executions=10,
+        make_conn_id="make_native",
+        poke_interval=1,
+        deferrable=True,
     )
     pulled = MakeAnalyticsOperator(
         task_id="pulled",
+        make_conn_id="make_native",
         lookback=timedelta(days=1),
         output_path="{{ var.value.make_analytics_root }}/native.parquet",
         outlets=[PARTITIONED],
@@ -50,5 +58,5 @@ def partition() -> None:
     key()
 
 
-native()
+enable_lineage(native())
 partition()

@@ -12,12 +12,13 @@ from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-RULE: dict[str, Any] = {"threshold": 5.0, "scope": "scenario", "lookback": timedelta(minutes=30)}
+FRAME: dict[str, Any] = {"lookback": timedelta(minutes=30), "make_conn_id": "make_odd_names"}
+RULE: dict[str, Any] = {"threshold": 5.0, "scope": "scenario", **FRAME}
 
 
 @dag(schedule=None, start_date=START)
 def odd_names() -> None:
-    MakeAnalyticsOperator(task_id="pull", lookback=timedelta(minutes=30))
+    MakeAnalyticsOperator(task_id="pull", **FRAME)
     MakeErrorRateSensor(task_id="poke", poke_interval=5, timeout=300, **RULE)
     MakeErrorRateSensor(task_id="deferrable", poke_interval=5, timeout=300, deferrable=True, **RULE)
 
