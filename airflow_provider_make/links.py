@@ -1,4 +1,4 @@
-"""Links to Make's web pages: their URLs, the buttons in Airflow's UI, and what a task records for both and lineage."""
+"""Links to Make's web pages: their URLs, the buttons in Airflow's UI, and what tasks record for them and lineage."""
 
 from __future__ import annotations
 

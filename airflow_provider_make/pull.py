@@ -81,9 +81,9 @@ class PreparedPull:
         )
         if fields.shares_path_with_next(arguments["output_path"]):
             log.warning("The next time frame has the same path %s. Give its fields a longer format.", destination.path)
-        checked = Outlets(outlets, context, time_frame, timezone)
-        checked.check(destination.path)
-        return cls(settings, retry_rules, query, page_size, max_concurrency, destination, checked, log)
+        checked_outlets = Outlets(outlets, context, time_frame, timezone)
+        checked_outlets.check(destination.path)
+        return cls(settings, retry_rules, query, page_size, max_concurrency, destination, checked_outlets, log)
 
     def run(self) -> dict[str, Any]:
         """Read every scenario of the query, exactly once, and publish the rows; return the summary for XCom."""
@@ -129,7 +129,7 @@ class PreparedPull:
     def _subject(self) -> str:
         frame = self.query.time_frame
         organization = f"organization {self.query.organization_id} ({self.settings.zone})"
-        return f"{organization} from {iso(frame.date_from) or 'a year ago'} to {iso(frame.date_to) or 'now'}"
+        return f"{organization} from {iso(frame.date_from) or 'a year ago'} to {iso(frame.date_to)}"
 
 
 def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo) -> TimeFrame:

@@ -61,9 +61,7 @@ def pull_for(seconds: float, task: MakeAnalyticsOperator) -> float:
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
-def test_interrupted_pulls_end_within_a_second(
-    suffix: str, sandbox: Sandbox, tmp_path: Path, connected: Path
-) -> None:
+def test_interrupted_pulls_end_within_a_second(suffix: str, sandbox: Sandbox, tmp_path: Path, connected: Path) -> None:
     chance = random.Random(suffix)
     path = tmp_path / "out" / f"analytics.{suffix}"
     operator(path).execute({})

@@ -1,4 +1,4 @@
-"""A request to the analytics endpoint: the query, the page of its result, and the URL parameters of both."""
+"""A query of the analytics endpoint, a request for one of its pages, and the URL parameters of both."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ _CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
 _ZERO, _DAY = timedelta(0), timedelta(days=1)
 # Seconds since 1970, with any flags and width: strftime writes them in the machine's time zone.
 _EPOCH_DIRECTIVE = re.compile(r"%[^a-zA-Z%]*[EO]?s")
-# How late a run may begin for a lookback of a year to be cut to what Make still keeps.
+# A lookback of a year begins too early by the delay of the run. Up to this delay, it is cut.
 _LATEST_RUN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class TimeFrame:
-    """A time frame in UTC; without a begin or end, it has Make's: a year ago, and now."""
+    """A time frame in UTC; without a start or end, it has Make's: a year ago, and now."""
 
     date_from: datetime | None = None
     date_to: datetime | None = None

@@ -14,13 +14,11 @@ from urllib.request import getproxies
 import aiohttp
 import certifi
 
-from airflow_provider_make import __version__
 from airflow_provider_make.api.errors import shorten
 from airflow_provider_make.connection.address import PROXY_EXAMPLE
-from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.connection.settings import USER_AGENT, ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
 
-USER_AGENT = f"airflow-provider-make/{__version__}"
 # Decompressed. A page of 1000 scenarios has 0.3 to 0.5 MB.
 MAX_BODY_BYTES = 64 * 1024 * 1024
 # The connection's timeout is for each piece of a response; the whole response may take this many times as long.

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 import requests
 from requests.utils import select_proxy
 
-from airflow_provider_make.api.transport import USER_AGENT
 from airflow_provider_make.connection.address import NO_PROXY, encode_proxy_url, is_loopback, parse_proxies
-from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.connection.settings import USER_AGENT, ConnectionSettings
 from airflow_provider_make.exceptions import MakeInputError
 
 

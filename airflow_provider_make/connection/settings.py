@@ -13,12 +13,14 @@ from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
+from airflow_provider_make import __version__
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
 from airflow_provider_make.connection.address import build_base_url, parse_proxies
 from airflow_provider_make.connection.form import AUTH_SCHEMES, CONNECTION_FIELDS, MAX_TIMEOUT
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.masking import HIDDEN, contains_token, mask_secrets
 
+USER_AGENT = f"airflow-provider-make/{__version__}"
 # One request in a hundred minutes: a client that waits longer seems to hang.
 MIN_REQUESTS_PER_MINUTE = 0.01
 _NOT_JSON = object()

@@ -195,11 +195,12 @@ class StoredObject:
 
 def resolve_object(name: str, location: str, storage_conn_id: str | None) -> StoredObject:
     """Resolve the storage of a location, as ``parse_object_path`` returns it, and the connection of that storage."""
-    if location.startswith("/") or (location.startswith("file:///") and storage_conn_id is None):
+    url = _URL.fullmatch(location)
+    if not url or (url[1] in _FILE_SCHEMES and url[2].startswith("/") and storage_conn_id is None):
         from fsspec.implementations.local import LocalFileSystem
 
         # Airflow would import the clients of all storages whose providers are installed.
-        return StoredObject(location, LocalFileSystem(), location.removeprefix("file://"))
+        return StoredObject(location, LocalFileSystem(), url[2] if url else location)
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:

@@ -57,7 +57,7 @@ def write_report(
     centicredits = None
     if monthly_credits is not None:
         # A float, in hundredths and on an axis: not beyond its limits.
-        expectation = "a number above zero, and below 1e100"
+        expectation = "a number of 0.01 or more, and below 1e100"
         number = parse_number("monthly_credits", monthly_credits, expectation, lambda number: 0.01 <= number < 1e100)
         centicredits = round(number * 100)
     if title is not None and (not isinstance(title, str) or not title.strip()):

@@ -201,7 +201,7 @@ def error_rate_chart(days: Days, unit: str) -> Chart:
         low, high = map(percent, usual)
         note = (
             f"Shaded: usual before {first}, from {low} to {high}. That is the median of the {unit}s, "
-            f"and {SPREAD} times the median distance from it."
+            f"plus and minus {SPREAD} times the median distance from it."
         )
     chart = _line_chart("Error rate", days, "error_rate", percent, axis_percent, usual)
     notes = [f"Executions with errors, by {unit}.", *chart.notes, note]

@@ -50,10 +50,10 @@ COLUMNS = (*SCENARIO_COLUMNS, "extracted_at")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file of a source: its URL or absolute path, and the same with its storage."""
+    """A file of a source: its URL or absolute path, and the object in its storage."""
 
     location: str
-    path: StoredObject
+    stored: StoredObject
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -196,8 +196,7 @@ def open_pull(file: SourceFile) -> Iterator[PullFile]:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
-    # Airflow's open has no types.
-    with file.path.open("rb") as stream:
+    with file.stored.open("rb") as stream:
         try:
             parquet = ParquetFile(stream)
         except pyarrow.ArrowInvalid as error:

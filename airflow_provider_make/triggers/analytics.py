@@ -244,9 +244,9 @@ async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncG
             log.log(level, "The figures could not be fetched%s: %s", _announce("poll", schedule), text)
 
 
-def _announce(poll: str, schedule: PollSchedule) -> str:
+def _announce(noun: str, schedule: PollSchedule) -> str:
     seconds = schedule.seconds_to_next_poll(datetime.now(UTC))
-    return "" if seconds is None else f"; next {poll} in {seconds:.3g} s"
+    return "" if seconds is None else f"; next {noun} in {seconds:.3g} s"
 
 
 def _parse_interval(value: Any) -> float:

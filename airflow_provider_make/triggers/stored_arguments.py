@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
+from datetime import timedelta
 from functools import wraps
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
@@ -13,6 +14,7 @@ from airflow_provider_make.thresholds.arguments import ThresholdArguments
 
 # Increased when a trigger takes other arguments than before, or means something else by them.
 VERSION = 2
+_DAYS_OF_A_YEAR = 365
 _Trigger = TypeVar("_Trigger", bound="type[StoredArguments]")
 
 
@@ -40,11 +42,8 @@ class StoredArguments(ThresholdArguments):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments, as Airflow stores a trigger: only with types that JSON has."""
-        # Airflow 3.2 stores a timedelta in a form that it does not decode. A set has another order in each process.
-        values = {
-            name: sorted(value, key=str) if isinstance(value, (set, frozenset)) else value
-            for name, value in self.values().items()
-        }
+        # Airflow 3.2 stores a timedelta in a form that it does not decode.
+        values = {name: _simplify(value) for name, value in self.values().items()}
         stored = to_jsonable_python({**values, "stored_version": VERSION}, fallback=str)
         return f"{type(self).__module__}.{type(self).__qualname__}", stored
 
@@ -59,6 +58,16 @@ class StoredArguments(ThresholdArguments):
                 f"The stored trigger {self._problem} (version {self.stored_version} of its arguments; this is version "
                 f"{VERSION}): expected the same version of the provider on the triggerer and elsewhere."
             )
+
+
+def _simplify(value: Any) -> Any:
+    if isinstance(value, (set, frozenset)):
+        # A set has another order in each process.
+        return sorted(value, key=str)
+    if isinstance(value, timedelta) and value.days >= _DAYS_OF_A_YEAR:
+        # Pydantic would write years, which have no fixed length.
+        return f"P{value.days}DT{value.seconds}.{value.microseconds:06}S"
+    return value
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
@@ -77,7 +86,7 @@ def takes_stored_arguments(trigger: _Trigger) -> _Trigger:
             if unknown or missing:
                 problems = [f"has the unknown argument {name!r}" for name in unknown]
                 problems += [f"lacks the argument {name!r}" for name in missing]
-                # On the instance: the class has none.
+                # Of this trigger only.
                 self.__dict__["_problem"] = " and ".join(problems)[:300]
             arguments = {name: value for name, value in arguments.items() if name in known}
             arguments.update(dict.fromkeys(missing))

@@ -23,9 +23,9 @@ from requests.utils import select_proxy
 from airflow_provider_make import __version__
 from airflow_provider_make.api.page import AnalyticsPage, ScenarioMetrics
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
-from airflow_provider_make.api.transport import MAX_BODY_BYTES, USER_AGENT, Network
+from airflow_provider_make.api.transport import MAX_BODY_BYTES, Network
 from airflow_provider_make.api.zone_session import ZoneSession
-from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.connection.settings import USER_AGENT, ConnectionSettings
 from airflow_provider_make.exceptions import (
     MakeApiError,
     MakeConnectionError,

@@ -54,7 +54,7 @@ def test_sensors_whose_condition_holds_succeed_without_a_deferral(
         f"{statistics.median(task['duration'] for task in tasks):.1f} s each at the median"
     )
     assert Counter((task["state"], task["try_number"]) for task in tasks) == {("success", 1): RUNS * SENSORS}
-    # One look of each sensor, on the worker.
+    # One poke of each sensor, on the worker.
     assert requests == RUNS * SENSORS
     logs = list((stack.home / "logs" / "dag_id=alerts_hold").rglob("*.log*"))
     assert len(logs) == RUNS * SENSORS

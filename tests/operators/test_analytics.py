@@ -276,14 +276,17 @@ def test_a_pull_to_a_local_path_imports_neither_requests_nor_the_clients_of_stor
 ) -> None:
     program = """
 import sys
-from airflow.providers.common.compat.sdk import ObjectStoragePath
+from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
+# On Airflow 2, this imports requests.
+BaseHook.get_connection("make_default")
+before = set(sys.modules)
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 # At the first of these, Airflow imports the file systems of all providers.
 ObjectStoragePath.fs = property(lambda path: sys.exit("the file systems of all providers are imported"))
 paths = [f"{sys.argv[1]}/a.jsonl", f"file://{sys.argv[1]}/b.jsonl"]
 for path in paths:
     MakeAnalyticsOperator(task_id="pull", date_to=sys.argv[2], lookback="P1D", output_path=path).execute({})
-print([name for name in ("requests", "pyarrow", "airflow.providers.http.hooks") if name in sys.modules])
+print([name for name in ("requests", "pyarrow", "airflow.providers.http.hooks") if name in set(sys.modules) - before])
 """
     environment = {name: value for name, value in os.environ.items() if "PROXY" not in name.upper()}
     environment |= {"AIRFLOW_CONN_MAKE_DEFAULT": make_sandbox.connection_json, "NO_PROXY": "127.0.0.1"}

@@ -26,7 +26,7 @@ from airflow_provider_make.output.object_path import (
     resolve_object,
     split_location,
 )
-from tests.support.airflow_versions import find
+from tests.support.airflow_versions import VERSION, find
 
 DAY = TimeFrame(datetime(2026, 3, 28, 23, tzinfo=UTC), datetime(2026, 3, 29, 22, tzinfo=UTC))
 TimeRestriction = find("TimeRestriction", "airflow.timetables.base")
@@ -253,6 +253,9 @@ def test_local_path_is_the_one_that_was_validated_and_the_one_that_airflow_would
             assume(False)
         path = resolve_object("output_path", location, None)
         assert os.path.normpath(path.path) == os.path.normpath(f"/data/{name}")
+        if url.startswith("local:") and VERSION < (3, 0):
+            # Airflow 2 does not know this scheme, unlike fsspec.
+            continue
         airflows = ObjectStoragePath(location)
         assert (str(path), path.path, path.fs) == (str(airflows), airflows.path, airflows.fs)
 

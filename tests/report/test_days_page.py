@@ -286,8 +286,8 @@ def test_figures_that_no_file_has_are_not_drawn() -> None:
         (9, "A usual range needs 10 days with executions before 2026-03-10."),
         (
             11,
-            "Shaded: usual before 2026-03-12, from 0.00 % to 14.00 %. That is the median of the days, and 3 times the "
-            "median distance from it.",
+            "Shaded: usual before 2026-03-12, from 0.00 % to 14.00 %. That is the median of the days, plus and minus 3 "
+            "times the median distance from it.",
         ),
     ],
 )
