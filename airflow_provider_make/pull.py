@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_make.api.client import MakeClient
 from airflow_provider_make.api.event_loop import EventLoopThread
-from airflow_provider_make.api.page import ScenarioMetrics, describe_fraction
+from airflow_provider_make.api.page import ScenarioMetrics, fraction_warning
 from airflow_provider_make.api.query import AnalyticsQuery
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import (
     TimeFrame,
+    complete_time_frame,
     iso,
     parse_timezone,
-    require_time_frame,
     resolve_time_frame,
 )
 from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
@@ -113,7 +113,7 @@ class PreparedPull:
             max_concurrency=self.max_concurrency,
             delay=self.retry_rules.delay,
         )
-        if warning := describe_fraction(total):
+        if warning := fraction_warning(total):
             self.log.warning(warning)
         return {
             "organization_id": self.query.organization_id,
@@ -137,7 +137,7 @@ def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone:
     interval: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
     explicit = {name: arguments[name] for name in ("date_from", "date_to", "lookback")}
     chosen = resolve_time_frame(now=now, timezone=timezone, **explicit, **interval)
-    return require_time_frame(chosen, now=now, **interval)
+    return complete_time_frame(chosen, now=now, **interval)
 
 
 class _Progress:

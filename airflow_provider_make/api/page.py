@@ -97,8 +97,8 @@ def make_names(kind: type[Metrics]) -> dict[str, str]:
     return names
 
 
-def describe_fraction(total: Metrics) -> str | None:
-    """Describe a warning if the error rate looks like a fraction, not the percentage that Make documents."""
+def fraction_warning(total: Metrics) -> str | None:
+    """Return a warning if the error rate looks like a fraction, not the percentage that Make documents."""
     executions, errors, rate = total.executions, total.errors, total.error_rate
     if not executions or not errors or rate is None:
         return None

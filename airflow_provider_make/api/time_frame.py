@@ -77,7 +77,7 @@ def resolve_time_frame(
     return TimeFrame(begin, end)
 
 
-def require_time_frame(
+def complete_time_frame(
     time_frame: TimeFrame, *, now: datetime, data_interval_start: datetime | None, data_interval_end: datetime | None
 ) -> TimeFrame:
     """

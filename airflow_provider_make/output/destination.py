@@ -18,7 +18,7 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
-from airflow_provider_make.output.preflight import check_existing, check_writable, describe_replacement, parse_if_exists
+from airflow_provider_make.output.preflight import check_existing, check_writable, parse_if_exists, replacement_warning
 from airflow_provider_make.output.rows import RowBuilder
 
 
@@ -174,7 +174,7 @@ class ObjectDestination:
             self._spool.flush()
         # Another task may have created the object meanwhile.
         check_existing(self._target, self.if_exists)
-        warning = describe_replacement(self._target, summary) if self.format_name == "parquet" else None
+        warning = replacement_warning(self._target, summary) if self.format_name == "parquet" else None
         write_atomically(self._spool, self._target.fs, self._target.path)
         if warning:
             self.log.warning(warning)

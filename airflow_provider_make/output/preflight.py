@@ -164,7 +164,7 @@ def check_existing(target: StoredObject, if_exists: str) -> None:
     raise MakeInputError(f"{target} exists: expected no object there, because if_exists is 'fail'.")
 
 
-def describe_replacement(target: StoredObject, summary: Mapping[str, Any]) -> str | None:
+def replacement_warning(target: StoredObject, summary: Mapping[str, Any]) -> str | None:
     """Return a warning if the Parquet file that a pull replaces is of another organization, or has more rows."""
     try:
         existing = _read_summary(target)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.api.page import ScenarioMetrics, describe_fraction
+from airflow_provider_make.api.page import ScenarioMetrics, fraction_warning
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, ScenarioFilters
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
@@ -113,7 +113,7 @@ class ThresholdCheck:
                 delay=client.retry_rules.delay,
             )
             entries = relevant.entries()
-        if warning := describe_fraction(total):
+        if warning := fraction_warning(total):
             client.log.warning(warning)
         return Snapshot(query.organization_id, client.settings.zone, query.time_frame, now, total, entries)
 
@@ -130,17 +130,22 @@ class ThresholdCheck:
 
 
 def _parse_time_frame(lookback: Any, since: Any) -> tuple[timedelta | None, str | None]:
-    if since is not None:
-        if not isinstance(since, str) or since not in PERIODS:
-            raise MakeInputError.expected("since", since, f"one of {', '.join(PERIODS)}, or None")
-        if lookback not in (None, ThresholdArguments.lookback):
-            raise MakeInputError.expected("lookback", lookback, f"either lookback or since={since!r}, not both")
-        return None, since
-    if lookback is None:
-        raise MakeInputError.expected("lookback", None, "a timedelta, or an ISO 8601 duration such as PT1H")
+    if since is None:
+        if lookback is None:
+            raise MakeInputError.expected("lookback", None, "a timedelta, or an ISO 8601 duration such as PT1H")
+        return _parse_lookback(lookback), None
+    if not isinstance(since, str) or since not in PERIODS:
+        raise MakeInputError.expected("since", since, f"one of {', '.join(PERIODS)}, or None")
+    # The default is no choice, also in the form in which a trigger is stored.
+    if lookback is not None and _parse_lookback(lookback) != ThresholdArguments.lookback:
+        raise MakeInputError.expected("lookback", lookback, f"either lookback or since={since!r}, not both")
+    return None, since
+
+
+def _parse_lookback(lookback: Any) -> timedelta:
     now = datetime.now(UTC).replace(microsecond=0)
     begin = resolve_time_frame(now=now, lookback=lookback, date_to=now).date_from
-    return now - (begin or now), None
+    return now - (begin or now)
 
 
 class _RelevantScenarios:

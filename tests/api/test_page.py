@@ -14,7 +14,7 @@ from airflow_provider_make.api.page import (
     Metrics,
     PageParser,
     Pagination,
-    describe_fraction,
+    fraction_warning,
     make_names,
 )
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
@@ -386,7 +386,7 @@ def test_a_large_page_with_long_texts_is_no_bomb() -> None:
 def test_a_rate_that_looks_like_a_fraction(
     executions: int | None, errors: int, rate: float | None, warns: bool
 ) -> None:
-    warning = describe_fraction(Metrics(executions=executions, errors=errors, error_rate=rate))
+    warning = fraction_warning(Metrics(executions=executions, errors=errors, error_rate=rate))
     assert (warning is not None) == warns
     if warning:
         assert f"errorRate={rate:g}" in warning

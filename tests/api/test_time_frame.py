@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_make.api.time_frame import (
     TimeFrame,
+    complete_time_frame,
     iso,
     one_year_before,
     parse_time,
     parse_timezone,
-    require_time_frame,
     resolve_time_frame,
 )
 from airflow_provider_make.exceptions import MakeInputError
@@ -164,7 +164,7 @@ def test_error_names_the_invalid_time_zone(value: Any) -> None:
 )
 def test_run_without_a_time_frame_is_an_error_that_names_the_ways_out(run: dict[str, Any], reason: str) -> None:
     with pytest.raises(MakeInputError) as caught:
-        require_time_frame(resolve_time_frame(now=NOW, **run), now=NOW, **run)
+        complete_time_frame(resolve_time_frame(now=NOW, **run), now=NOW, **run)
     text = str(caught.value)
     for words in (reason, "lookback", "CronDataIntervalTimetable", "create_cron_data_intervals", "timedelta(days=365)"):
         assert words in text
@@ -181,7 +181,7 @@ def test_run_without_a_time_frame_is_an_error_that_names_the_ways_out(run: dict[
 )
 def test_time_frame_without_an_end_ends_now(frame: TimeFrame, expected: TimeFrame) -> None:
     run = {"data_interval_start": None, "data_interval_end": None}
-    assert require_time_frame(frame, now=NOW + timedelta(microseconds=5), **run) == expected
+    assert complete_time_frame(frame, now=NOW + timedelta(microseconds=5), **run) == expected
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(hours=23)])

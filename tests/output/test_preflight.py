@@ -25,8 +25,8 @@ from airflow_provider_make.output.object_path import StoredObject, resolve_objec
 from airflow_provider_make.output.preflight import (
     check_existing,
     check_writable,
-    describe_replacement,
     parse_if_exists,
+    replacement_warning,
 )
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.file_systems import NOBODY, as_nobody, as_root, folder_for_all, mounted
@@ -318,13 +318,13 @@ def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.Monke
     ],
 )
 def test_loss_of_rows_of_the_same_pull_is_described(changes: dict[str, Any], warned: bool, tmp_path: Path) -> None:
-    warning = describe_replacement(write_parquet(tmp_path / "a.parquet", **changes), SUMMARY)
+    warning = replacement_warning(write_parquet(tmp_path / "a.parquet", **changes), SUMMARY)
     assert (warning is not None) is warned
     assert warning is None or "had 11 rows for this organization and time frame, and was replaced by 10" in warning
 
 
 def test_replacing_a_file_of_another_organization_is_described(tmp_path: Path) -> None:
-    warning = describe_replacement(write_parquet(tmp_path / "a.parquet", organization_id=43, row_count=1), SUMMARY)
+    warning = replacement_warning(write_parquet(tmp_path / "a.parquet", organization_id=43, row_count=1), SUMMARY)
     assert warning is not None
     assert (
         f"had the figures of organization 43, and was replaced by those of organization {SUMMARY['organization_id']}"
@@ -338,6 +338,6 @@ def test_other_files_have_no_rows_to_lose(content: bytes | None, tmp_path: Path)
     path = tmp_path / "a.parquet"
     if content is not None:
         path.write_bytes(content)
-    assert describe_replacement(stored(path), SUMMARY) is None
+    assert replacement_warning(stored(path), SUMMARY) is None
     pq.write_table(pa.table({"a": [1]}), path)
-    assert describe_replacement(stored(path), SUMMARY) is None
+    assert replacement_warning(stored(path), SUMMARY) is None

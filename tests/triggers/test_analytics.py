@@ -115,6 +115,8 @@ def test_defaults_survive_what_airflow_does_to_them(trigger_class: type[Any]) ->
         ("lookback", pendulum.duration(minutes=90), "PT1H30M"),
         ("lookback", timedelta(days=364, microseconds=5), "P364DT0.000005S"),
         ("lookback", timedelta(days=365), "P365DT0.000000S"),
+        # With the default lookback.
+        ("since", "day", "day"),
         ("status", frozenset({"invalid", "active"}), ["active", "invalid"]),
         ("status", ("active",), ["active"]),
         ("team_id", {2, 1}, [1, 2]),
