@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @takes_stored_arguments
+@dataclass(kw_only=True, eq=False, repr=False)
 class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
     """
     Wait until figures cross a threshold, for a deferred ``MakeAnalyticsSensor``.
@@ -97,6 +99,7 @@ class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
 
 
 @takes_stored_arguments
+@dataclass(kw_only=True, eq=False, repr=False)
 class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
     """
     Emit an event each time that figures cross a threshold, for an ``AssetWatcher``. Needs Airflow 3.0 or later.

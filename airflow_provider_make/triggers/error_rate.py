@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger, MakeAnalyticsTrigger
 from airflow_provider_make.triggers.stored_arguments import takes_stored_arguments
 
 
 @takes_stored_arguments
+@dataclass(kw_only=True, eq=False, repr=False)
 class MakeErrorRateTrigger(MakeAnalyticsTrigger):
     """
     Wait until the error rate crosses a threshold, for a deferred ``MakeErrorRateSensor``.
@@ -20,6 +23,7 @@ class MakeErrorRateTrigger(MakeAnalyticsTrigger):
 
 
 @takes_stored_arguments
+@dataclass(kw_only=True, eq=False, repr=False)
 class MakeErrorRateEventTrigger(MakeAnalyticsEventTrigger):
     """
     Emit an event each time that the error rate crosses a threshold, for an ``AssetWatcher``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields
 from datetime import timedelta
 from functools import wraps
-from typing import Any, ClassVar, TypeVar, dataclass_transform
+from typing import Any, ClassVar, TypeVar
 
 from pydantic_core import to_jsonable_python
 
@@ -70,11 +70,8 @@ def _simplify(value: Any) -> Any:
     return value
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False)
 def takes_stored_arguments(trigger: _Trigger) -> _Trigger:
-    """Make a trigger's class a dataclass whose constructor raises for nothing that Airflow has stored."""
-    # It returns the same class.
-    dataclass(kw_only=True, eq=False, repr=False)(trigger)
+    """Let the constructor of a trigger's dataclass raise for nothing that Airflow has stored."""
     initialize = trigger.__init__
     known = {field.name for field in fields(trigger)}
     required = {field.name for field in fields(trigger) if field.default is MISSING}
