@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import BaseHook
+
 from airflow_provider_make.api.client import MakeClient
 from airflow_provider_make.api.event_loop import EventLoopThread
 from airflow_provider_make.api.page import ScenarioMetrics, fraction_warning
@@ -24,7 +26,11 @@ from airflow_provider_make.api.time_frame import (
     resolve_time_frame,
 )
 from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
-from airflow_provider_make.connection.settings import ConnectionSettings, load_settings
+from airflow_provider_make.connection.settings import (
+    ConnectionSettings,
+    check_connection,
+    explain_unreadable_variable,
+)
 from airflow_provider_make.exceptions import MakeApiError
 from airflow_provider_make.lineage import Outlets
 from airflow_provider_make.output.destination import Destination, open_destination
@@ -62,7 +68,7 @@ class PreparedPull:
         timezone = parse_timezone(arguments["timezone"])
         time_frame = _choose_time_frame(arguments, context, timezone)
         retry_rules = RetryRules(arguments["api_retry_limit"], arguments["api_retry_delay"])
-        settings = load_settings(arguments["make_conn_id"], log)
+        settings = _look_up_settings(arguments["make_conn_id"], log)
         query = AnalyticsQuery.from_arguments(
             organization_id=settings.resolve_organization_id(arguments["organization_id"]),
             time_frame=time_frame,
@@ -130,6 +136,12 @@ class PreparedPull:
         frame = self.query.time_frame
         organization = f"organization {self.query.organization_id} ({self.settings.zone})"
         return f"{organization} from {iso(frame.date_from) or 'a year ago'} to {iso(frame.date_to)}"
+
+
+def _look_up_settings(conn_id: str, log: Any) -> ConnectionSettings:
+    # Not with the hook: to import it takes longer than most pulls.
+    with explain_unreadable_variable(conn_id):
+        return check_connection(BaseHook.get_connection(conn_id), conn_id, log)
 
 
 def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo) -> TimeFrame:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_make import __version__
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
@@ -231,12 +231,6 @@ def _problem_of_json(value: str) -> str:
     except RecursionError:
         return f"its JSON is too deep: expected an object such as {_JSON}"
     return f"expected JSON with only the fields {', '.join(_FIELDS)}, and a number as port"
-
-
-def load_settings(conn_id: str, log: Any) -> ConnectionSettings:
-    """Look up a connection, and check it."""
-    with explain_unreadable_variable(conn_id):
-        return check_connection(BaseHook.get_connection(conn_id), conn_id, log)
 
 
 def check_connection(connection: AirflowConnection, conn_id: str, log: Any) -> ConnectionSettings:

@@ -283,7 +283,10 @@ def describe_month(month: Month) -> list[str]:
 
 def _consumers_chart(days: Days) -> Chart:
     consumers = days.consumers.shown
-    shares = [f"{compact_credits(one.centicredits)}, {share(one.centicredits, days.centicredits)}" for one in consumers]
+    shares = [
+        f"{compact_credits(scenario.centicredits)}, {share(scenario.centicredits, days.centicredits)}"
+        for scenario in consumers
+    ]
     bars = [
         Bar(scenario_name(scenario.scenario_id, scenario.name), scenario.centicredits, label)
         for scenario, label in zip(consumers, shares, strict=True)

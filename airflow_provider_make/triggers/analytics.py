@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.triggers import BaseEventTrigger
@@ -143,13 +143,20 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
             except MakeInputError as error:
                 raise InvalidTrigger(str(error)) from None
 
-    def _validate(self) -> None:
+    @cached_property
+    def _check(self) -> ThresholdCheck:
         self.check_stored()
-        self._check = ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis)
-        self._interval = _parse_interval(self.poke_interval)
+        return ThresholdCheck.from_arguments(self, hysteresis=self.hysteresis)
+
+    @cached_property
+    def _interval(self) -> float:
+        return _parse_interval(self.poke_interval)
+
+    def _validate(self) -> None:
+        _ = self._check, self._interval
 
     async def _validate_stored(self) -> None:
-        """Validate what Airflow has stored. If that fails, it is logged at each interval: who raises is restarted."""
+        """Validate what Airflow has stored, and log at each interval what is wrong: raising would start it again."""
         while True:
             try:
                 return self._validate()
@@ -178,7 +185,7 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
         try:
             self._validate()
         except Exception:
-            # The method run logs it.
+            # run() logs what is wrong.
             return None
         # In scenario scope, the rule decides how far to read.
         if self._check.rule.scope == "scenario":
