@@ -57,6 +57,7 @@ class MakeClient:
         self._diagnoses = diagnoses or Diagnoses()
         # The last 401 or 403, known before its diagnosis is complete.
         self.refusal: MakeApiError | None = None
+        self._warned: set[str] = set()
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -69,6 +70,12 @@ class MakeClient:
     def requests_sent(self) -> int:
         """The number of requests sent so far, retries included."""
         return self._transport.requests_sent
+
+    def warn_once(self, subject: str, text: str) -> None:
+        """Log a warning about all responses of the zone, whose text may have other figures at each poll."""
+        if subject not in self._warned:
+            self._warned.add(subject)
+            self.log.warning("%s", text)
 
     async def fetch_page(
         self, query: AnalyticsQuery, page: PageRequest, rules: RetryRules | None = None

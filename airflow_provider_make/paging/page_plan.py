@@ -19,12 +19,16 @@ class PagePlan:
     Each page begins with the last entry of the page before, and that entry has to be the same on both. So a scenario
     that is deleted before the reader's position is noticed, even if another one is created after it and the total
     stays the same. Pages have two entries or more: those of one can't overlap.
+
+    A caller that mostly needs only the first entries gives the first page a smaller size.
     """
 
-    def __init__(self, page_size: int) -> None:
+    def __init__(self, page_size: int, first_size: int | None = None) -> None:
         self._page_size = page_size
-        # The page length of the server, known from the first page on.
+        self._first_size = min(first_size or page_size, page_size)
+        # The page length of the server, known from the first page of the full size on.
         self._served_size = page_size
+        self._largest_limit = 0
         self._seen: set[int] = set()
         self._last: int | None = None
         self._first: AnalyticsPage | None = None
@@ -52,14 +56,20 @@ class PagePlan:
 
     def first_page(self) -> PageRequest:
         """Return the first page, which has the total and the server's page length, so that no other can be planned."""
-        return _page(0, self._page_size)
+        return _page(0, self._first_size)
+
+    def first_full_page(self) -> PageRequest | None:
+        """Return the second page after a smaller first one, whose length is the server's; None if needless."""
+        if self._served_size < self._first_size or not self._first_size < min(self._page_size, self.total_count or 0):
+            return None
+        return _page(self.row_count - 1, self._page_size)
 
     def other_pages(self) -> Iterator[PageRequest]:
-        """Choose the pages after the first, which may be fetched concurrently."""
+        """Choose the pages after those accepted, which may be fetched concurrently."""
         # Each when it is its turn: a server may report any total.
         size, step = self._served_size, self._served_size - 1
         # A page at the last entry or later would have no new entries.
-        for offset in range(step, (self.total_count or 0) - 1, step or 1):
+        for offset in range(self.row_count - 1, (self.total_count or 0) - 1, step or 1):
             yield _page(offset, size)
 
     def accept(self, request: PageRequest, page: AnalyticsPage) -> list[ScenarioMetrics]:
@@ -77,6 +87,9 @@ class PagePlan:
         if self._first is None:
             self._first = page
             self.total_count = total_count
+        if limit > self._largest_limit:
+            self._largest_limit = limit
+            self._served_size = limit
             if 0 < len(entries) < expected:
                 self._served_size = expected = len(entries)
             if self._served_size == 1 < total_count:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.api.page import ScenarioMetrics, fraction_warning
+from airflow_provider_make.api.errors import shorten
+from airflow_provider_make.api.page import AnalyticsPage, Pagination, ScenarioMetrics, fraction_warning
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, ScenarioFilters
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
     from airflow_provider_make.connection.settings import ConnectionSettings
 
-# Few scenarios cross, and they come first: usually, one request is enough.
+# Few scenarios cross, and they come first: usually, one request of the first size is enough.
+FIRST_PAGE_SIZE = 100
 PAGE_SIZE = 1000
 PERIODS = ("day", "week", "month")
 _FILTERS = ("organization_id", "team_id", "folder_id", "status")
@@ -104,17 +106,28 @@ class ThresholdCheck:
             total, entries = (await client.fetch_page(query, PageRequest(limit=1))).total, list[ScenarioMetrics]()
         else:
             relevant = _RelevantScenarios(self.rule, firing)
+
+            async def fetch_page(query: AnalyticsQuery, request: PageRequest) -> AnalyticsPage:
+                page = await client.fetch_page(query, request)
+                relevant.compare_order(query, page.pg)
+                return page
+
             total = await read_exactly(
-                client.fetch_page,
+                fetch_page,
                 query,
                 relevant,
                 page_size=PAGE_SIZE,
                 max_concurrency=1,
                 delay=client.retry_rules.delay,
+                first_page_size=FIRST_PAGE_SIZE if self.rule.metric.is_sortable else None,
             )
             entries = relevant.entries()
+            if relevant.wrong_order:
+                wrong_order = shorten(relevant.wrong_order, client.settings.token)
+                text = f"Scenarios were requested by {query.sort_by} {query.sort_dir}, but {wrong_order}: all are read."
+                client.warn_once("order", text)
         if warning := fraction_warning(total):
-            client.log.warning(warning)
+            client.warn_once("fraction", warning)
         return Snapshot(query.organization_id, client.settings.zone, query.time_frame, now, total, entries)
 
     def _time_frame(self, now: datetime) -> TimeFrame:
@@ -149,9 +162,11 @@ def _parse_lookback(lookback: Any) -> timedelta:
 
 
 class _RelevantScenarios:
-    """Receives scenarios, and keeps those that matter, up to the first that rules out all after it."""
+    """Receives scenarios, and keeps those that matter, up to the page with the first that rules out all after it."""
 
     def __init__(self, rule: ThresholdRule, firing: Set[int]) -> None:
+        # What contradicts the requested order: then, no scenario rules out those after it.
+        self.wrong_order: str | None = None
         self._rule = rule
         self._firing = firing
         self.restart()
@@ -161,10 +176,20 @@ class _RelevantScenarios:
         self._kept: list[ScenarioMetrics] = []
         self._most_severe: ScenarioMetrics | None = None
         self._highest_severity = -math.inf
+        self._last_value: float | None = None
         self._unseen = set(self._firing)
+
+    def compare_order(self, query: AnalyticsQuery, pagination: Pagination) -> None:
+        """Compare the order of a page, as its server reports it, with the order of the query."""
+        reported = f"{pagination.sort_by or query.sort_by} {pagination.sort_dir or query.sort_dir}"
+        # Some servers write DESC or descending.
+        is_requested = reported.casefold().startswith(f"{query.sort_by} {query.sort_dir}".casefold())
+        if self._rule.metric.is_sortable and not is_requested:
+            self.wrong_order = f"the response is sorted by {reported}"
 
     def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         """Receive the next entries, sorted by the metric if Make can; return whether later ones may matter."""
+        may_matter = True
         for entry in entries:
             value = self._rule.metric.value(entry)
             self._unseen.discard(entry.scenario_id)
@@ -173,9 +198,10 @@ class _RelevantScenarios:
                 self._kept.append(entry)
             self._compare(entry)
             # An entry without a value decides nothing: servers may sort it first or last.
-            if value is not None and not breaches and self._rule.metric.is_sortable and not self._may_be_firing(value):
-                return False
-        return True
+            if value is not None and self._rule.metric.is_sortable:
+                self._compare_with_last(value)
+                may_matter = may_matter and (breaches or self._may_be_firing(value))
+        return may_matter or self.wrong_order is not None
 
     def entries(self) -> list[ScenarioMetrics]:
         """Return the scenarios that breach the threshold or were firing, and the most severe of all."""
@@ -183,6 +209,11 @@ class _RelevantScenarios:
         if most_severe is None or any(entry is most_severe for entry in self._kept):
             return self._kept
         return [*self._kept, most_severe]
+
+    def _compare_with_last(self, value: float) -> None:
+        last, self._last_value = self._last_value, value
+        if last is not None and self._rule.severity(value) > self._rule.severity(last):
+            self.wrong_order = self.wrong_order or f"a scenario with {value:g} follows one with {last:g}"
 
     def _may_be_firing(self, value: float) -> bool:
         """Decide whether a scenario after a value that does not breach the threshold may still be firing."""

@@ -26,11 +26,24 @@ from tests.support.model_server import CollectingSink, Server, servers
 
 
 def read(
-    server: Server, page_size: int = 10, max_concurrency: int = 8, sort_by: str = "name", sort_dir: str = "asc"
+    server: Server,
+    page_size: int = 10,
+    max_concurrency: int = 8,
+    sort_by: str = "name",
+    sort_dir: str = "asc",
+    first_page_size: int | None = None,
 ) -> CollectingSink:
     sink = CollectingSink()
     query = AnalyticsQuery.from_arguments(organization_id=1, sort_by=sort_by, sort_dir=sort_dir)
-    coroutine = read_exactly(server.fetch, query, sink, page_size=page_size, max_concurrency=max_concurrency, delay=0.0)
+    coroutine = read_exactly(
+        server.fetch,
+        query,
+        sink,
+        page_size=page_size,
+        max_concurrency=max_concurrency,
+        delay=0.0,
+        first_page_size=first_page_size,
+    )
     assert asyncio.run(coroutine) == Metrics(errors=1)
     return sink
 
@@ -50,6 +63,22 @@ def test_constant_data_are_read_exactly_in_as_few_requests_as_the_overlap_allows
     assert len(server.requests) == 1 + max(0, -(-(server.count - page) // (page - 1)))
     assert all((request.limit or 0) <= page_size for request in server.requests)
     assert server.max_in_flight <= max_concurrency
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(servers(drifts=False), st.integers(1, 12), st.integers(2, 50))
+def test_a_smaller_first_page_costs_one_request_at_most(
+    drawn: tuple[Server, int], max_concurrency: int, first_page_size: int
+) -> None:
+    server, page_size = drawn
+    sink = read(server, page_size, max_concurrency, first_page_size=first_page_size)
+    assert (sink.entries, sink.restarts) == (server.truth(), 0)
+    first, page = (min(size, server.cap or size) for size in (min(first_page_size, page_size), page_size))
+    assert server.requests[0].limit == min(first_page_size, page_size)
+    assert len(server.requests) == 1 + max(0, -(-(server.count - first) // (page - 1)))
+    assert all((request.limit or 0) <= page_size for request in server.requests)
 
 
 @pytest.mark.slow

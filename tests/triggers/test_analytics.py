@@ -378,11 +378,12 @@ def test_a_scenario_with_too_few_executions_is_read_however_far_back_it_is(
     ids = [scenario.id for scenario in sandbox.organization().scenarios]
     sandbox.organization().set_counts(1000, 10)
     sandbox.organization().set_counts(1000, 900, ids[:1])
-    # Too few, and without an error: the last one of three pages.
+    # Too few, and without an error: the last one of four pages.
     sandbox.at_request(2, lambda organization: organization.set_counts(5, 0, ids[:1]))
-    sandbox.at_request(5, lambda organization: organization.set_counts(1000, 900, ids[:1]))
-    assert len(watch(sandbox, 6, scope="scenario", min_executions=10)) == 1
-    assert [dict(request.query).get("pg[offset]") for request in sandbox.requests][:5] == ["0", "0", "999", "1998", "0"]
+    sandbox.at_request(6, lambda organization: organization.set_counts(1000, 900, ids[:1]))
+    assert len(watch(sandbox, 7, scope="scenario", min_executions=10)) == 1
+    offsets = [dict(request.query).get("pg[offset]") for request in sandbox.requests]
+    assert offsets[:6] == ["0", "0", "99", "1098", "2097", "0"]
 
 
 @watchers_only
