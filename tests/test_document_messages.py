@@ -209,6 +209,14 @@ class Runs:
             with responding(http_response(status="403 Forbidden", body=b"error code: 1010")) as firewall:
                 self.connect(valid | {"host": firewall.url})
                 self.pull()
+            too_long = http_response(status="414 URI Too Long", body=b"<html>Request-URI Too Large</html>")
+            with responding(too_long) as proxy:
+                self.connect(valid | {"host": proxy.url})
+                self.pull(team_id=list(range(1, 901)))
+            by_name = {"total": {}, "analytics": [], "pg": {"totalCount": 0, "sortBy": "name", "sortDir": "asc"}}
+            with responding(http_response(body=json.dumps(by_name).encode())) as server:
+                self.connect(valid | {"host": server.url})
+                self.record(lambda: MakeErrorRateSensor(task_id="s", threshold=20, scope="scenario").poke({}))
 
     def sensors_and_triggers(self) -> None:
         with self.sandbox(scenarios=20) as sandbox:

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from airflow_provider_make.api.access import ANALYTICS_SCOPE, Access, Diagnoses, default_advice
-from airflow_provider_make.api.errors import error_from_response, is_refused_by_make
+from airflow_provider_make.api.errors import error_from_response, is_refused_by_make, status_within_success
 from airflow_provider_make.api.page import AnalyticsPage, PageParser
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.retry import MAX_RATE_LIMIT_WAIT, Attempts, RateLimiter, RetryRules
 from airflow_provider_make.api.transport import HttpResponse, Transport
 from airflow_provider_make.connection.settings import ConnectionSettings
-from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError
+from airflow_provider_make.exceptions import MakeApiError, MakeRateLimitError, MakeResponseError
 
 # A page of 1000 scenarios has 0.3 to 0.5 MB. To parse much more would stop the event loop, with all triggers on it.
 LARGE_BODY_BYTES = 4_000_000
@@ -112,19 +112,30 @@ class MakeClient:
     async def _fetch_once(self, request: ApiRequest[Result]) -> Result:
         response = await self._send(request.path, request.parameters)
         if response.status != 200:
-            raise await self._error(response, request.access)
-        if len(response.body) > LARGE_BODY_BYTES:
-            return await asyncio.to_thread(request.parse, response.body)
-        return request.parse(response.body)
+            raise await self._error(response, request)
+        try:
+            if len(response.body) > LARGE_BODY_BYTES:
+                return await asyncio.to_thread(request.parse, response.body)
+            return request.parse(response.body)
+        except MakeResponseError:
+            status = status_within_success(response.headers, response.body)
+            if status is None:
+                raise
+        error = await self._error(response._replace(status=status), request)
+        error.status_code = response.status  # type: ignore[assignment]  # as in its class
+        raise error
 
     async def _send(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
         while wait := self._rate_limiter.acquire(asyncio.get_running_loop().time()):
             await asyncio.sleep(wait)
         return await self._transport.get(path, parameters)
 
-    async def _error(self, response: HttpResponse, access: Access) -> MakeApiError:
-        settings, status, received = self.settings, response.status, (response.headers, response.body)
-        error = error_from_response(status, *received, secret=settings.token, now=datetime.now(UTC))
+    async def _error(self, response: HttpResponse, request: ApiRequest[Any]) -> MakeApiError:
+        settings, access = self.settings, request.access
+        status, received = response.status, (response.headers, response.body)
+        error = error_from_response(
+            status, *received, secret=settings.token, now=datetime.now(UTC), parameters=request.parameters
+        )
         # Mapped tasks may use several connections.
         organization = "" if access.organization_id is None else f", organization {access.organization_id}"
         where = f" This was connection {settings.conn_id!r} at {settings.zone}{organization}."

@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
+from airflow_provider_make.api.query import FILTERS
 from airflow_provider_make.exceptions import (
     MakeAccessDeniedError,
     MakeApiError,
@@ -34,13 +37,22 @@ _SECONDS_OF_A_DAY = 86_400
 _FIRST_MILLISECONDS = 1e11
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
 
-_MAX_BODY_LENGTH = 1_000_000
+# Bytes: what is longer is read in part, and so is no JSON.
+MAX_ERROR_BYTES = 1_000_000
 _MAX_TEXT_LENGTH = 300
+# Searching a megabyte for the token would stop the event loop for a second.
+_MAX_MASKED_LENGTH = 3_000
 _MAX_SUBERRORS = 10
+# Of a longer list, only so many items are looked at.
+_MAX_ITEMS = 100
+# Proxies refuse longer URLs from about this many characters on; few of them with the right status.
+_LONG_URL = 2_000
+_TOO_LONG_STATUSES = (413, 414, 431)
 # {"detail": "Access denied.", "message": "Permission denied", "code": "SC403", "suberrors": [{"message": …}]}
 _FIELDS = ("message", "detail", "code", "suberrors")
 # Compiled at the first error, as most pulls have none.
 _PAGE_LIMIT = r"(?i)\blimit\b|pg%5Blimit"
+_CODE_OF_STATUS = r"SC([45][0-9][0-9])"
 _CHARSET = r"(?i)charset\s*=\s*[\"']?([\w.:-]+)"
 # Python has decoders that are slow, or that do not decode text at all.
 _KNOWN_ENCODING = r"ascii|utf-(8|16|32)(-[bl]e)?|iso8859-\d+|cp\d+|koi8-[ru]|shift_jis|euc_\w+|gb\w+|big5"
@@ -56,9 +68,19 @@ _NOT_FOUND_ADVICE = (
 
 
 def error_from_response(
-    status: int, headers: Mapping[str, str], body: bytes, *, secret: str, now: datetime
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    secret: str,
+    now: datetime,
+    parameters: Sequence[tuple[str, str]] = (),
 ) -> MakeApiError:
-    """Convert a response that is not a success to an error, in whose texts the token, ``secret``, is hidden."""
+    """
+    Convert a response that is not a success to an error, in whose texts the token, ``secret``, is hidden.
+
+    The ``parameters`` are those of the request's URL, for one that is too long.
+    """
     error = parse_error_body(body, headers.get("content-type", ""), secret)
     if status in range(300, 400):
         target = headers.get("location", "an unknown location").partition("?")[0].partition("#")[0]
@@ -72,6 +94,8 @@ def error_from_response(
         advice = _FIREWALL_ADVICE
     elif status == 404:
         advice = _NOT_FOUND_ADVICE
+    elif status in _TOO_LONG_STATUSES or (status == 400 and not error.is_from_make):
+        advice = _advice_on_length(parameters)
     return _error_class(status, error)(
         error.message,
         status_code=status,
@@ -80,6 +104,19 @@ def error_from_response(
         suberrors=error.suberrors,
         retry_after=retry_after,
         advice=advice,
+    )
+
+
+def _advice_on_length(parameters: Sequence[tuple[str, str]]) -> str | None:
+    """Name the filter with the most values, which makes a URL long; None for a URL that is not."""
+    counts = Counter(name.removesuffix("[]") for name, _ in parameters)
+    count, argument = max((counts[of_make], name) for name, of_make in FILTERS.items())
+    length = len(urlencode(parameters))
+    if count < 2 or length < _LONG_URL:
+        return None
+    return (
+        f"The parameters in the URL have {length:,} characters, because {argument} has {count:,} values. "
+        f"Use fewer, or .expand({argument}=[...]) for one task each."
     )
 
 
@@ -92,6 +129,11 @@ def _error_class(status: int, error: ErrorBody) -> type[MakeApiError]:
         by_status = {401: MakeAuthenticationError, 403: MakeAccessDeniedError, 429: MakeRateLimitError}
         return by_status.get(status, MakeRequestError)
     return MakeResponseError
+
+
+def status_within_success(headers: Mapping[str, str], body: bytes) -> int | None:
+    """Return the status that Make's error in the body of a 200 response stands for; None if it is no such error."""
+    return parse_error_body(body, headers.get("content-type", ""), "").apparent_status
 
 
 def is_refused_by_make(status: int, headers: Mapping[str, str], body: bytes) -> bool:
@@ -146,11 +188,13 @@ class ErrorBody(NamedTuple):
     is_from_make: bool = False
     # Any limit: Make's name of the parameter is not documented.
     names_the_page_limit: bool = False
+    # What Make's JSON says of the status, or 200; None for a body that is more than an error.
+    apparent_status: int | None = None
 
 
 def parse_error_body(body: bytes, content_type: str, secret: str) -> ErrorBody:
     """Parse the body of an error in any encoding, and hide the token."""
-    text = decode_body(body[:_MAX_BODY_LENGTH], content_type)
+    text = decode_body(body[:MAX_ERROR_BYTES], content_type)
     try:
         return _parse_json(text, secret)
     except (ValueError, RecursionError):
@@ -167,18 +211,30 @@ def _parse_json(text: str, secret: str) -> ErrorBody:
         return ErrorBody(f"JSON other than Make's errors: {shorten(_to_json(error), secret)}")
     message, detail, code = (shorten(_to_text(error.get(name)), secret) for name in _FIELDS[:3])
     suberrors = error.get("suberrors")
-    texts = [shorten(_to_text(suberror), secret) for suberror in (suberrors if isinstance(suberrors, list) else ())]
-    texts = [text for text in texts if text]
-    if len(texts) > _MAX_SUBERRORS:
-        texts[_MAX_SUBERRORS:] = [f"and {len(texts) - _MAX_SUBERRORS} more"]
+    suberrors = suberrors if isinstance(suberrors, list) else []
+    found = list(filter(None, map(_to_text, suberrors[:_MAX_ITEMS])))
+    texts = [shorten(text, secret) for text in found[:_MAX_SUBERRORS]]
+    if more := len(found[_MAX_SUBERRORS:]) + len(suberrors[_MAX_ITEMS:]):
+        texts.append(f"and {more} more")
+    is_only_error = (message and code) or not any(
+        isinstance(error[name], (list, dict)) for name in error.keys() - _FIELDS
+    )
     return ErrorBody(
         message=message or detail or "no message",
         detail=detail or None,
         code=code or None,
         suberrors=tuple(texts),
         is_from_make=True,
-        names_the_page_limit=any(re.search(_PAGE_LIMIT, _to_json(error.get(name))) for name in _FIELDS),
+        names_the_page_limit=any(re.search(_PAGE_LIMIT, _to_json(_begin(error.get(name)))) for name in _FIELDS),
+        apparent_status=_apparent_status(error) if is_only_error else None,
     )
+
+
+def _apparent_status(error: Mapping[str, Any]) -> int:
+    statuses = [error.get(name) for name in ("statusCode", "status")]
+    if found := re.fullmatch(_CODE_OF_STATUS, str(error.get("code"))):
+        statuses.insert(0, int(found[1]))
+    return next((status for status in statuses if isinstance(status, int) and status in range(400, 600)), 200)
 
 
 def decode_body(body: bytes, content_type: str) -> str:
@@ -203,9 +259,15 @@ def _charset(content_type: str) -> str:
     return encoding if re.fullmatch(_KNOWN_ENCODING, encoding) else "utf-8"
 
 
+def _begin(value: Any) -> Any:
+    if isinstance(value, list):
+        return value[:_MAX_ITEMS]
+    return value[:_MAX_MASKED_LENGTH] if isinstance(value, str) else value
+
+
 def _to_text(value: Any) -> str:
     if isinstance(value, list):
-        return "; ".join(text for text in map(_item_to_text, value) if text)
+        return "; ".join(text for text in map(_item_to_text, _begin(value)) if text)
     return _item_to_text(value)
 
 
@@ -223,5 +285,5 @@ def _to_json(value: Any) -> str:
 
 def shorten(text: str, secret: str) -> str:
     """Make text of a server safe to show: one line of 300 characters, without the token and control characters."""
-    text = replace_unprintable(" ".join(mask_token(text, secret).split()))
+    text = replace_unprintable(" ".join(mask_token(text[:_MAX_MASKED_LENGTH], secret).split()))
     return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[:_MAX_TEXT_LENGTH]}…"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import math
 import re
@@ -41,7 +40,7 @@ def may_have_nul(body: bytes) -> bool:
 
 def decode(body: bytes) -> Any:
     """
-    Decode JSON in UTF-8, and put U+FFFD in the place of what can't be stored.
+    Decode JSON, in UTF-8 or another form of Unicode, and put U+FFFD in the place of what can't be stored.
 
     :raises ValueError: The body is not JSON.
     :raises RecursionError: The JSON is nested too deeply.
@@ -51,7 +50,7 @@ def decode(body: bytes) -> Any:
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        text = body.removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+        text = body.decode(json.detect_encoding(body), errors="replace")
         value = json.loads(text, strict=False, parse_float=_to_decimal, parse_constant=_refuse)
     else:
         if not may_have_nul(body):

@@ -27,6 +27,8 @@ SORT_KEYS = {
     "errors_change": "errorsChange",
     "error_rate_change": "errorRateChange",
 }
+# Make's names of the filters, by ours.
+FILTERS = {"team_id": "teamId", "folder_id": "folderId", "status": "status"}
 _EXPECTED = {
     "organization_id": "a positive integer",
     "team_id": "a positive integer, or a list of at least one",
@@ -112,9 +114,7 @@ class AnalyticsQuery(ScenarioFilters):
         """Build the URL parameters of a page, not yet percent-encoded."""
         frame = self.time_frame
         pairs: list[tuple[str, Any]] = [
-            *_filter("teamId", self.team_id),
-            *_filter("folderId", self.folder_id),
-            *_filter("status", self.status),
+            *(pair for name, of_make in FILTERS.items() for pair in _filter(of_make, getattr(self, name))),
             ("timeframe[dateFrom]", iso(frame.date_from)),
             ("timeframe[dateTo]", iso(frame.date_to)),
             ("pg[sortBy]", self.sort_by),

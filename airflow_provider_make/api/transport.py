@@ -14,7 +14,7 @@ from urllib.request import getproxies
 import aiohttp
 import certifi
 
-from airflow_provider_make.api.errors import shorten
+from airflow_provider_make.api.errors import MAX_ERROR_BYTES, shorten
 from airflow_provider_make.connection.address import PROXY_EXAMPLE
 from airflow_provider_make.connection.settings import USER_AGENT, ConnectionSettings
 from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeInputError, MakeResponseError
@@ -25,6 +25,9 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 WHOLE_RESPONSE = 10
 # OpenSSL's words, depending on its version, for a server that answers a TLS handshake in plain text.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
+# OpenSSL's codes (X509_V_ERR_...) for what is wrong with a certificate; by version, also others for an issuer.
+_NOT_YET_VALID, _EXPIRED, _OTHER_NAMES = 9, 10, (62, 63, 64)
+_UNKNOWN_ISSUER = (2, 18, 19, 20, 21, 27)
 
 
 class HttpResponse(NamedTuple):
@@ -109,7 +112,7 @@ async def _read_body(response: aiohttp.ClientResponse) -> bytes:
     async for piece in response.content.iter_any():
         pieces.append(piece)
         size += len(piece)
-        if size > MAX_BODY_BYTES and response.status != 200:
+        if size > MAX_ERROR_BYTES and response.status != 200:
             # The status is the error; a part of its body is enough.
             break
         if size > MAX_BODY_BYTES:
@@ -160,12 +163,16 @@ class Network:
 
     def truncation_error(self, error: Exception) -> MakeApiError:
         """Create the error for a response that ended early."""
-        return MakeResponseError(f"the response was cut off: {self._reason(error)}")
+        return MakeResponseError(f"the response was cut off or damaged: {self._reason(error)}")
 
     def connection_error(self, error: Exception) -> MakeApiError:
         """Create the error for a connection that failed, or dropped before the response."""
         # Without the proxy's credentials.
         through = f" through the proxy {self.proxy.rpartition('@')[2].rpartition('://')[2]}" if self.proxy else ""
+        if isinstance(error, aiohttp.ClientResponseError) and not isinstance(error, aiohttp.ClientHttpProxyError):
+            # Its status, 400, is not the server's.
+            problem = f"the response of {self.settings.zone}{through} is not valid HTTP"
+            return MakeConnectionError(f"{problem}: {self._safe(error.message)}")
         return MakeConnectionError(
             f"{self.settings.zone} could not be reached{through}: {self._reason(error)}",
             advice=_connection_advice(error),
@@ -174,7 +181,9 @@ class Network:
     def _reason(self, error: Exception) -> str:
         cause = _innermost(error)
         message = "" if isinstance(cause, aiohttp.ServerDisconnectedError) else f": {cause}"
-        text = f"{type(cause).__name__}{message}"
+        return self._safe(f"{type(cause).__name__}{message}")
+
+    def _safe(self, text: str) -> str:
         return shorten(text.replace(self.proxy, "the proxy") if self.proxy else text, self.settings.token)
 
 
@@ -192,12 +201,27 @@ def _proxy_and_verify(settings: ConnectionSettings) -> tuple[str | None, bool | 
 
 
 def _connection_advice(error: BaseException) -> str | None:
-    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
-        return "Set the connection's verify to the CA bundle of your company."
-    if getattr(_innermost(error), "reason", None) in _NOT_TLS:
+    cause = _innermost(error)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _certificate_advice(cause.verify_code)
+    if getattr(cause, "reason", None) in _NOT_TLS:
         return "The server does not use TLS. For a sandbox, the connection's host begins with http://."
+    # TLS 1.3 servers refuse after the handshake, where aiohttp keeps only the text.
+    if "certificate required" in str(cause):
+        return "The server requires a client certificate: set the connection's cert."
     if isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407:
         return "Put user and password into the URL of the proxy."
+    return None
+
+
+def _certificate_advice(code: int) -> str | None:
+    if code in _UNKNOWN_ISSUER:
+        return "Set the connection's verify to the CA bundle of your company."
+    if code in (_EXPIRED, _NOT_YET_VALID):
+        return "Renew the certificate of the server or its issuer, or set the clock of this machine."
+    if code in _OTHER_NAMES:
+        return "The certificate is for another name: check the connection's host."
+    # The reason says what to do.
     return None
 
 

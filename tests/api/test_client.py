@@ -9,16 +9,28 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.client import LARGE_BODY_BYTES, MakeClient
+from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.page import AnalyticsPage
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.transport import HttpResponse
 from airflow_provider_make.connection.settings import ConnectionSettings
-from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError, MakeRateLimitError
+from airflow_provider_make.exceptions import (
+    MakeAccessDeniedError,
+    MakeApiError,
+    MakeAuthenticationError,
+    MakeConnectionError,
+    MakePageLimitError,
+    MakeRateLimitError,
+    MakeRequestError,
+    MakeResponseError,
+    MakeServerError,
+)
 from tests.support.virtual_time import run_in_virtual_time
 
 TOKEN = "c0ffee00-token"
@@ -203,6 +215,36 @@ def test_a_large_response_is_parsed_without_stopping_the_event_loop() -> None:
 
     # In the loop's own thread, it would have one or two.
     assert asyncio.run(run()) > 5
+
+
+@pytest.mark.parametrize(
+    ("body", "error_class", "headline"),
+    [
+        ({"message": "Permission denied", "code": "SC403", "detail": "Access denied."}, MakeAccessDeniedError,
+         "Permission denied (SC403): Access denied."),
+        ({"message": "Not authorized.", "code": "SC401"}, MakeAuthenticationError, "Not authorized. (SC401)"),
+        ({"message": "Bad Request", "code": "SC400", "suberrors": [{"message": "pg[limit] is too large"}]},
+         MakePageLimitError, "Bad Request (SC400): pg[limit] is too large"),
+        ({"message": "Requests limit", "code": "SC429"}, MakeRateLimitError, "Requests limit (SC429)"),
+        ({"message": "Down", "code": "SC503", "metadata": {}}, MakeServerError, "Down (SC503)"),
+        ({"statusCode": 404, "error": "Not Found", "message": "Not Found"}, MakeRequestError, "Not Found"),
+        ({"message": "Oops", "code": "IM002", "suberrors": []}, MakeResponseError, "Oops (IM002)"),
+        ({"message": "Oops", "status": "error"}, MakeResponseError, "Oops"),
+        # A page with a field that is not known, and a mistake.
+        ({"message": "deprecated", "analytics": [], "pg": {"totalCount": 0}}, MakeResponseError,
+         "the response of 67 bytes does not have the documented shape: Object missing required field `total`"),
+    ],
+)  # fmt: skip
+def test_an_error_of_make_may_come_with_200(
+    body: dict[str, Any], error_class: type[MakeApiError], headline: str
+) -> None:
+    response = HttpResponse(200, {}, json.dumps(body).encode())
+    # Those after the first answer the questions about the token.
+    transport = ScriptedTransport(response, *[HttpResponse(404, {}, b"")] * 3)
+    with pytest.raises(error_class) as raised:
+        run_in_virtual_time(client(transport, limit=1).fetch_page(QUERY, PAGE))
+    assert (type(raised.value), raised.value.headline()) == (error_class, f"HTTP 200: {headline}")
+    assert is_retryable(raised.value) == (not isinstance(raised.value, AirflowFailException))
 
 
 class SlowTransport(ScriptedTransport):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from hypothesis import example, given
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
@@ -34,6 +35,7 @@ from airflow_provider_make.exceptions import (
     MakeResponseError,
     MakeServerError,
 )
+from airflow_provider_make.masking import mask_token
 from airflow_provider_make.text import replace_unprintable
 
 TOKEN = "c0ffee00-dead-4bad-8f00-d0123456789a"
@@ -194,6 +196,56 @@ def test_error_about_the_page_limit_is_recognized(body: Any, expected: bool) -> 
 def test_large_bodies_are_read_in_part() -> None:
     assert parse(b" " * 2_000_000 + TEXT.encode()).message == "an empty body"
     assert len(parse(b"x" * 50_000_000).message) < 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"message": "Bad Request", "suberrors": [{"message": f"wrong {number}"} for number in range(20_000)]},
+        {"message": "Bad Request", "suberrors": [{"message": TOKEN * 20}] * 1_000},
+        {"message": "Bad Request", "suberrors": [{}] * 200_000},
+        {"message": "Bad Request", "detail": [str(number) for number in range(100_000)]},
+        {"message": "x" * 300_000, "detail": "&#99;" * 60_000, "code": "%25" * 100_000},
+        {"error": ["x" * 900_000]},
+        b"<html>" + b"x" * 900_000,
+    ],
+)
+def test_a_large_error_takes_little_work_and_space(body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    masked: list[int] = []
+
+    def mask(text: str, token: str) -> str:
+        masked.append(len(text))
+        return mask_token(text, token)
+
+    monkeypatch.setattr("airflow_provider_make.api.errors.mask_token", mask)
+    error = error_for(400, body)
+    assert len(str(error)) < 5_000
+    # Each piece in time that a triggerer's event loop can spare.
+    assert len(masked) <= 13
+    assert max(masked) <= 3_000
+
+
+def test_a_long_list_of_suberrors_names_how_many_more_there_are() -> None:
+    empty_first: list[Any] = [{}] * 5 + [{"message": "wrong"}] * 500
+    assert parse({"message": "Bad Request", "suberrors": empty_first}).suberrors == (*["wrong"] * 10, "and 490 more")
+
+
+@pytest.mark.parametrize("status", [400, 413, 414, 431])
+@pytest.mark.parametrize(("of_make", "argument"), [("teamId", "team_id"), ("folderId", "folder_id")])
+def test_a_url_that_is_too_long_names_the_argument_with_most_values(status: int, of_make: str, argument: str) -> None:
+    parameters = [("status[]", "active"), ("status[]", "invalid"), *[(f"{of_make}[]", str(id_)) for id_ in range(900)]]
+    error = error_from_response(status, {}, b"<html>", secret=TOKEN, now=NOW, parameters=parameters)
+    assert f"because {argument} has 900 values. Use fewer, or .expand({argument}=[...])" in str(error)
+    assert isinstance(error, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "count"), [(400, b'{"message": "Bad Request"}', 900), (414, b"", 1), (400, b"<html>", 20)]
+)
+def test_a_url_is_not_blamed_without_reason(status: int, body: bytes, count: int) -> None:
+    parameters = [("teamId[]", str(id_)) for id_ in range(count)]
+    error = error_from_response(status, {}, body, secret=TOKEN, now=NOW, parameters=parameters)
+    assert "team_id" not in str(error)
 
 
 def test_shortened_text_is_one_safe_line() -> None:

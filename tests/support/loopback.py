@@ -195,8 +195,8 @@ def http_response(*headers: str, body: bytes = PAGE, status: str = "200 OK") -> 
     return "\r\n".join([f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-def responding(data: bytes) -> Script:
-    return Script(lambda script, client: client.sendall(data))
+def responding(data: bytes, context: ssl.SSLContext | None = None) -> Script:
+    return Script(lambda script, client: client.sendall(data), context)
 
 
 def reset(connection: socket.socket) -> None:
