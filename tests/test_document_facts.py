@@ -210,7 +210,8 @@ def test_documented_options_are_those_of_the_sandbox_and_its_command(capsys: pyt
 
 def test_documented_days_of_the_story_are_those_of_the_sandbox() -> None:
     days = [int(day) for day, _ in table(DOCS / "testing.md", "day of the month")]
-    assert days == [story.REPLACED_ON, story.FAILS_FROM, story.FAILS_UNTIL, story.DISABLED_ON]
+    failure, expiry = [story.FAILS_FROM, story.FAILS_UNTIL], [story.EXPIRES_ON, story.RENEWED_ON]
+    assert days == [story.REPLACED_ON, *failure, story.DISABLED_ON, *expiry]
 
 
 def test_the_documented_port_is_that_of_the_command() -> None:

@@ -70,8 +70,8 @@ def is_account_path(path: str) -> bool:
 
 
 def check_analytics_access(options: Options) -> None:
-    """Refuse analytics: with a 401, as Make has it, if the token lacks the scope; with a 403 for a plan or role."""
-    _require_scope("analytics:read", options)
+    """Refuse analytics: with a 401 if the token lacks the scope; with a 403 for a plan or role."""
+    require_scope("analytics:read", options)
     if options.plan != "enterprise" or options.role != "owner":
         raise Refusal(403)
 
@@ -88,11 +88,11 @@ class Account:
         received = group_by_name(parameters)
         match = _PATH.fullmatch(path)
         if match and match[1]:
-            _require_scope("organizations:read", self.options)
+            require_scope("organizations:read", self.options)
             parse_parameters(_Organization, received)
             return convert({"organization": self._organization(int(match[1]), host)}, self.options.value_types)
         if path == "organizations":
-            _require_scope("organizations:read", self.options)
+            require_scope("organizations:read", self.options)
             query = parse_parameters(_Organizations, received, max_limit=self.options.max_limit)
             ids = [*self.organizations, *self.options.elsewhere]
             entries = [self._listed_organization(id_, host) for id_ in ids]
@@ -101,10 +101,10 @@ class Account:
             # Make's documented limit of a page.
             return self._page(path, entries, query, query.columns, 10_000)
         if path == "teams":
-            _require_scope("teams:read", self.options)
+            require_scope("teams:read", self.options)
             teams = parse_parameters(_Teams, received, max_limit=self.options.max_limit)
             return self._page(path, self._teams(teams.organization_id), teams, teams.columns, 50)
-        _require_scope("user:read", self.options)
+        require_scope("user:read", self.options)
         if path == "users/me":
             user = parse_parameters(_User, received)
             roles = [self._role(id_) for id_ in (*self.organizations, *self.options.elsewhere)]
@@ -152,7 +152,8 @@ class Account:
         return convert({name: page, "pg": paging}, self.options.value_types)
 
 
-def _require_scope(scope: str, options: Options) -> None:
+def require_scope(scope: str, options: Options) -> None:
+    """Refuse a token without the scope, with a 401, as Make has it."""
     if scope not in options.scopes:
         raise Refusal(401)
 

@@ -16,7 +16,8 @@ from weakref import WeakSet
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from airflow_provider_make.sandbox.account import Account, check_analytics_access, is_account_path
+from airflow_provider_make.sandbox.account import Account, check_analytics_access, is_account_path, require_scope
+from airflow_provider_make.sandbox.executions import Executions, find_scenario, is_executions_path
 from airflow_provider_make.sandbox.faults import RECOVERABLE, Fault, RateLimit, Refusal, fault_response
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.organization import Organization
@@ -70,6 +71,7 @@ class Endpoint:
         self._organizations = organizations
         self._options = options
         self._account = Account(organizations, options)
+        self._executions = Executions(options)
         self._authorizations = (f"Token {options.token}", f"Bearer {options.token}")
         self._pages = Pages(options)
         self._rate_limit = RateLimit(options.requests_per_minute, options.rate_limit_hint)
@@ -156,15 +158,17 @@ class Endpoint:
 
     def _body(self, request: web.BaseRequest, outcome: Outcome) -> bytes:
         match = _ANALYTICS_PATH.fullmatch(request.path)
-        account_path = request.path.removeprefix(_BASE_PATH)
-        if match is None and not (account_path != request.path and is_account_path(account_path)):
+        path = request.path.removeprefix(_BASE_PATH) if request.path.startswith(_BASE_PATH) else ""
+        if match is None and not is_account_path(path) and not is_executions_path(path):
             raise Refusal(404)
         if request.method != "GET":
             raise Refusal(405)
         if request.headers.get("Authorization") not in self._authorizations:
             raise Refusal(401)
+        if is_account_path(path):
+            return encode(self._account.respond(path, request.query.items(), request.host))
         if match is None:
-            return encode(self._account.respond(account_path, request.query.items(), request.host))
+            return self._executions_body(path, request, outcome)
         if not re.fullmatch(r"[0-9]{1,18}", match[1]):
             raise Refusal(400, [f"Invalid value {match[1]!r} of 'organizationId': expected an integer."])
         organization = self._organizations.get(int(match[1]))
@@ -176,6 +180,15 @@ class Endpoint:
         page = self._pages.get(organization, query)
         outcome.entries = page.entries
         return page.body
+
+    def _executions_body(self, path: str, request: web.BaseRequest, outcome: Outcome) -> bytes:
+        require_scope("scenarios:read", self._options)
+        organization, course = find_scenario(path, self._organizations)
+        self._rate_limit.count(organization.organization_id)
+        body = self._executions.respond(path, request.query.items(), course, organization.revision)
+        if "scenarioLogs" in body:
+            outcome.entries = len(body["scenarioLogs"])
+        return encode(body)
 
     async def _receive_faults(self, request: web.BaseRequest) -> web.Response:
         if request.method != "POST":

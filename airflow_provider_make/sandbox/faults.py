@@ -22,6 +22,7 @@ _MESSAGES = {
     403: ("Permission denied", "Access denied."),
     404: ("Not found", "There is nothing at this path."),
     405: ("Method not allowed", "This path does not support the method."),
+    413: ("Payload too large", "The outputs are larger than maxBytes."),
     429: ("Requests limit for organization exceeded, please try again later.", "Too many requests."),
 }
 

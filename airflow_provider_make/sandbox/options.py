@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
@@ -15,7 +16,7 @@ RateLimitHint = Literal["retry-after", "x-ratelimit-reset", "text"]
 ValueTypes = Literal["documented", "text", "float", "number", "null"]
 Plan = Literal["enterprise", "teams"]
 Role = Literal["owner", "admin", "member", "accountant"]
-SCOPES = ("analytics:read", "organizations:read", "teams:read", "user:read")
+SCOPES = ("analytics:read", "organizations:read", "scenarios:read", "teams:read", "user:read")
 
 # The groups of the command's help.
 GROUPS = (
@@ -34,6 +35,8 @@ def _option(default: Any, description: str, *, group: str | None = None, **keywo
     """Create a field that is also an option of the command: with its help, its group, keywords of ``add_argument``."""
     if default is False:
         keywords["action"] = "store_true"
+    elif default is True:
+        keywords["action"] = argparse.BooleanOptionalAction
     elif default is not None and "choices" not in keywords:
         keywords.setdefault("type", type(default))
     if "(default: " not in description:
@@ -83,6 +86,10 @@ class Options:
         "null: instead of absent rates",
         choices=get_args(ValueTypes),
     )
+    errors_in_log: bool = _variant(
+        True, "failed executions have their error in a scenario's log, or in their details only (default: in both)"
+    )
+    events_in_log: bool = _variant(True, "a scenario's log also has events, or executions only (default: both)")
     fault_rate: float = _fault(0.0, "share of requests with a random fault that a retry can fix, 0 to 1")
     scopes: Collection[str] = _right(SCOPES, "the token's scopes (default: all of these)", nargs="*", choices=SCOPES)
     plan: Plan = _right("enterprise", "the organizations' plan; only enterprise has analytics", choices=get_args(Plan))

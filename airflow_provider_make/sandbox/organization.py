@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args
 
-from airflow_provider_make.sandbox.query import Criteria
+from airflow_provider_make.sandbox.query import Criteria, Status
 from airflow_provider_make.sandbox.scenarios import (
     ZERO_COUNTS,
     Counts,
@@ -20,7 +20,7 @@ from airflow_provider_make.sandbox.scenarios import (
     generate_scenarios,
     hours_since_2020,
 )
-from airflow_provider_make.sandbox.story import Story, tell_story
+from airflow_provider_make.sandbox.story import Story, Trouble, tell_story
 
 _CACHED_RESULTS = 8
 
@@ -40,6 +40,31 @@ class Result(NamedTuple):
     ties: list[tuple[int, int]]
 
 
+@dataclass(frozen=True)
+class Course:
+    """What happens to a scenario over time."""
+
+    organization_id: int
+    scenario: Scenario
+    story: Story
+    # Its executions and errors, where they were set for every time frame.
+    fixed: tuple[int, int] | None
+    # The errors of its failed executions, where they were set.
+    errors: Sequence[Mapping[str, object] | None]
+
+    def seen_at(self, end: float) -> Scenario | None:
+        """Return the scenario as it is at a time, in hours since 2020, or ``None`` if it does not exist then."""
+        return self.story.seen_at(self.scenario, end)
+
+    def count(self, start: float, end: float) -> Counts:
+        """Count what it does between two times, whatever was set for every time frame."""
+        return self.story.count(self.scenario, start, end)
+
+    def trouble_at(self, moment: float) -> Trouble | None:
+        """Return why it fails at a time, if the story says so."""
+        return self.story.trouble_at(self.scenario, moment)
+
+
 class Organization:
     """
     An organization and its scenarios. Thread-safe.
@@ -49,8 +74,9 @@ class Organization:
     :param seed: Any integer, 0 by default; the same seed generates the same scenarios.
     :param absent_first: Whether rows without a value for the sort key are first instead of last (default).
     :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
-    :param story: Whether every month a scenario begins to fail, one is disabled, one created and one deleted, no by
-        default.
+    :param ids_after: The ids of its scenarios are larger than this, 0 by default.
+    :param story: Whether every month a scenario begins to fail, one turns invalid, one is disabled, one created and one
+        deleted, no by default.
     :raises ValueError: If a number is out of range.
     """
 
@@ -62,6 +88,7 @@ class Organization:
         seed: int = 0,
         absent_first: bool = False,
         huge_credits: bool = False,
+        ids_after: int = 0,
         story: bool = False,
     ) -> None:
         if organization_id < 1:
@@ -71,13 +98,14 @@ class Organization:
         self.organization_id = organization_id
         self._absent_first = absent_first
         self._lock = threading.RLock()
-        self._generator = generate_scenarios(organization_id, seed, huge_credits=huge_credits)
+        self._generator = generate_scenarios(organization_id, seed, huge_credits=huge_credits, ids_after=ids_after)
         # With a story, also the scenarios of the past and the future.
         self._scenarios = list(islice(self._generator, scenarios))
         self._story = Story({})
         if story:
             self._scenarios, self._story = tell_story(self._scenarios, self._generator)
         self._fixed_counts: dict[int, tuple[int, int]] = {}
+        self._errors: dict[int, tuple[Mapping[str, object] | None, ...]] = {}
         self._results = lru_cache(_CACHED_RESULTS)(self._select)
         self._revision = 0
 
@@ -129,12 +157,19 @@ class Organization:
             surrogates: responses then have the escapes that ``JSON.stringify`` prints, such as ``\ud83d``.
         :raises ValueError: If the id does not exist.
         """
-        with self._lock:
-            self._require([scenario_id])
-            self._scenarios = [
-                replace(scenario, name=name) if scenario.id == scenario_id else scenario for scenario in self._scenarios
-            ]
-            self._invalidate()
+        self._change({scenario_id}, name=name)
+
+    def set_status(self, status: Status, ids: Iterable[int]) -> None:
+        """
+        Set the status of scenarios, from now on in any time frame; what they do stays as it is.
+
+        :param status: ``active``, ``inactive`` or ``invalid``.
+        :param ids: Ids of the scenarios.
+        :raises ValueError: If an id does not exist, or there is no such status; nothing is set then.
+        """
+        if status not in get_args(Status):
+            raise ValueError(f"status must be one of {', '.join(get_args(Status))}, not {status!r}")
+        self._change(set(ids), status=status)
 
     def set_counts(self, executions: int, errors: int, ids: Iterable[int] | None = None) -> None:
         """
@@ -151,6 +186,34 @@ class Organization:
             chosen = [scenario.id for scenario in self._scenarios] if ids is None else ids
             self._fixed_counts.update(dict.fromkeys(chosen, (executions, errors)))
             self._invalidate()
+
+    def set_errors(self, *errors: Mapping[str, object] | None, ids: Iterable[int] | None = None) -> None:
+        """
+        Set the errors that the failed executions of scenarios have in turn, from the newest on with :meth:`set_counts`.
+
+        :param errors: Errors as Make sends them, such as ``{"name": "DataError", "message": "Missing value",
+            "causeModule": {"name": "addRow", "appName": "google-sheets"}}``; ``None`` for an execution without any.
+            Without arguments, the errors are generated again.
+        :param ids: Ids of the scenarios; ``None`` (default) for all.
+        """
+        with self._lock:
+            chosen = [scenario.id for scenario in self._scenarios] if ids is None else ids
+            self._errors.update(dict.fromkeys(chosen, errors))
+            self._invalidate()
+
+    def course(self, scenario_id: int) -> Course | None:
+        """
+        Return what happens to a scenario over time.
+
+        :param scenario_id: Its id.
+        :return: Its course, as it is set now; ``None`` if the id does not exist.
+        """
+        with self._lock:
+            for scenario in self._scenarios:
+                if scenario.id == scenario_id:
+                    fixed, errors = self._fixed_counts.get(scenario_id), self._errors.get(scenario_id, ())
+                    return Course(self.organization_id, scenario, self._story, fixed, errors)
+            return None
 
     def select(self, criteria: Criteria) -> Result:
         """
@@ -190,6 +253,14 @@ class Organization:
         unknown = set(ids).difference(scenario.id for scenario in self._scenarios)
         if unknown:
             raise ValueError(f"organization {self.organization_id} has no scenario {sorted(unknown)}")
+
+    def _change(self, ids: Set[int], **fields: Any) -> None:
+        with self._lock:
+            self._require(ids)
+            self._scenarios = [
+                replace(scenario, **fields) if scenario.id in ids else scenario for scenario in self._scenarios
+            ]
+            self._invalidate()
 
     def _invalidate(self) -> None:
         self._results.cache_clear()

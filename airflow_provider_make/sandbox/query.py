@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, TypedDict, TypeVar, get_args
+from typing import Annotated, ClassVar, Literal, TypedDict, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
 from pydantic_core import ErrorDetails
@@ -21,6 +21,7 @@ SortDirection = Literal["asc", "desc"]
 # Make does not document its default. 100 exposes clients that rely on a large one.
 DEFAULT_LIMIT = 100
 
+_Time = TypeVar("_Time", int, datetime)
 _FILTERS = ("teamId", "folderId", "status")
 # An hour, because a client may choose a frame of exactly one year and then wait out rate limits. A minute, because its
 # clock may be slow, and a request needs time to arrive.
@@ -38,7 +39,7 @@ def year_before(moment: datetime) -> datetime:
 
 
 # The validators convert texts. What is no text is a value of ours, and stays as it is.
-def _parse_integer(value: str | int) -> int:
+def parse_integer(value: str | int) -> int:
     if isinstance(value, str) and not _INTEGER.fullmatch(value):
         raise ValueError("expected an integer")
     return int(value)
@@ -71,10 +72,15 @@ def _parse_date_from(value: str | datetime, info: ValidationInfo) -> datetime:
     return date
 
 
-def _check_date_to(date_to: datetime, info: ValidationInfo) -> datetime:
-    if "date_from" in info.data and date_to <= info.data["date_from"]:
-        raise ValueError("not later than 'timeframe[dateFrom]'")
-    return date_to
+def check_end(start: str, parameter: str) -> AfterValidator:
+    """Let the end of a time frame be later than its start, which is in this field, and in this parameter."""
+
+    def check(end: _Time, info: ValidationInfo) -> _Time:
+        if start in info.data and end <= info.data[start]:
+            raise ValueError(f"not later than '{parameter}'")
+        return end
+
+    return AfterValidator(check)
 
 
 def _check_limit(limit: int, info: ValidationInfo) -> int:
@@ -90,18 +96,21 @@ def _check_last(last: str, info: ValidationInfo) -> str:
     return last
 
 
-Integer = Annotated[int, BeforeValidator(_parse_integer)]
+Integer = Annotated[int, BeforeValidator(parse_integer)]
 Offset = Annotated[Integer, Field(ge=0)]
 Limit = Annotated[Integer, Field(ge=1), AfterValidator(_check_limit)]
-_Flag = Annotated[bool, BeforeValidator(_parse_flag)]
+Last = Annotated[str, AfterValidator(_check_last)]
+Flag = Annotated[bool, BeforeValidator(_parse_flag)]
 _DateFrom = Annotated[datetime, BeforeValidator(_parse_date_from)]
-_DateTo = Annotated[datetime, BeforeValidator(_parse_date), AfterValidator(_check_date_to)]
+_DateTo = Annotated[datetime, BeforeValidator(_parse_date), check_end("date_from", "timeframe[dateFrom]")]
 
 
 class Parameters(BaseModel):
     """The parameters of an endpoint, as Make documents them; all others are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Those that take several values, without brackets, too.
+    filters: ClassVar[tuple[str, ...]] = ()
 
 
 _Parameters = TypeVar("_Parameters", bound=Parameters)
@@ -109,6 +118,8 @@ _Parameters = TypeVar("_Parameters", bound=Parameters)
 
 class Criteria(Parameters):
     """Which scenarios, in which time frame (its end is exclusive), in which order; empty filters select all."""
+
+    filters: ClassVar[tuple[str, ...]] = _FILTERS
 
     date_from: _DateFrom = Field(alias="timeframe[dateFrom]")
     date_to: _DateTo = Field(alias="timeframe[dateTo]")
@@ -123,11 +134,11 @@ class Query(Criteria):
     """A query for one page: after an offset, or after the entry with a key (as in ``pg.last``) or an id."""
 
     offset: Offset | None = Field(None, alias="pg[offset]")
-    last: Annotated[str, AfterValidator(_check_last)] | None = Field(None, alias="pg[last]")
+    last: Last | None = Field(None, alias="pg[last]")
     # Without effect; the response repeats it.
-    show_last: _Flag | None = Field(None, alias="pg[showLast]")
+    show_last: Flag | None = Field(None, alias="pg[showLast]")
     limit: Limit = Field(DEFAULT_LIMIT, alias="pg[limit]")
-    return_total_count: _Flag = Field(False, alias="pg[returnTotalCount]")
+    return_total_count: Flag = Field(False, alias="pg[returnTotalCount]")
 
     @property
     def criteria(self) -> Criteria:
@@ -210,7 +221,7 @@ def parse_parameters(
     problems: list[str] = []
     values = dict(defaults or {})
     for name, texts in received.items():
-        is_array = name.endswith("[]") or name in _FILTERS
+        is_array = name.endswith("[]") or name in model.filters
         values[name] = texts if is_array else texts[0]
         if len(texts) > 1 and not is_array:
             problems.append(f"Parameter '{name}' is repeated {len(texts)} times.")

@@ -19,6 +19,8 @@ CACHED_PAGES, LONGEST_CACHED_PAGE = 200, 1000
 _INTEGERS = (
     *("executions", "operations", "errors", "id", "teamId", "limit", "offset", "totalCount"),
     *("organizationId", "timezoneId"),
+    # Of executions, whose credits are numbers, and whose ids are text.
+    *("status", "duration", "transfer", "authorId", "centicredits"),
 )
 _CHANGES = ("executionsChange", "operationsChange", "centicreditsChange", "errorsChange", "errorRateChange")
 _RATES = ("errorRate", *_CHANGES)
@@ -119,7 +121,7 @@ def convert(body: Values, value_types: ValueTypes) -> Values:
             converted[name] = [convert(item, value_types) for item in value]
         elif value_types == "text" and name in (*_INTEGERS, *_RATES):
             converted[name] = str(value)
-        elif value_types == "float" and name in _INTEGERS:
+        elif value_types == "float" and name in _INTEGERS and isinstance(value, int):
             # Exact up to 2**53.
             converted[name] = float(value)
         elif value_types == "number" and name == "centicredits":

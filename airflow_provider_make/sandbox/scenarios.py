@@ -119,7 +119,9 @@ def _names(names: list[str]) -> Iterator[str]:
             yield f"{name} {number}"
 
 
-def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = False) -> Iterator[Scenario]:
+def generate_scenarios(
+    organization_id: int, seed: int, *, huge_credits: bool = False, ids_after: int = 0
+) -> Iterator[Scenario]:
     """Yield an organization's scenarios without end, so that a larger one begins with those of a smaller one."""
     choice = random.Random(f"scenarios/{organization_id}/{seed}")
     uniform = choice.random
@@ -128,7 +130,7 @@ def generate_scenarios(organization_id: int, seed: int, *, huge_credits: bool = 
     statuses = choice.choices(_STATUSES, _STATUS_WEIGHTS, k=1019)
     busiest_hours = choice.choices(range(24), _BUSIEST_HOUR_WEIGHTS, k=1021)
     names = name_scenarios(choice)
-    scenario_id = 1000 + floor(uniform() * 9000)
+    scenario_id = ids_after + 1000 + floor(uniform() * 9000)
     position = 0
     while True:
         scenario_id += 1 + floor(uniform() * 9)

@@ -20,10 +20,12 @@ from airflow_provider_make.sandbox.organization import Organization
 from airflow_provider_make.sandbox.query import Filters, parse_filters
 from airflow_provider_make.sandbox.responses import Values, entry, figures
 
+_IDS_PER_ORGANIZATION = 100_000_000
+
 
 class Sandbox:
     """
-    A local HTTP server that imitates Make's analytics endpoint.
+    A local HTTP server that imitates Make's analytics endpoint, and its neighbours.
 
     As a context manager it serves until the block ends. A sandbox that is stopped and started again keeps its port,
     its scenarios and its recorded requests. All methods are thread-safe.
@@ -31,9 +33,9 @@ class Sandbox:
     :param organization_id: The organization, 1 by default.
     :param scenarios: Number of scenarios of the organization, 250 by default.
     :param organizations: More organizations: number of scenarios by id; none by default.
-    :param story: Whether every month a scenario begins to fail, one is disabled, one created and one deleted, on fixed
-        days; then a response shows the organization as it was at the end of the time frame. No by default, so that a
-        test does not depend on the day.
+    :param story: Whether every month a scenario begins to fail, one turns invalid, one is disabled, one created and one
+        deleted, on fixed days; then a response shows the organization as it was at the end of the time frame. No by
+        default, so that a test does not depend on the day.
     :param huge_credits: Whether one scenario in a hundred uses more centicredits than fit into 64 bits, no by default.
     :param seed: Any integer, 0 by default; the same seed generates the same scenarios, faults and shuffles.
     :param token: The accepted API token, ``sandbox-token`` by default.
@@ -56,6 +58,9 @@ class Sandbox:
         numbers of ``pg`` as text; ``float`` for counts, ids and the numbers of ``pg`` as floats such as 5.0 (exact up
         to 2**53); ``number`` for centicredits as numbers; ``null`` for rates and changes that are null instead of
         absent. :meth:`truth` always has the documented types.
+    :param errors_in_log: Whether failed executions have their error in the log of their scenario (default), or in their
+        details only.
+    :param events_in_log: Whether the log of a scenario also has events, such as edits (default), or executions only.
     :param fault_rate: Share of requests, 0.0 (default) to 1.0, with a random fault that a retry can fix.
     :param scopes: The token's scopes; all that the sandbox knows by default. Without a request's scope, it gets a 401.
     :param plan: ``enterprise`` (default), or ``teams``, whose organizations get a 403 for analytics.
@@ -76,8 +81,10 @@ class Sandbox:
                 absent_first=options.absent_first,
                 huge_credits=options.huge_credits,
                 story=options.story,
+                # As at Make, no two organizations have a scenario with the same id.
+                ids_after=position * _IDS_PER_ORGANIZATION,
             )
-            for id_, size in options.sizes.items()
+            for position, (id_, size) in enumerate(options.sizes.items())
         }
         self._endpoint = Endpoint(self._organizations, options)
         self.organization_id = options.organization_id

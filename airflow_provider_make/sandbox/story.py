@@ -1,13 +1,14 @@
-"""The story of an organization: which of its scenarios fail, are disabled, created and deleted, on which days."""
+"""The story of an organization: which of its scenarios fail and why, are disabled, created and deleted, and when."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import floor
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from airflow_provider_make.sandbox.scenarios import (
     ZERO_COUNTS,
@@ -24,6 +25,7 @@ from airflow_provider_make.sandbox.scenarios import (
 REPLACED_ON = 5
 FAILS_FROM, FAILS_UNTIL = 12, 19
 DISABLED_ON = 23
+EXPIRES_ON, RENEWED_ON = 25, 28
 _YEARS = range(2020, 2100)
 _FAILING_SHARE = 0.4
 # More scenarios fail in a large organization: a single one would not show in its total.
@@ -32,6 +34,11 @@ _SCENARIOS_PER_FAILURE, _MOST_FAILURES = 500, 6
 _FEWEST_EXECUTIONS_PER_HOUR, _LARGEST_ERROR_SHARE = 2.0, 0.02
 # Thirteen scenarios per event: after a year, another one has its turn.
 _TURNS = 13
+# Executions have their times in milliseconds.
+_PER_HOUR = 3_600_000
+
+# A quota that is used up, or an account whose access has expired.
+Trouble = Literal["quota", "account"]
 
 
 class Span(NamedTuple):
@@ -41,13 +48,21 @@ class Span(NamedTuple):
     end: float
 
 
+class Expiry(NamedTuple):
+    """An account expires: the next execution, in this millisecond, fails, and Make disables the scenario."""
+
+    failure: Span
+    pause: Span
+
+
 @dataclass
 class Fate:
-    """When a scenario exists, when it is disabled, and when it fails."""
+    """When a scenario exists, when it is disabled, by people or by Make, and when it fails."""
 
     life: Span = Span(0.0, float("inf"))
     pauses: list[Span] = field(default_factory=list)
     failures: list[Span] = field(default_factory=list)
+    expiries: list[Expiry] = field(default_factory=list)
 
 
 class Story:
@@ -63,8 +78,19 @@ class Story:
             return scenario
         if not fate.life.start < end <= fate.life.end:
             return None
-        is_disabled = any(span.start < end <= span.end for span in fate.pauses)
-        return replace(scenario, status="inactive") if is_disabled else scenario
+        if any(span.start < end <= span.end for span in fate.pauses):
+            return replace(scenario, status="inactive")
+        # At the end of the frame, Make has seen the execution that failed.
+        if any(expiry.failure.start < end <= expiry.pause.end for expiry in fate.expiries):
+            return replace(scenario, status="invalid")
+        return scenario
+
+    def count(self, scenario: Scenario, start: float, end: float) -> Counts:
+        """Count what happened to a scenario in a frame."""
+        fate = self._fates.get(scenario.id)
+        if fate is None:
+            return count_in_frame(scenario, start, end)[0]
+        return _count(scenario, fate, start, end)
 
     def count_in_frame(self, scenario: Scenario, start: float, end: float) -> tuple[Counts, Counts]:
         """Count like the function of this name, with what happened to the scenario."""
@@ -72,6 +98,13 @@ class Story:
         if fate is None:
             return count_in_frame(scenario, start, end)
         return _count(scenario, fate, start, end), _count(scenario, fate, max(0.0, start - (end - start)), start)
+
+    def trouble_at(self, scenario: Scenario, moment: float) -> Trouble | None:
+        """Return why a scenario fails just before a time, if the story says so."""
+        fate = self._fates.get(scenario.id, Fate())
+        if any(span.start < moment <= span.end for span in fate.failures):
+            return "quota"
+        return "account" if any(expiry.failure.end == moment for expiry in fate.expiries) else None
 
 
 def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple[list[Scenario], Story]:
@@ -102,6 +135,11 @@ def tell_story(scenarios: Sequence[Scenario], more: Iterator[Scenario]) -> tuple
         if len(disabled) > 1:
             pause = Span(_day(month, DISABLED_ON), _day(month + 1, DISABLED_ON))
             fates[disabled[month % len(disabled)].id].pauses.append(pause)
+        # Two may be disabled by people at that time.
+        if len(disabled) > 2:
+            unlucky = disabled[(month + 1) % len(disabled)]
+            failure = _next_execution(unlucky, _day(month, EXPIRES_ON))
+            fates[unlucky.id].expiries.append(Expiry(failure, Span(failure.end, _day(month, RENEWED_ON))))
         if existing:
             moment = _day(month, REPLACED_ON)
             deleted = fates[existing.popleft().id]
@@ -127,12 +165,24 @@ def _day(month: int, day: int) -> float:
     return hours_since_2020(datetime(_YEARS.start + month // 12, month % 12 + 1, day, tzinfo=UTC))
 
 
+def _next_execution(scenario: Scenario, moment: float) -> Span:
+    """Return the millisecond of the first execution of the day that begins at a time."""
+    begin = round(moment * _PER_HOUR)
+    times = range(begin + 1, begin + 24 * _PER_HOUR)
+    executions = count_until(scenario, moment).executions
+    later = bisect_left(times, executions + 1, key=lambda at: count_until(scenario, at / _PER_HOUR).executions)
+    return Span((begin + later) / _PER_HOUR, (begin + later + 1) / _PER_HOUR)
+
+
 def _count(scenario: Scenario, fate: Fate, start: float, end: float) -> Counts:
     counts = ZERO_COUNTS
     for span in _overlaps([fate.life], start, end):
         counts = _count_in_span(scenario, span)
-    for span in _overlaps(fate.pauses, start, end):
+    for span in _overlaps([*fate.pauses, *(expiry.pause for expiry in fate.expiries)], start, end):
         counts = subtract(counts, _count_in_span(scenario, span))
+    for span in _overlaps([expiry.failure for expiry in fate.expiries], start, end):
+        last = _count_in_span(scenario, span)
+        counts = counts._replace(errors=counts.errors + last.executions - last.errors)
     for span in _overlaps(fate.failures, start, end):
         counts = counts._replace(errors=counts.errors + _additional_errors(scenario, span))
     return counts

@@ -127,8 +127,9 @@ def test_every_option_of_the_command_reaches_the_sandbox(chosen: Callable[[str],
     assert chosen(
         "--organization 4 --organization 5 --scenarios 12 --no-story --huge-credits --seed 3 --token x --latency 0.5 "
         "--page-cap 7 --max-limit 9 --shuffle-ties --absent-first --requests-per-minute 60 --rate-limit-hint text "
-        "--misread-filters last --value-types float --fault-rate 0.1 --scopes analytics:read user:read --plan teams "
-        "--role admin --elsewhere 8 --elsewhere 9 --host 0.0.0.0 --port 0"
+        "--misread-filters last --value-types float --no-errors-in-log --no-events-in-log --fault-rate 0.1 "
+        "--scopes analytics:read user:read --plan teams --role admin --elsewhere 8 --elsewhere 9 --host 0.0.0.0 "
+        "--port 0"
     ) == {
         "organization_id": 4,
         "scenarios": 12,
@@ -146,6 +147,8 @@ def test_every_option_of_the_command_reaches_the_sandbox(chosen: Callable[[str],
         "rate_limit_hint": "text",
         "misread_filters": "last",
         "value_types": "float",
+        "errors_in_log": False,
+        "events_in_log": False,
         "fault_rate": 0.1,
         "scopes": ["analytics:read", "user:read"],
         "plan": "teams",
