@@ -126,6 +126,8 @@ class BlockRunner:
             "json": self.validate_json,
             "requirements": self.validate_requirements,
             "dockerfile": self.validate_dockerfile,
+            # tests/test_repository.py validates it.
+            "yaml": lambda text: None,
             # tests/release runs these scripts in an environment of their own.
             "sh": lambda text: None,
             # test_document_messages compares these with what the code writes.
@@ -196,6 +198,9 @@ class BlockRunner:
         match words:
             case ["export", assignment]:
                 self.validate_variable(*assignment.split("=", 1))
+            case ["pip", "install", *requirements, "--constraint", constraints]:
+                assert (ROOT / constraints).is_file()
+                self.validate_requirements("\n".join(requirements))
             case ["pip", "install", *requirements]:
                 self.validate_requirements("\n".join(requirements))
             case ["grep", "-vE", pattern, _, ">", _]:
@@ -263,7 +268,8 @@ class BlockRunner:
         for line in text.splitlines():
             if line.startswith("--constraint "):
                 continue
-            requirement = Requirement(line)
+            # A clone, too, has extras.
+            requirement = Requirement(re.sub(r"^\.(?=\[|$)", "airflow-provider-make", line))
             if requirement.name == "airflow-provider-make":
                 assert requirement.extras <= set(metadata(requirement.name).get_all("Provides-Extra", []))
             if requirement.name == "apache-airflow":
@@ -271,6 +277,9 @@ class BlockRunner:
 
     def validate_dockerfile(self, text: str) -> None:
         # tests/release resolves the requirements that it installs.
+        if text.startswith("RUN pip install --no-cache-dir --find-links "):
+            self.validate_requirements("\n".join(shlex.split(text.replace("\\\n", ""))[6:]))
+            return
         image, copy, install = text.splitlines()
         assert image.removeprefix("FROM apache/airflow:") in AIRFLOW_VERSIONS
         assert copy == "COPY requirements.txt /"

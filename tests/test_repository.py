@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.documents import README, ROOT, tables
+from airflow_provider_make.sandbox.__main__ import DEFAULT_PORT
+from airflow_provider_make.sandbox.options import Options
+from tests.support.documents import README, ROOT, blocks, tables
 
 GITHUB = ROOT / ".github"
 URL = "https://example.org/owner/airflow-provider-make"
@@ -57,6 +60,20 @@ def matrix(job: dict[str, Any]) -> list[dict[str, str]]:
 
 def check(schema: str, *paths: Path) -> subprocess.CompletedProcess[str]:
     return run(sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, paths))
+
+
+def test_the_compose_file_of_the_installation_is_valid_and_shares_the_loopback_interface(tmp_path: Path) -> None:
+    (block,) = [block for block in blocks(ROOT / "docs" / "installation.md") if block.language == "yaml"]
+    path = tmp_path / "compose.yaml"
+    path.write_text(block.text)
+    done = check("compose-spec", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    services = parsed(path)["services"]
+    connection = json.loads(services["airflow"]["environment"]["AIRFLOW_CONN_MAKE_DEFAULT"])
+    assert connection["host"] == f"http://127.0.0.1:{DEFAULT_PORT}"
+    assert connection["password"] == Options().token
+    assert services["sandbox"]["network_mode"] == "service:airflow"
+    assert services["sandbox"]["entrypoint"] == "python -m airflow_provider_make.sandbox"
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
