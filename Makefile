@@ -42,16 +42,17 @@ test-warehouse: .venv-warehouse/warehouse.ready  ## Test the recipes for warehou
 test-release: .venv-release/release.ready .venv/test.ready  ## Build the distributions, and install and use them
 	.venv-release/bin/python -m pytest tests/release
 
-test-matrix: $(MATRIX:%=test-airflow-%)  ## Run the fast tests on every minor version of Airflow, each in its own environment
+test-matrix: $(MATRIX:%=test-airflow-%)  ## Run test-airflow-... for every minor version of Airflow, each in its own environment
 	@$(foreach minor,$(MATRIX),.venv-airflow-$(minor)/bin/python -c 'from importlib.metadata import version as v; \
 		print(*(f"{n} {v(n)}," for n in ("apache-airflow", "apache-airflow-providers-http", \
 		"apache-airflow-providers-common-compat", "pydantic")), "passed")';)
 
-test-airflow-%: .venv-airflow-%/test.ready  ## Run the fast tests on one minor version of Airflow
+test-airflow-%: .venv-airflow-%/test.ready  ## Run the fast tests on one minor version of Airflow, and a short run of a real one
 	.venv-airflow-$*/bin/python -m pytest -q $(SIDE_BY_SIDE) -m '$(FAST_ON_$*)'
+	.venv-airflow-$*/bin/python -m pytest -q tests/e2e/test_minor_versions.py
 
 test-e2e: .venv/e2e.ready  ## Test on a real Airflow, with its components as processes on free loopback ports
-	$(BIN)/python -m pytest tests/e2e -s
+	$(BIN)/python -m pytest tests/e2e --ignore tests/e2e/test_minor_versions.py -s
 
 bench: .venv-bench/bench.ready  ## Compare with HttpOperator and dlt (BENCH="--format jsonl" for JSON Lines)
 	.venv-bench/bin/python -m benchmarks $(BENCH)

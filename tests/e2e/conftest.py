@@ -13,7 +13,8 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Engine
 
 from tests.e2e.rest import Rest
 from tests.e2e.services import PostgreSQL

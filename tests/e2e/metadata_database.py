@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
-from airflow.sdk.serde import serialize
 from airflow.triggers.base import BaseTrigger
-from sqlalchemy import Engine, text
+from sqlalchemy import text
+from sqlalchemy.engine import Engine
 
 
 def states(database: Engine, dag_id: str) -> dict[str, int]:
@@ -16,6 +17,23 @@ def states(database: Engine, dag_id: str) -> dict[str, int]:
     query = "SELECT coalesce(state, 'none'), count(*) FROM task_instance WHERE dag_id = :dag_id GROUP BY 1"
     with database.connect() as session:
         return {state: count for state, count in session.execute(text(query), {"dag_id": dag_id})}
+
+
+def unpause(database: Engine, *dag_ids: str) -> bool:
+    """Unpause Dags, where Airflow has no API server; return whether all are parsed."""
+    query = "UPDATE dag SET is_paused = false WHERE dag_id = :dag_id"
+    with database.begin() as session:
+        return all([session.execute(text(query), {"dag_id": dag_id}).rowcount for dag_id in dag_ids])
+
+
+def payloads(database: Engine, asset: str) -> list[dict[str, Any]]:
+    """Return the payloads of the events that watchers of an asset have emitted, the oldest first."""
+    query = (
+        "SELECT asset_event.extra FROM asset_event JOIN asset ON asset.id = asset_id "
+        "WHERE name = :name ORDER BY asset_event.id"
+    )
+    with database.connect() as session:
+        return [extra["payload"] for extra in session.execute(text(query), {"name": asset}).scalars()]
 
 
 def running_triggerers(database: Engine) -> int:
@@ -43,6 +61,9 @@ def defer_all(database: Engine, dag_id: str, tasks: int, trigger: Callable[[int]
     :param tasks: How many tasks there are.
     :param trigger: Creates the trigger of each task from its map index.
     """
+    # Airflow 3.3 has it.
+    from airflow.sdk.serde import serialize
+
     insert = text("INSERT INTO trigger (classpath, kwargs, created_date) VALUES (:path, :arguments, :now) RETURNING id")
     update = text(
         "UPDATE task_instance SET state = 'deferred', trigger_id = :trigger, next_method = 'execute_complete' "

@@ -21,6 +21,8 @@ from typing import Self
 import psutil
 import requests
 
+from tests.support.airflow_versions import VERSION
+
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 PASSWORD = "e2e-password"
 # Of all sandboxes. At the end, it is in no log, and nowhere in the database.
@@ -70,7 +72,7 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
 
 class AirflowStack:
     """
-    Airflow 3 with API server, scheduler, Dag processor and triggerer. Used in ``with``.
+    Airflow with scheduler and triggerer, from Airflow 3.0 on also API server and Dag processor. Used in ``with``.
 
     :param dags: The folder of the Dags.
     :param environment: Variables for all components: the database, Airflow variables, another executor.
@@ -129,10 +131,11 @@ class AirflowStack:
             **environment,
         }
         api_server = ["api-server", "--host", "127.0.0.1", "--port", str(self.port), "--workers", "1"]
+        # Before Airflow 3, the scheduler parses Dags, and tasks need no server.
+        of_airflow_3 = {"api-server": api_server, "dag-processor": ["dag-processor"]} if VERSION >= (3, 0) else {}
         commands = {
-            "api-server": api_server,
+            **of_airflow_3,
             "scheduler": ["scheduler", "--skip-serve-logs"],
-            "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer", "--skip-serve-logs"],
             **(further or {}),
         }
@@ -144,8 +147,9 @@ class AirflowStack:
         try:
             for name in self.commands:
                 self.start(name)
-            wait_for("The API server is up", self._is_up, START)
-            wait_for("All components are healthy", self._is_healthy, START)
+            if "api-server" in self.commands:
+                wait_for("The API server is up", self._is_up, START)
+                wait_for("All components are healthy", self._is_healthy, START)
         except BaseException as error:
             logs = "\n".join(f"--- {name}\n{self.log(name)[-2000:]}" for name in self.processes)
             self.stop()
