@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger
+from cryptography.fernet import Fernet
 from sqlalchemy import text
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
+
+from tests.e2e.stack import FERNET_KEY
+from tests.support.airflow_versions import encode_watcher
+
+# Class path and arguments.
+StoredTrigger = tuple[str, dict[str, Any]]
 
 
 def states(database: Engine, dag_id: str) -> dict[str, int]:
@@ -52,26 +58,33 @@ def stored_as_firing(database: Engine, asset: str) -> list[int]:
     return ids
 
 
-def defer_all(database: Engine, dag_id: str, tasks: int, trigger: Callable[[int], BaseTrigger]) -> None:
-    """
-    Defer the mapped tasks of a Dag as their workers would: to start hundreds of workers takes minutes.
-
-    :param database: The database.
-    :param dag_id: A Dag with one run and one mapped task.
-    :param tasks: How many tasks there are.
-    :param trigger: Creates the trigger of each task from its map index.
-    """
+def defer_all(database: Engine, dag_id: str, triggers: Iterable[StoredTrigger]) -> None:
+    """Defer the mapped tasks of a Dag with one run as their workers would, which takes minutes for hundreds."""
     # Airflow 3.3 has it.
     from airflow.sdk.serde import serialize
 
-    insert = text("INSERT INTO trigger (classpath, kwargs, created_date) VALUES (:path, :arguments, :now) RETURNING id")
     update = text(
         "UPDATE task_instance SET state = 'deferred', trigger_id = :trigger, next_method = 'execute_complete' "
         "WHERE dag_id = :dag_id AND map_index = :index"
     )
     with database.begin() as session:
-        for index in range(tasks):
-            path, arguments = trigger(index).serialize()
-            row = {"path": path, "arguments": json.dumps(serialize(arguments)), "now": datetime.now(UTC)}
-            trigger_id = session.execute(insert, row).scalar_one()
-            session.execute(update, {"trigger": trigger_id, "dag_id": dag_id, "index": index})
+        for index, (path, arguments) in enumerate(triggers):
+            trigger = _insert_trigger(session, path, json.dumps(serialize(arguments)))
+            session.execute(update, {"trigger": trigger, "dag_id": dag_id, "index": index})
+
+
+def add_watchers(database: Engine, triggers: Mapping[str, StoredTrigger]) -> None:
+    """Add a watcher to each of some assets, as the Dag processor would: with encoded and encrypted arguments."""
+    columns = "asset_watcher (name, asset_id, trigger_id)"
+    insert = text(f"INSERT INTO {columns} SELECT name, id, :trigger FROM asset WHERE name = :asset")
+    with database.begin() as session:
+        for asset, (path, arguments) in triggers.items():
+            stored = json.dumps(encode_watcher(path, arguments)).encode()
+            trigger = _insert_trigger(session, path, Fernet(FERNET_KEY).encrypt(stored).decode())
+            session.execute(insert, {"trigger": trigger, "asset": asset})
+
+
+def _insert_trigger(session: Connection, path: str, arguments: str) -> int:
+    insert = text("INSERT INTO trigger (classpath, kwargs, created_date) VALUES (:path, :arguments, :now) RETURNING id")
+    row = {"path": path, "arguments": arguments, "now": datetime.now(UTC)}
+    return int(session.execute(insert, row).scalar_one())

@@ -26,6 +26,7 @@ from tests.support.airflow_versions import VERSION
 
 AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 PASSWORD = "e2e-password"
+FERNET_KEY = "ZTJlLXRlc3RzLWUyZS10ZXN0cy1lMmUtdGVzdHMtZTI="
 # Of all sandboxes. At the end, it is in no log, and nowhere in the database.
 TOKEN = "a-very-secret-token-of-the-e2e-tests"
 WRONG_TOKEN = "a-token-that-was-replaced-long-ago"
@@ -112,7 +113,7 @@ class AirflowStack:
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             # Sensors in poke mode occupy a slot while they wait.
             "AIRFLOW__CORE__PARALLELISM": "8",
-            "AIRFLOW__CORE__FERNET_KEY": "ZTJlLXRlc3RzLWUyZS10ZXN0cy1lMmUtdGVzdHMtZTI=",
+            "AIRFLOW__CORE__FERNET_KEY": FERNET_KEY,
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
