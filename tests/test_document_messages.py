@@ -199,7 +199,12 @@ class Runs:
             ):
                 self.connect(valid | invalid)
                 self.record(lambda: MakeHook().settings)
-            for unreadable in (json.dumps(valid)[:-1], '{"conn_type": "make", "token": ""}', "make://:a/b@host"):
+            for unreadable in (
+                json.dumps(valid)[:-1],
+                '{"conn_type": "make", "token": ""}',
+                "make://:a/b@host",
+                "'make://:a@host'",
+            ):
                 self.patch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", unreadable)
                 self.record(lambda: MakeHook().settings)
             self.patch.delenv("AIRFLOW_CONN_MAKE_DEFAULT")

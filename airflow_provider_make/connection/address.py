@@ -42,12 +42,16 @@ def build_base_url(host: str | None, schema: str | None, port: int | None, zone:
         if port and port != _DEFAULT_PORTS["https"]:
             raise MakeInputError.expected("port", port, "443, or nothing, where the host is empty")
         return f"https://{zone}{API_PATH}"
-    # Airflow puts the path of make://:TOKEN@eu1.make.com/api/v2 into the schema.
     path_or_scheme = (schema or "").strip("/")
-    if path_or_scheme not in ("", "http", "https", API_PATH.strip("/")):
+    if not is_schema(schema):
         # Without the value: in a URI with a slash too many, it is the token.
         raise MakeInputError("The connection's schema is not valid: expected https, or nothing.")
     return _parse_host(host, path_or_scheme if path_or_scheme in _DEFAULT_PORTS else "https", port)
+
+
+def is_schema(schema: str | None) -> bool:
+    """Decide whether a connection may have this schema; for make://:TOKEN@eu1.make.com/api/v2, it is the path."""
+    return (schema or "").strip("/") in ("", *_DEFAULT_PORTS, API_PATH.strip("/"))
 
 
 def _parse_host(host: str, scheme: str, port: int | None) -> str:
@@ -57,6 +61,9 @@ def _parse_host(host: str, scheme: str, port: int | None) -> str:
         raise MakeInputError(
             f"The connection's host contains more than a host, such as credentials: expected {expectation}."
         )
+    if _is_ip_address(host):
+        # Airflow removes the brackets of an IPv6 address in a URI.
+        host = build_authority(host, None)
     try:
         url = urlsplit(host if "://" in host else f"{scheme}://{host}")
         is_valid = url.scheme in _DEFAULT_PORTS and not _SPACE_OR_CONTROL.search(host)
@@ -84,10 +91,21 @@ def is_loopback(hostname: str) -> bool:
         return hostname == "localhost"
 
 
+def _is_ip_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    # HTTP libraries differ in how they write the zone of a link-local address: fe80::1%eth0.
+    return "%" not in text
+
+
 def parse_authority(url: SplitResult) -> tuple[str, int | None]:
     """Check the host and the port of a URL; a ValueError, if one is not valid."""
     hostname = encode_hostname(url.hostname or "")
-    if url.port == 0 or url.netloc.endswith(":") or ("[" in url.netloc and ":" not in hostname):
+    _, bracket, after = url.netloc.rpartition("]")
+    # Python before 3.11.10 accepts other text in brackets, and after them.
+    if url.port == 0 or url.netloc.endswith(":") or (bracket and (":" not in hostname or after[:1] not in ("", ":"))):
         raise ValueError("not a host and a port")
     return hostname, url.port
 
@@ -99,11 +117,7 @@ def build_authority(hostname: str, port: int | None) -> str:
 
 def encode_hostname(hostname: str) -> str:
     """Encode a host name for DNS as HTTP libraries do, or an IP address; a ValueError for all that is not valid."""
-    try:
-        ipaddress.ip_address(hostname)
-    except ValueError:
-        pass
-    else:
+    if _is_ip_address(hostname):
         return hostname
     if not hostname.isascii():
         import idna

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_make import __version__
 from airflow_provider_make.arguments import parse_number, parse_positive_integer
-from airflow_provider_make.connection.address import build_base_url, parse_proxies
+from airflow_provider_make.connection.address import build_base_url, is_schema, parse_proxies
 from airflow_provider_make.connection.form import AUTH_SCHEMES, CONNECTION_FIELDS, MAX_TIMEOUT
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.masking import HIDDEN, contains_token, mask_secrets
@@ -28,6 +28,10 @@ _NOT_JSON = object()
 _FIELDS = ("conn_type", "description", "host", "login", "password", "schema", "port", "extra")
 _URI = "make://:YOUR_API_TOKEN@eu1.make.com/?organization_id=42"
 _JSON = '{"conn_type": "make", "password": "YOUR_API_TOKEN", "extra": {"zone": "eu1.make.com", "organization_id": 42}}'
+_NO_URI_PROBLEM = (
+    f"Airflow read its value as a URI, which it is not: expected a URI such as {_URI}, without quotation marks. In a "
+    ".env file for the secrets backend, Airflow takes no JSON; in a .json or .yaml file, it does"
+)
 _URI_PROBLEM = (
     f"expected a URI such as {_URI}, with the reserved characters of the token percent-encoded "
     f"(/ as %2F, @ as %40, : as %3A, % as %25); or JSON such as {_JSON}, which needs no percent-encoding"
@@ -95,6 +99,9 @@ class ConnectionSettings:
 
         :raises MakeInputError: A field is not valid, or the zone or the token is missing.
         """
+        # All that Airflow does not recognize in a URI is the path of one, and it has the path as the schema.
+        if not connection.host and not connection.password and not is_schema(connection.schema):
+            raise MakeInputError(f"{_NO_URI_PROBLEM}.")
         extra = _parse_extra(connection.extra)
         token = _parse_token(connection.password) if connection.password else ""
         _refuse_token_elsewhere({"host": connection.host, "schema": connection.schema, **extra}, token)

@@ -7,6 +7,7 @@ import json
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ import requests
 import yarl
 from aiohttp.helpers import strip_auth_from_url
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from airflow.secrets.local_filesystem import LocalFilesystemBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.transport import Network
 from airflow_provider_make.connection.form import CONNECTION_FIELDS, ZONES
-from airflow_provider_make.connection.settings import ConnectionSettings
+from airflow_provider_make.connection.settings import ConnectionSettings, check_connection
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.hooks.make import MakeHook
 
@@ -68,6 +70,8 @@ def airflow_connection(request: pytest.FixtureRequest) -> Any:
         ({"host": "http://localhost:8080/api/v2"}, "http://localhost:8080/api/v2"),
         ({"host": "http://[::1]:8080"}, "http://[::1]:8080/api/v2"),
         ({"host": "[::1]", "port": 8080, "schema": "http"}, "http://[::1]:8080/api/v2"),
+        ({"host": "::1", "port": 8080, "schema": "http"}, "http://[::1]:8080/api/v2"),
+        ({"host": " 2001:db8::1 "}, "https://[2001:db8::1]/api/v2"),
         ({"host": "https://gateway.example.com/make"}, "https://gateway.example.com/make/api/v2"),
         ({"host": "https://gateway.example.com/make/api/v2/"}, "https://gateway.example.com/make/api/v2"),
         ({"host": "make.example.com", "port": 8443}, "https://make.example.com:8443/api/v2"),
@@ -107,6 +111,11 @@ def test_zone_includes_the_port() -> None:
         ({"host": "http://10.0.0.1"}, "https"),
         ({"host": "ftp://eu1.make.com"}, "ftp://eu1.make.com"),
         ({"host": "https://"}, "host="),
+        ({"host": "[::1]extra"}, "host="),
+        ({"host": "http://[::1]2:8080"}, "host="),
+        ({"host": "fe80::1%eth0"}, "host="),
+        ({"host": "https://[fe80::1%eth0]"}, "host="),
+        ({"host": "1:2:3"}, "host="),
         ({"host": "eu1 make.com"}, "host="),
         ({"host": "eu1.make.com:seven"}, "host="),
         ({"host": "eu1.make.com", "schema": "ftp"}, "schema is not valid: expected https"),
@@ -398,6 +407,46 @@ def test_a_variable_that_is_not_set_leaves_airflows_error(
 def test_a_valid_variable_is_read(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, value)
     assert look_up().token == TOKEN
+
+
+@with_database
+@pytest.mark.parametrize(
+    ("address", "base_url"),
+    [
+        ("[::1]:8080/", "https://[::1]:8080/api/v2"),
+        ("[::1]:8080/http", "http://[::1]:8080/api/v2"),
+        ("[2001:db8::1]", "https://[2001:db8::1]/api/v2"),
+        ("http%3A%2F%2F%5B%3A%3A1%5D%3A8080", "http://[::1]:8080/api/v2"),
+    ],
+)
+def test_a_uri_may_have_an_ipv6_address(address: str, base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, f"make://:{TOKEN}@{address}")
+    assert look_up().base_url == base_url
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        VALID,
+        f"'{VALID}'",
+        VALID.replace('"extra"', '"host": "https://eu1.make.com/?a#b", "extra"'),
+        f'"make://:{TOKEN}@eu1.make.com/"',
+        f"'make://:{TOKEN}@eu1.make.com/?organization_id=42'",
+        "{}",
+        "eu1.make.com",
+        f"make:/:{TOKEN}@eu1.make.com",
+        f"Token-{TOKEN}",
+    ],
+)
+def test_what_a_secrets_backend_read_as_a_uri_but_is_none_is_explained(value: str, tmp_path: Path) -> None:
+    path = tmp_path / "connections.env"
+    path.write_text(f"make_default={value}\n")
+    connection: Any = LocalFilesystemBackend(connections_file_path=str(path)).get_connection("make_default")
+    with pytest.raises(MakeInputError) as caught:
+        check_connection(connection, "make_default", None)
+    begin = "Connection 'make_default': Airflow read its value as a URI, which it is not: "
+    assert str(caught.value).startswith(begin + NO_URI)
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
 
 @with_database
