@@ -18,9 +18,12 @@ from airflow_provider_make.api.event_loop import EventLoopThread
 from airflow_provider_make.api.page import ScenarioMetrics, fraction_warning
 from airflow_provider_make.api.query import AnalyticsQuery
 from airflow_provider_make.api.retry import RetryRules
+from airflow_provider_make.api.schedule import Schedule
 from airflow_provider_make.api.time_frame import (
     TimeFrame,
     complete_time_frame,
+    describe_mismatch,
+    describe_unfinished,
     iso,
     parse_timezone,
     resolve_time_frame,
@@ -31,7 +34,7 @@ from airflow_provider_make.connection.settings import (
     check_connection,
     explain_unreadable_variable,
 )
-from airflow_provider_make.exceptions import MakeApiError
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import Outlets
 from airflow_provider_make.output.destination import Destination, open_destination
 from airflow_provider_make.output.object_path import PathFields
@@ -66,7 +69,7 @@ class PreparedPull:
         max_concurrency = parse_positive_integer("max_concurrency", arguments["max_concurrency"])
         page_size = parse_page_size(arguments["page_size"])
         timezone = parse_timezone(arguments["timezone"])
-        time_frame = _choose_time_frame(arguments, context, timezone)
+        time_frame = _choose_time_frame(arguments, context, timezone, log)
         retry_rules = RetryRules(arguments["api_retry_limit"], arguments["api_retry_delay"])
         settings = _look_up_settings(arguments["make_conn_id"], log)
         query = AnalyticsQuery.from_arguments(
@@ -144,12 +147,24 @@ def _look_up_settings(conn_id: str, log: Any) -> ConnectionSettings:
         return check_connection(BaseHook.get_connection(conn_id), conn_id, log)
 
 
-def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo) -> TimeFrame:
+def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo, log: Any) -> TimeFrame:
     now = datetime.now(UTC)
-    interval: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
+    run: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
+    run["schedule"] = Schedule.of(context.get("dag"))
     explicit = {name: arguments[name] for name in ("date_from", "date_to", "lookback")}
-    chosen = resolve_time_frame(now=now, timezone=timezone, **explicit, **interval)
-    return complete_time_frame(chosen, now=now, **interval)
+    chosen = resolve_time_frame(now=now, timezone=timezone, **explicit, **run)
+    time_frame = complete_time_frame(chosen, now=now, **run)
+    if unfinished := describe_unfinished(time_frame, now):
+        if arguments["if_exists"] == "skip":
+            raise MakeInputError(
+                f"{unfinished}: expected one that is over, as if_exists='skip' would keep its figures."
+            )
+        log.warning("%s: the figures are not complete.", unfinished)
+    if arguments["date_from"] is None and (
+        mismatch := describe_mismatch(time_frame, timezone=timezone, lookback=arguments["lookback"], **run)
+    ):
+        log.warning(mismatch)
+    return time_frame
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""The time frame of a query: from explicit times, a lookback, or the run's data interval."""
+"""The time frame of a query: from explicit times, a lookback, or the run's data interval; and what is odd about it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
+from airflow_provider_make.api.schedule import CLOCK_CHANGE, Schedule, clock_time, last_reading
 from airflow_provider_make.exceptions import MakeInputError
 
 _TIME_EXPECTATION = "a datetime, a date, or an ISO 8601 text such as 2026-01-31 or 2026-01-31T06:00:00Z"
+_LOOKBACK_EXPECTATION = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
 _DURATION = TypeAdapter(timedelta)
 # The date part of an ISO 8601 duration with years or months: P1Y, P1M, P1Y2M3DT4H.
 _CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
@@ -21,6 +23,10 @@ _ZERO, _DAY = timedelta(0), timedelta(days=1)
 _EPOCH_DIRECTIVE = re.compile(r"%[^a-zA-Z%]*[EO]?s")
 # A lookback of a year begins too early by the delay of the run. Up to this delay, it is cut.
 _LATEST_RUN = timedelta(days=1)
+# It is cut to less than a year, because requests arrive later than the pull begins, those of the last page at its end.
+_LONGEST_PULL = timedelta(hours=1)
+# The clock of a worker may be slower than that of the scheduler.
+_CLOCK_DIFFERENCE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,15 @@ def resolve_time_frame(
     lookback: Any = None,
     data_interval_start: datetime | None = None,
     data_interval_end: datetime | None = None,
+    schedule: Schedule | None = None,
 ) -> TimeFrame:
     """
     Choose the time frame: explicit times first, then the lookback, then the run's data interval.
 
     A date means midnight, and a time without a time zone is in ``timezone``. A lookback ends at ``date_to``, else at
-    the end of the data interval, else now. The frame has neither begin nor end where nothing is set.
+    the end of the data interval, else now. If it is as long as the time between two runs of the schedule, it begins at
+    the run before: at whatever time that was, if the clocks have changed. The frame has neither begin nor end where
+    nothing is set.
 
     :raises MakeInputError: A time can't be parsed, the frame does not begin before it ends, or it begins more
         than a year ago, and Make keeps analytics for one year (OpenAPI description).
@@ -56,11 +65,22 @@ def resolve_time_frame(
     begin, end = parse_time("date_from", date_from, timezone), parse_time("date_to", date_to, timezone)
     interval_begin, interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
     if begin is None and lookback is not None:
-        end = end or interval_end or now
-        begin = _before(end, lookback, timezone)
+        end, length = end or interval_end or now, parse_lookback(lookback)
+        before = schedule.run_before(end) if schedule and end == interval_end else None
+        try:
+            begin = (
+                before.due
+                if before and before.distance == length
+                else _before(end, length, timezone, _is_local("date_to", date_to))
+            )
+        except OverflowError:
+            raise MakeInputError.expected("lookback", lookback, _LOOKBACK_EXPECTATION) from None
+        if before and before.distance == length:
+            begin = before.due
         # A run begins later than its data interval ends, so a lookback of a year would always begin too early.
-        if oldest - _LATEST_RUN <= begin < oldest and begin >= one_year_before(end.astimezone(timezone)):
-            begin = oldest
+        is_recent = now - end <= _LATEST_RUN
+        if is_recent and one_year_before(end.astimezone(timezone)) <= begin < oldest + _LONGEST_PULL:
+            begin = oldest + _LONGEST_PULL
     # Cron schedules have intervals of zero length on Airflow 3.
     elif begin is end is None and interval_begin and interval_end and interval_begin < interval_end:
         begin, end = interval_begin, interval_end
@@ -78,7 +98,12 @@ def resolve_time_frame(
 
 
 def complete_time_frame(
-    time_frame: TimeFrame, *, now: datetime, data_interval_start: datetime | None, data_interval_end: datetime | None
+    time_frame: TimeFrame,
+    *,
+    now: datetime,
+    data_interval_start: datetime | None,
+    data_interval_end: datetime | None,
+    schedule: Schedule | None = None,
 ) -> TimeFrame:
     """
     Reject a time frame without start and end, for which Make's default is a year, and complete one without an end.
@@ -89,20 +114,87 @@ def complete_time_frame(
     """
     if time_frame != TimeFrame():
         return replace(time_frame, date_to=time_frame.date_to or now.astimezone(UTC).replace(microsecond=0))
-    if data_interval_start is None or data_interval_end is None:
-        reason = "this run has no data interval, like every run that an asset or `airflow dags trigger` starts"
-        run = ", and runs with a logical date (airflow dags trigger --logical-date)"
+    has_interval = data_interval_start is not None and data_interval_end is not None
+    if has_interval:
+        reason = f"the data interval of this run begins and ends at {iso(_in_utc(data_interval_end))}"
     else:
-        reason = (
-            f"the data interval of this run begins and ends at {iso(_in_utc(data_interval_end))}, like those of all "
-            "cron strings on Airflow 3"
+        reason = "this run has no data interval, like every run that an asset or `airflow dags trigger` starts"
+    if schedule and schedule.has_intervals:
+        # Where the clocks change, Airflow may give an empty data interval to a manual run.
+        expected = f"{'another' if has_interval else 'a'} logical date (airflow dags trigger --logical-date)"
+    else:
+        reason += ", like those of all cron strings on Airflow 3" if has_interval else ""
+        run = "" if has_interval else ", and runs with a logical date (airflow dags trigger --logical-date)"
+        expected = (
+            f"a schedule with data intervals{run}: CronDataIntervalTimetable('0 0 * * *', timezone='UTC'), or any cron "
+            "string where [scheduler] create_cron_data_intervals is True"
         )
-        run = ""
     raise MakeInputError(
-        f"The pull has no time frame: {reason}. Expected lookback, such as timedelta(days=1), or date_from; or a "
-        f"schedule with data intervals{run}: CronDataIntervalTimetable('0 0 * * *', timezone='UTC'), or any cron "
-        "string where [scheduler] create_cron_data_intervals is True. A whole year is lookback=timedelta(days=365)."
+        f"The pull has no time frame: {reason}. Expected lookback, such as timedelta(days=1), or date_from; or "
+        f"{expected}. A whole year is lookback=timedelta(days=365)."
     )
+
+
+def describe_unfinished(time_frame: TimeFrame, now: datetime) -> str | None:
+    """Describe a time frame that ends in the future; None if it is over."""
+    if time_frame.date_to is None or time_frame.date_to <= now + _CLOCK_DIFFERENCE:
+        return None
+    return f"The time frame ends at date_to={iso(time_frame.date_to)}, and it is {iso(_in_utc(now))} now"
+
+
+def describe_mismatch(
+    time_frame: TimeFrame,
+    *,
+    timezone: tzinfo,
+    lookback: Any,
+    data_interval_start: datetime | None,
+    data_interval_end: datetime | None,
+    schedule: Schedule | None,
+) -> str | None:
+    """Describe why the time frame of a run does not join that of the run before, or may not; None if it does."""
+    begin, end, start = time_frame.date_from, time_frame.date_to, _in_utc(data_interval_start)
+    if begin is None or end is None or end != _in_utc(data_interval_end):
+        return None
+    length = None if lookback is None else parse_lookback(lookback)
+    if schedule is None:
+        if length is None or not _depends_on_schedule(end, length, timezone):
+            return None
+        return (
+            f"The clocks in {timezone} changed shortly before {iso(end)}, and this Dag's timetable does not say when "
+            f"the run before was due: this time frame begins at {iso(begin)}, and may not join that of the run before. "
+            "Those of CronDataIntervalTimetable without lookback join."
+        )
+    before = schedule.run_before(end)
+    if before is None or start is None or start in (end, before.due):
+        return None
+    if schedule.has_intervals:
+        # Those of Airflow 3.3 don't join where clocks are turned by half an hour, or by three.
+        is_meant_to_join, advice = length in (None, before.distance), "Pull it with date_from and date_to."
+    else:
+        is_meant_to_join = length is None and end - begin == before.distance
+        advice = f"With CronDataIntervalTimetable, or with lookback={before.distance!r}, time frames join."
+    if not is_meant_to_join:
+        return None
+    return (
+        f"The clocks have changed: the data interval begins at {iso(start)}, and the run before was due at "
+        f"{iso(before.due)}. {'Both' if start < before.due else 'Neither'} of the two runs pulls the time in between. "
+        f"{advice}"
+    )
+
+
+def _depends_on_schedule(end: datetime, lookback: timedelta, timezone: tzinfo) -> bool:
+    """Decide whether the run before may have been at another time than the lookback begins."""
+
+    def change_since(begin: datetime) -> timedelta:
+        return (clock_time(end, timezone) - clock_time(begin, timezone)) - (end - begin)
+
+    if lookback % _DAY:
+        # A change also delays runs after it, by as much as the clocks are turned.
+        change = change_since(end - lookback - CLOCK_CHANGE)
+        return change_since(end - lookback - abs(change)) != _ZERO
+    # A run that was due at a time that is skipped is as late as the clocks are turned.
+    change = change_since(end - _DAY)
+    return change > _ZERO and last_reading(clock_time(end, timezone) - change, timezone) == end
 
 
 def parse_timezone(value: Any) -> tzinfo:
@@ -117,22 +209,31 @@ def parse_timezone(value: Any) -> tzinfo:
     raise MakeInputError.expected("timezone", value, "the name of a time zone, such as UTC or Europe/Prague")
 
 
+def parse_lookback(value: Any) -> timedelta:
+    """Parse the length of a time frame: a timedelta, or ISO 8601 text without months and years."""
+    # Pendulum's interval between two times has a length, however many months it has.
+    if isinstance(value, timedelta) and hasattr(value, "start"):
+        value = timedelta(seconds=value.total_seconds())
+    # Pydantic and timedelta would count a month as 30 days, and a year as 365.
+    is_pendulums = any(getattr(value, part, 0) for part in ("years", "months"))
+    if is_pendulums or (isinstance(value, str) and _CALENDAR_DURATION.match(value.strip())):
+        expectation = "days or weeks, such as P30D or P4W: months and years have no fixed length"
+        raise MakeInputError.expected("lookback", value, expectation)
+    try:
+        if isinstance(value, (str, timedelta)) and (length := _DURATION.validate_python(value)) > _ZERO:
+            # Pendulum's durations can't be divided by others.
+            return timedelta(seconds=length.total_seconds())
+    except (ValidationError, OverflowError):
+        pass
+    raise MakeInputError.expected("lookback", value, _LOOKBACK_EXPECTATION)
+
+
 def parse_time(name: str, value: Any, timezone: tzinfo = UTC) -> datetime | None:
     """Parse a datetime, a date, or ISO 8601 text to a time in UTC; what has no time zone is in the given one."""
     if value is None:
         return None
-    # A Dag with render_template_as_native_obj turns {{ ds_nodash }} into an integer.
-    if isinstance(value, str) or (type(value) is int and 10_000_000 <= value <= 99_999_999):
-        try:
-            value = datetime.fromisoformat(str(value).strip())
-        except ValueError:
-            raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
-    elif isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time.min)
-    if not isinstance(value, datetime):
-        raise MakeInputError.expected(name, value, _TIME_EXPECTATION)
     try:
-        return _in_utc(value, timezone)
+        return _in_utc(_to_datetime(name, value), timezone)
     except OverflowError:
         raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
 
@@ -161,6 +262,25 @@ def format_time(moment: datetime, template: str, timezone: tzinfo) -> str | None
     return moment.astimezone(timezone).strftime(template) if text and "%" not in text else None
 
 
+def _to_datetime(name: str, value: Any) -> datetime:
+    # A Dag with render_template_as_native_obj turns {{ ds_nodash }} into an integer.
+    if isinstance(value, str) or (type(value) is int and 10_000_000 <= value <= 99_999_999):
+        try:
+            value = datetime.fromisoformat(str(value).strip())
+        except ValueError:
+            raise MakeInputError.expected(name, value, _TIME_EXPECTATION) from None
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time.min)
+    if not isinstance(value, datetime):
+        raise MakeInputError.expected(name, value, _TIME_EXPECTATION)
+    return value
+
+
+def _is_local(name: str, value: Any) -> bool:
+    """Decide whether a time is a date, or has no time zone."""
+    return value is not None and _to_datetime(name, value).tzinfo is None
+
+
 def _in_utc(moment: datetime | None, timezone: tzinfo = UTC) -> datetime | None:
     if moment is None:
         return None
@@ -169,25 +289,14 @@ def _in_utc(moment: datetime | None, timezone: tzinfo = UTC) -> datetime | None:
     return datetime.combine(aware.date(), aware.time().replace(microsecond=0), UTC)
 
 
-def _before(end: datetime, lookback: Any, timezone: tzinfo) -> datetime:
+def _before(end: datetime, length: timedelta, timezone: tzinfo, is_local: bool) -> datetime:
+    if length % _DAY:
+        return (end - length).replace(microsecond=0)
     # Whole days begin at the same time of day in the time zone: 24 hours before the end of a day of 23 is the day
     # before, and two runs would have frames that begin on one day.
-    expectation = "a timedelta above zero and within a year, or an ISO 8601 duration such as P1D"
-    # Pendulum's interval between two times has a length, however many months it has.
-    if isinstance(lookback, timedelta) and hasattr(lookback, "start"):
-        lookback = timedelta(seconds=lookback.total_seconds())
-    # Pydantic and timedelta would count a month as 30 days, and a year as 365.
-    is_pendulums = any(getattr(lookback, part, 0) for part in ("years", "months"))
-    if is_pendulums or (isinstance(lookback, str) and _CALENDAR_DURATION.match(lookback.strip())):
-        expectation = "days or weeks, such as P30D or P4W: months and years have no fixed length"
-        raise MakeInputError.expected("lookback", lookback, expectation)
-    try:
-        if isinstance(lookback, (str, timedelta)) and (duration := _DURATION.validate_python(lookback)) > _ZERO:
-            # Pendulum's durations can't be divided by others.
-            length = timedelta(seconds=duration.total_seconds())
-            # Python subtracts on the clock of the time zone.
-            local_end = end if length % _DAY else end.astimezone(timezone)
-            return (local_end - length).astimezone(UTC).replace(microsecond=0)
-    except (ValidationError, OverflowError):
-        pass
-    raise MakeInputError.expected("lookback", lookback, expectation)
+    clock = clock_time(end, timezone)
+    midnight = datetime.combine(clock, time.min)
+    # Where midnight is skipped, the day begins later.
+    begin = (midnight if last_reading(midnight, timezone) == end else clock) - length
+    # It is read as date_to if that is local, else as Airflow reads the times of its runs.
+    return begin.replace(tzinfo=timezone).astimezone(UTC) if is_local else last_reading(begin, timezone)

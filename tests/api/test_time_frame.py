@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_make.api.schedule import Schedule
 from airflow_provider_make.api.time_frame import (
     TimeFrame,
     complete_time_frame,
+    describe_unfinished,
     iso,
     one_year_before,
     parse_time,
@@ -25,6 +27,7 @@ START, END = datetime(2026, 6, 13, tzinfo=UTC), datetime(2026, 6, 14, tzinfo=UTC
 RUN = {"data_interval_start": START, "data_interval_end": END}
 MAY, JUNE = datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
+WITH_INTERVALS = Schedule(("0 2 * * *",), has_intervals=True)
 CENTRAL, PRAGUE = timezone(timedelta(hours=2)), pendulum.timezone("Europe/Prague")
 
 
@@ -107,8 +110,10 @@ def test_dates_and_naive_times_are_in_the_time_zone(value: Any, expected: str) -
     assert iso(parse_time("date_from", value, parse_timezone("Europe/Prague"))) == expected
 
 
-@pytest.mark.parametrize("zone", ["Europe/London", "Europe/Prague", "America/New_York", "UTC"])
-@pytest.mark.parametrize("change", ["2026-03-08", "2026-03-29", "2026-10-25", "2026-11-01"])
+@pytest.mark.parametrize(
+    "zone", ["Europe/London", "Europe/Prague", "America/New_York", "UTC", "Africa/Cairo", "America/Havana"]
+)
+@pytest.mark.parametrize("change", ["2026-03-08", "2026-03-29", "2026-04-24", "2026-10-25", "2026-10-30", "2026-11-01"])
 @pytest.mark.parametrize("lookback", [timedelta(days=1), "P1D", "PT24H"])
 def test_lookback_of_days_is_of_the_days_of_the_time_zone(zone: str, change: str, lookback: Any) -> None:
     timezone = parse_timezone(zone)
@@ -120,6 +125,28 @@ def test_lookback_of_days_is_of_the_days_of_the_time_zone(zone: str, change: str
         assert whole_day == resolve_time_frame(
             now=now, timezone=timezone, date_to=today + timedelta(days=1), lookback=lookback
         )
+
+
+@pytest.mark.parametrize(
+    ("zone", "end", "begin"),
+    [
+        # The end is as late as the clocks are turned forward, at midnight: 01:00, and a day before 00:00.
+        ("Africa/Cairo", "2026-04-23T22:00:00Z", "2026-04-22T22:00:00Z"),
+        ("America/Santiago", "2025-09-07T04:00:00Z", "2025-09-06T04:00:00Z"),
+        # The begin is: 01:00.
+        ("Africa/Cairo", "2026-04-24T21:00:00Z", "2026-04-23T22:00:00Z"),
+        # The begin is repeated: Airflow's runs are at the second time of the two.
+        ("America/Havana", "2025-11-03T05:00:00Z", "2025-11-02T05:00:00Z"),
+        ("Europe/Prague", "2025-10-27T01:30:00Z", "2025-10-26T01:30:00Z"),
+        # The begin is skipped.
+        ("Europe/Prague", "2026-03-30T00:30:00Z", "2026-03-29T01:30:00Z"),
+    ],
+)
+def test_lookback_of_a_day_begins_when_airflow_schedules_the_run_before(zone: str, end: str, begin: str) -> None:
+    frame = resolve_time_frame(
+        now=NOW, timezone=parse_timezone(zone), data_interval_end=datetime.fromisoformat(end), lookback=DAY
+    )
+    assert iso(frame.date_from) == begin
 
 
 def test_lookback_of_hours_is_as_long_when_the_clocks_change() -> None:
@@ -138,7 +165,7 @@ def test_lookback_of_a_year_is_cut_also_when_the_clocks_changed_on_another_day_l
         date_to=end,
         lookback=timedelta(days=365),
     )
-    assert frame.date_from == datetime(2025, 10, 25, 13, tzinfo=UTC)
+    assert frame.date_from == datetime(2025, 10, 25, 14, tzinfo=UTC)
 
 
 def test_time_zone_is_a_name_or_a_time_zone_with_a_name() -> None:
@@ -171,6 +198,26 @@ def test_run_without_a_time_frame_is_an_error_that_names_the_ways_out(run: dict[
     assert ("--logical-date" in text) == (run["data_interval_start"] is None)
 
 
+@pytest.mark.parametrize("start", [None, END])
+def test_error_does_not_advise_the_timetable_that_is_in_use(start: datetime | None) -> None:
+    run: dict[str, Any] = {"data_interval_start": start, "data_interval_end": END, "schedule": WITH_INTERVALS}
+    with pytest.raises(MakeInputError) as caught:
+        complete_time_frame(resolve_time_frame(now=NOW, **run), now=NOW, **run)
+    text = str(caught.value)
+    assert ("no data interval" if start is None else "begins and ends at 2026-06-14T00:00:00Z") in text
+    assert "lookback" in text
+    assert "logical date (airflow dags trigger --logical-date)" in text
+    assert "CronDataIntervalTimetable" not in text
+
+
+@pytest.mark.parametrize(("end", "is_over"), [(NOW, True), (NOW + timedelta(seconds=50), True), (NOW + DAY, False)])
+def test_time_frame_that_is_not_over_is_described(end: datetime, is_over: bool) -> None:
+    text = describe_unfinished(TimeFrame(MAY, end), NOW)
+    assert text == (
+        None if is_over else "The time frame ends at date_to=2026-06-16T12:30:00Z, and it is 2026-06-15T12:30:00Z now"
+    )
+
+
 @pytest.mark.parametrize(
     ("frame", "expected"),
     [
@@ -185,9 +232,20 @@ def test_time_frame_without_an_end_ends_now(frame: TimeFrame, expected: TimeFram
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(seconds=1), timedelta(hours=23)])
-def test_lookback_of_a_year_is_cut_to_what_make_keeps(late: timedelta) -> None:
-    frame = resolve_time_frame(now=NOW, lookback=timedelta(days=365), data_interval_end=NOW - late)
-    assert frame == TimeFrame(one_year_before(NOW), NOW - late)
+@pytest.mark.parametrize("lookback", [timedelta(days=365), timedelta(days=364, hours=23, minutes=59)])
+def test_lookback_of_a_year_is_cut_to_what_make_keeps_until_the_pull_ends(late: timedelta, lookback: timedelta) -> None:
+    frame = resolve_time_frame(now=NOW, lookback=lookback, data_interval_end=NOW - late)
+    assert frame == TimeFrame(one_year_before(NOW) + timedelta(hours=1), NOW - late)
+
+
+@pytest.mark.parametrize("lookback", [DAY, timedelta(hours=1), timedelta(days=180)])
+@pytest.mark.parametrize("given_end", ["date_to", "data_interval_end"])
+def test_other_time_frames_are_not_cut(lookback: timedelta, given_end: str) -> None:
+    oldest: Any = {given_end: one_year_before(NOW) + lookback}
+    assert resolve_time_frame(now=NOW, lookback=lookback, **oldest).date_from == one_year_before(NOW)
+    too_old: Any = {given_end: one_year_before(NOW) + lookback - timedelta(seconds=1)}
+    with pytest.raises(MakeInputError, match="more than a year ago"):
+        resolve_time_frame(now=NOW, lookback=lookback, **too_old)
 
 
 def test_lookback_of_a_year_does_not_end_more_than_a_day_ago() -> None:
@@ -281,7 +339,7 @@ def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[st
         (timedelta(hours=1), timedelta(hours=1)),
         (timedelta(microseconds=1), timedelta(seconds=1)),
         (pendulum.datetime(2026, 3, 1) - pendulum.datetime(2026, 2, 1), timedelta(days=28)),
-        (timedelta(days=365), timedelta(days=365)),
+        (timedelta(days=364), timedelta(days=364)),
         (pendulum.duration(days=2), timedelta(days=2)),
         ("P1D", DAY),
         ("PT90M", timedelta(minutes=90)),
