@@ -1,10 +1,14 @@
-"""Checks of plain arguments: numbers that may also arrive as text, as templates render them."""
+"""Checks of plain arguments: text, numbers and lists, as templates and other tasks give them."""
 
 from __future__ import annotations
 
 import math
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from decimal import Decimal
+from numbers import Rational, Real
 from typing import Any
 
 from airflow_provider_make.exceptions import MakeInputError
@@ -14,15 +18,49 @@ MAX_INTEGER = 2**63 - 1
 _DIGITS = re.compile("[0-9]+")
 # One more than 64 bits have. Longer text is slow to convert, and as much too large.
 _MAX_DIGITS = 20
+# Above this, a float no longer represents every whole number.
+_LARGEST_EXACT_FLOAT = 2**53
+
+
+def is_collection(value: Any) -> bool:
+    """Decide whether a value is a list of some kind, such as the outputs of a mapped task, or an array."""
+    return isinstance(value, Collection) and not isinstance(value, (str, bytes, bytearray, memoryview, Mapping))
+
+
+def to_plain(value: Any) -> Any:
+    """Strip text, as a template renders it, and convert lists and whole numbers of any library to Python's own."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return type(value)(map(to_plain, value))
+    number = _to_whole(value)
+    return [*map(to_plain, value)] if number is value and is_collection(value) else number
 
 
 def to_integer(value: Any) -> Any:
-    """Convert text of digits to an integer, and a bool or more than 64 bits to None; leave any other value."""
+    """Convert text of digits, and a whole number of any type, to an integer; a bool or more than 64 bits to None."""
     if isinstance(value, str) and _DIGITS.fullmatch(digits := value.strip()):
         value = int(digits.lstrip("0")[:_MAX_DIGITS] or "0")
     # Python counts a bool as an integer.
-    is_unusable = isinstance(value, int) and (isinstance(value, bool) or abs(value) > MAX_INTEGER)
-    return None if is_unusable else value
+    elif isinstance(value, bool):
+        return None
+    value = _to_whole(value)
+    return None if isinstance(value, int) and abs(value) > MAX_INTEGER else value
+
+
+def _to_whole(value: Any) -> Any:
+    """Convert a number that is exactly whole to an integer; leave any other value."""
+    with suppress(TypeError):
+        return operator.index(value)
+    is_number = isinstance(value, (Decimal, Real))
+    largest = MAX_INTEGER if isinstance(value, (Decimal, Rational)) else _LARGEST_EXACT_FLOAT
+    # A decimal that is not a number can't be compared.
+    with suppress(ArithmeticError):
+        if is_number and -largest <= value <= largest and value == int(value):
+            return int(value)
+    return value
 
 
 def parse_positive_integer(name: str, value: Any) -> int:
@@ -54,7 +92,7 @@ def parse_number(
 ) -> float:
     """Convert an argument or connection field to a finite number in its range, which ``expectation`` describes."""
     try:
-        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else math.nan
+        number = math.nan if isinstance(value, bool) or not isinstance(value, (Real, Decimal, str)) else float(value)
     except (ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or not is_allowed(number):

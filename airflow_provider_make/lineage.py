@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
+
+_log = logging.getLogger(__name__)
 
 SCHEME = "make"
 # The key in an asset's extra whose value is the strftime format of the partition key.
@@ -93,7 +96,7 @@ class Outlets:
 
     def check(self, output_path: str | None) -> None:
         """Raise ``MakeInputError`` if a partition key is not valid, or Airflow rejects the asset of the object."""
-        for outlet, event in self._events():
+        for outlet, event in self._events:
             if self.partition_key(outlet) is not None and not hasattr(event, "add_partitions"):
                 raise MakeInputError(f"An outlet asks for a {PARTITION_KEY}: expected Airflow 3.3 or later.")
         if output_path is not None and any(isinstance(outlet, AssetAlias) for outlet in self.outlets):
@@ -108,7 +111,7 @@ class Outlets:
         """Fill the events with the pull's summary, without the rows."""
         extra = {name: value for name, value in summary.items() if name != "rows"}
         extra["error_rate"] = summary["total"]["error_rate"]
-        for outlet, event in self._events():
+        for outlet, event in self._events:
             if isinstance(outlet, AssetAlias):
                 if summary["path"]:
                     event.add(Asset(uri=object_uri(summary["path"])), extra=extra)
@@ -138,9 +141,18 @@ class Outlets:
             raise MakeInputError.expected(PARTITION_KEY, template, expectation)
         return key
 
-    def _events(self) -> Iterator[tuple[Any, Any]]:
+    @cached_property
+    def _events(self) -> list[tuple[Any, Any]]:
+        """The outlets that get an event, and the event of each. Airflow looks up what only refers to an asset."""
         accessors: Any = self.context.get("outlet_events")
+        events: list[tuple[Any, Any]] = []
         for outlet in self.outlets if accessors is not None else ():
-            # Outlets that are not assets have no events.
-            with suppress(TypeError):
-                yield outlet, accessors[outlet]
+            try:
+                events.append((outlet, accessors[outlet]))
+            except TypeError:
+                # Outlets that are not assets have no events.
+                continue
+            except Exception as error:
+                # Any other task succeeds with a reference to an asset that no Dag defines.
+                _log.warning("There is no asset event of %r, because Airflow does not find it: %s", outlet, error)
+        return events

@@ -9,7 +9,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from airflow_provider_make.api.time_frame import TimeFrame, iso
-from airflow_provider_make.arguments import parse_non_negative_integer, parse_positive_integer, to_integer
+from airflow_provider_make.arguments import (
+    is_collection,
+    parse_non_negative_integer,
+    parse_positive_integer,
+    to_integer,
+)
 from airflow_provider_make.exceptions import MakeInputError
 
 STATUSES = ("active", "invalid", "inactive")
@@ -40,7 +45,8 @@ _EXPECTED = {
 
 
 def _sequence(value: Any) -> Any:
-    return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)
+    # An array of numpy without a dimension is a number.
+    return tuple(value) if is_collection(value) and to_integer(value) is value else (value,)
 
 
 def _sort_key(value: Any) -> Any:

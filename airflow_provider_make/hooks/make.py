@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import chain
@@ -180,6 +181,14 @@ class MakeHook(HttpHook):
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Copies, such as those of a task that has run, have neither the token nor the HTTP connections.
+        return {name: value for name, value in self.__dict__.items() if name not in ("settings", "event_loop")}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # The adapters of requests can't be copied.
+        return copy(self)
 
     def get_analytics_page(
         self,

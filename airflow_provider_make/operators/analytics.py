@@ -159,9 +159,10 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     @cached_property
     def hook(self) -> MakeHook:
         """The hook. It is imported at first use, because importing it slows down the parsing of a Dag file."""
+        from airflow_provider_make.arguments import to_plain
         from airflow_provider_make.hooks.make import MakeHook
 
-        return MakeHook(self.make_conn_id, self.api_retry_limit, self.api_retry_delay)
+        return MakeHook(to_plain(self.make_conn_id), self.api_retry_limit, self.api_retry_delay)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """
@@ -170,9 +171,10 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
         :param context: Airflow's context, whose data interval may be the time frame.
         :return: The summary, as described for the class.
         """
+        from airflow_provider_make.arguments import to_plain
         from airflow_provider_make.pull import PreparedPull
 
-        arguments = {name: getattr(self, name) for name in (*TEMPLATED, *NOT_TEMPLATED)}
+        arguments = {name: to_plain(getattr(self, name)) for name in (*TEMPLATED, *NOT_TEMPLATED)}
         pull = PreparedPull.from_arguments(arguments, self.outlets, context, self.log)
         self.record_organization(context, pull.settings.zone, pull.query.organization_id)
         self._summary = pull.run()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any, Self
 
+from airflow_provider_make.arguments import to_plain
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ThresholdArguments:
@@ -38,8 +40,8 @@ class ThresholdArguments:
 
     @classmethod
     def from_task(cls, task: Any) -> Self:
-        """Collect the arguments from the attributes of a task."""
-        return cls(**{name: getattr(task, name) for name in cls.names()})
+        """Collect the arguments from the attributes of a task, as other tasks and templates give them."""
+        return cls(**{name: to_plain(getattr(task, name)) for name in cls.names()})
 
     def without_templates(self) -> ThresholdArguments:
         """Leave out what a run has yet to render, or to pull from XCom, so that the rest can be validated."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic_core import to_jsonable_python
 
+from airflow_provider_make.arguments import to_plain
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 
@@ -43,7 +44,7 @@ class StoredArguments(ThresholdArguments):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return class path and arguments, as Airflow stores a trigger: only with types that JSON has."""
         # Airflow 3.2 stores a timedelta in a form that it does not decode.
-        values = {name: _simplify(value) for name, value in self.values().items()}
+        values = {name: _simplify(to_plain(value)) for name, value in self.values().items()}
         stored = to_jsonable_python({**values, "stored_version": VERSION}, fallback=str)
         return f"{type(self).__module__}.{type(self).__qualname__}", stored
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections import UserList, deque
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
 
 DEFAULTS: dict[str, Any] = {"organization_id": 42, "sort_by": "name", "sort_dir": "asc"}
-BAD_NUMBERS: tuple[Any, ...] = (0, -1, True, False, 4.0, float("nan"), "x", "", "4.0", "-4", "1e3", "٤", {"id": 4})
+BAD_NUMBERS: tuple[Any, ...] = (0, -1, True, False, 4.5, float("nan"), "x", "", "4.0", "-4", "1e3", "٤", {"id": 4})
 # By our column name, the values that Make documents for pg[sortBy].
 DOCUMENTED_KEYS = {
     "name": "name",
@@ -68,6 +70,22 @@ def test_missing_argument_raises_input_error() -> None:
 def test_ids_may_be_text_and_single_values(value: Any) -> None:
     parsed = query(organization_id="42", team_id=value, folder_id=value)
     assert (parsed.organization_id, parsed.team_id, parsed.folder_id) == (42, (7,), (7,))
+
+
+@pytest.mark.parametrize("ids", [deque([7, "8"]), UserList([7.0, Decimal("8")]), {7: "", 8: ""}.keys(), b"", {7: 8}])
+def test_filters_may_be_any_collection_but_text_and_mappings(ids: Any) -> None:
+    if isinstance(ids, (bytes, dict)):
+        with pytest.raises(MakeInputError, match="team_id="):
+            query(team_id=ids)
+    else:
+        assert query(team_id=ids, folder_id=ids).team_id == query(folder_id=ids).folder_id == (7, 8)
+    assert query(status=deque(["active", "invalid"])).status == ("active", "invalid")
+
+
+def test_filters_may_be_of_numpy() -> None:
+    numpy = pytest.importorskip("numpy")
+    parsed = query(organization_id=numpy.int64(1), team_id=numpy.array([100, 101]), folder_id=numpy.array(7))
+    assert (parsed.organization_id, parsed.team_id, parsed.folder_id) == (1, (100, 101), (7,))
 
 
 def test_filters_that_are_not_set_are_not_sent() -> None:
