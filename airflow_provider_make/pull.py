@@ -38,6 +38,7 @@ from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import Outlets
 from airflow_provider_make.output.destination import Destination, open_destination
 from airflow_provider_make.output.object_path import PathFields
+from airflow_provider_make.output.preflight import check_mapped_tasks
 from airflow_provider_make.output.rows import RowBuilder, to_total
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.text import plural
@@ -78,6 +79,7 @@ class PreparedPull:
             **{name: arguments[name] for name in ("team_id", "folder_id", "status", "sort_by", "sort_dir")},
         )
         fields = PathFields(query.organization_id, settings.zone, time_frame, timezone)
+        identity = _identify(query, settings.zone)
         destination = open_destination(
             output_path=fields.fill(arguments["output_path"]),
             output_format=arguments["output_format"],
@@ -85,6 +87,7 @@ class PreparedPull:
             max_xcom_bytes=arguments["max_xcom_bytes"],
             csv_safe=arguments["csv_safe"],
             if_exists=arguments["if_exists"],
+            identity=identity,
             timezone=str(timezone),
             log=log,
         )
@@ -92,6 +95,8 @@ class PreparedPull:
             log.warning("The next time frame has the same path %s. Give its fields a longer format.", destination.path)
         checked_outlets = Outlets(outlets, context, time_frame, timezone)
         checked_outlets.check(destination.path)
+        if destination.path is not None:
+            check_mapped_tasks(context.get("ti"), destination.path, arguments["storage_conn_id"], identity)
         return cls(settings, retry_rules, query, page_size, max_concurrency, destination, checked_outlets, log)
 
     def run(self) -> dict[str, Any]:
@@ -125,10 +130,7 @@ class PreparedPull:
         if warning := fraction_warning(total):
             self.log.warning(warning)
         return {
-            "organization_id": self.query.organization_id,
-            "zone": self.settings.zone,
-            "date_from": iso(self.query.time_frame.date_from),
-            "date_to": iso(self.query.time_frame.date_to),
+            **_identify(self.query, self.settings.zone),
             "total": to_total(total),
             "row_count": progress.row_count,
             "requests": client.requests_sent,
@@ -145,6 +147,17 @@ def _look_up_settings(conn_id: str, log: Any) -> ConnectionSettings:
     # Not with the hook: to import it takes longer than most pulls.
     with explain_unreadable_variable(conn_id):
         return check_connection(BaseHook.get_connection(conn_id), conn_id, log)
+
+
+def _identify(query: AnalyticsQuery, zone: str) -> dict[str, Any]:
+    """Return the first part of the summary: what distinguishes the figures of this pull from those of another."""
+    return {
+        "organization_id": query.organization_id,
+        "zone": zone,
+        "filters": query.filters,
+        "date_from": iso(query.time_frame.date_from),
+        "date_to": iso(query.time_frame.date_to),
+    }
 
 
 def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo, log: Any) -> TimeFrame:

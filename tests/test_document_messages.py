@@ -7,11 +7,13 @@ import json
 import os
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -158,6 +160,23 @@ class Runs:
             self.pull(output_path=path, date_from=f"{now - timedelta(days=1):%Y-%m-%d}", date_to=f"{now:%Y-%m-%d}")
             sandbox.organization().delete_scenarios([sandbox.organization().scenarios[-1].id])
         self.pull(output_path=path, if_exists="fail")
+        day: dict[str, Any] = {"date_from": f"{now - timedelta(days=1):%Y-%m-%d}", "date_to": f"{now:%Y-%m-%d}"}
+        path = f"{self.folder}/filters.parquet"
+        for arguments in ({"status": "active"}, {"if_exists": "skip"}, {}, {"organization_id": 43}):
+            self.pull(output_path=path, **day, **arguments)
+        xcoms: dict[str, list[Any]] = defaultdict(list)
+        ti = SimpleNamespace(
+            task_id="pull",
+            map_index=0,
+            xcom_push=lambda key, value: xcoms[key].append(value),
+            xcom_pull=lambda task_ids, key: xcoms[key],
+        )
+        for organization_id in (43, 42):
+            mapped = MakeAnalyticsOperator(
+                task_id="pull", organization_id=organization_id, output_path=f"{self.folder}/a.parquet", **day
+            )
+            context: Any = {"ti": ti}
+            self.record(partial(mapped.execute, context))
 
     def refusals(self) -> None:
         """Pull with a token that Make refuses, for each reason."""

@@ -96,6 +96,12 @@ class ScenarioFilters(BaseModel):
             wrong = str(error.errors(include_url=False)[0]["loc"][0])
         raise MakeInputError.expected(wrong, values.get(wrong), _EXPECTED[wrong])
 
+    @property
+    def filters(self) -> dict[str, list[Any]]:
+        """What is asked for, by argument, in one order whatever the arguments had; none for all scenarios."""
+        values = {name: getattr(self, name) for name in ("team_id", "folder_id", "status")}
+        return {name: sorted(set(value)) for name, value in values.items() if value is not None}
+
 
 class AnalyticsQuery(ScenarioFilters):
     """Which scenarios to fetch, for which time frame, in which order. Every field is validated."""

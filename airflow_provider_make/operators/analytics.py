@@ -82,8 +82,9 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     :param output_format: ``parquet`` (needs the extra of that name), ``jsonl`` or ``csv``; None to use the suffix
         of ``output_path``: ``.parquet``, ``.jsonl``, ``.csv``, ``.jsonl.gz`` or ``.csv.gz``.
     :param if_exists: What happens if the object exists: ``replace`` (a re-run replaces it, and its mode is kept; with a
-        warning if it is a Parquet file of the same organization and time frame with more rows), ``skip`` (the task is
-        skipped before any request) or ``fail``.
+        warning if it is a Parquet file of the same pull with more rows, or of another filter), ``skip`` (the task is
+        skipped before any request) or ``fail``. A file of another organization or zone is an error; with ``skip`` also
+        one of another filter or time frame.
     :param timezone: Time zone of dates and of times without a time zone, of the fields of ``output_path``, and of
         partition keys: a name such as ``Europe/Prague``.
     :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
@@ -93,11 +94,12 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full
         jitter. A ``Retry-After`` replaces it, up to 600 s.
-    :return: To XCom: ``{"organization_id", "zone", "date_from", "date_to", "total", "row_count", "requests",
-        "path", "format", "bytes", "rows"}``; ``rows`` only without ``output_path``, and then the three before it
-        are None.
-    :raises MakeInputError: An argument or the connection is not valid, there is no time frame, or the object exists and
-        ``if_exists`` is ``fail``, and no request was sent; or the result is too large for XCom. Airflow does not retry.
+    :return: To XCom: ``{"organization_id", "zone", "filters", "date_from", "date_to", "total", "row_count",
+        "requests", "path", "format", "bytes", "rows"}``; ``rows`` only without ``output_path``, and then the
+        three before it are None.
+    :raises MakeInputError: An argument or the connection is not valid, there is no time frame, the path is that of
+        another pull, or the object exists and ``if_exists`` is ``fail``, and no request was sent; or the result is too
+        large for XCom. Airflow does not retry.
     :raises AirflowSkipException: The object exists, and ``if_exists`` is ``skip``.
     :raises MakeApiError: A page could not be fetched, or the pages do not have every scenario exactly once.
         Nothing was written.

@@ -18,7 +18,7 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
 from airflow_provider_make.output.formats import Writer, choose_format, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
-from airflow_provider_make.output.preflight import check_existing, check_writable, parse_if_exists, replacement_warning
+from airflow_provider_make.output.preflight import check_existing, check_writable, parse_if_exists
 from airflow_provider_make.output.rows import RowBuilder
 
 
@@ -53,10 +53,15 @@ def open_destination(
     max_xcom_bytes: Any,
     csv_safe: Any,
     if_exists: Any,
+    identity: Mapping[str, Any],
     timezone: str,
     log: Any,
 ) -> Destination:
-    """Choose the destination, to use in ``with``. The arguments are the operator's; the path has its fields filled."""
+    """
+    Choose the destination, to use in ``with``.
+
+    The arguments are the operator's, the path with its fields filled; and what identifies the pull, as in its summary.
+    """
     if not isinstance(csv_safe, bool):
         raise MakeInputError.expected("csv_safe", csv_safe, "True or False")
     if_exists = parse_if_exists(if_exists)
@@ -73,7 +78,9 @@ def open_destination(
         return XComDestination(parse_positive_integer("max_xcom_bytes", max_xcom_bytes))
     path = parse_object_path("output_path", output_path, "a whole path or URL, or None for XCom")
     format_name, compressed = choose_format(path, output_format)
-    return ObjectDestination(path, format_name, compressed, storage_conn_id, csv_safe, if_exists, timezone, log)
+    return ObjectDestination(
+        path, format_name, compressed, storage_conn_id, csv_safe, if_exists, identity, timezone, log
+    )
 
 
 class XComDestination:
@@ -131,16 +138,21 @@ class ObjectDestination:
     storage_conn_id: str | None
     csv_safe: bool
     if_exists: str
+    identity: Mapping[str, Any]
     # Of the pull's days; Parquet's metadata gets it.
     timezone: str
     log: Any
     _writer: Writer | None = field(default=None, init=False)
+    # What was logged about the object in the path.
+    _warning: str | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         # What can't be written fails here, before the first request.
         self._target = resolve_object("output_path", self.path, self.storage_conn_id)
         check_writable("output_path", self.path, self._target)
-        check_existing(self._target, self.if_exists)
+        self._warning = check_existing(self._target, self.if_exists, self.identity)
+        if self._warning:
+            self.log.warning(self._warning)
         # A file without a name: nothing is left of it if the worker is killed.
         self._spool = tempfile.TemporaryFile(prefix="make-analytics-")
         return self
@@ -173,10 +185,9 @@ class ObjectDestination:
             size = self._spool.seek(0, os.SEEK_END)
             self._spool.flush()
         # Another task may have created the object meanwhile.
-        check_existing(self._target, self.if_exists)
-        warning = replacement_warning(self._target, summary) if self.format_name == "parquet" else None
+        warning = check_existing(self._target, self.if_exists, summary)
         write_atomically(self._spool, self._target.fs, self._target.path)
-        if warning:
+        if warning and warning != self._warning:
             self.log.warning(warning)
         return {**summary, "path": str(self._target), "format": self.format_name, "bytes": size}
 

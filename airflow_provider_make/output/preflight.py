@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Set
 from contextlib import suppress
+from hashlib import sha256
+from io import StringIO
+from itertools import islice
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from airflow_provider_make.connection.form import ZONES
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.atomic_write import OBJECT_STORES, PART_PREFIX, follow_links, protocols_of
 from airflow_provider_make.output.object_path import StoredObject
 
 IF_EXISTS = ("replace", "skip", "fail")
-# What identifies the pulls of one organization and time frame, in the metadata of a Parquet file.
-_SAME_PULL = ("zone", "organization_id", "date_from", "date_to")
+# What distinguishes a pull from others, at the beginning of its summary.
+IDENTITY = ("organization_id", "zone", "filters", "date_from", "date_to")
+# Bytes of an object that are read to find its first row.
+_HEAD = 65_536
 # Others may pass, such as those of a full disk: Airflow retries the task.
 _LASTING = frozenset(
     (
@@ -146,51 +155,127 @@ def _error(number: int, path: object) -> OSError:
     return OSError(number, os.strerror(number), str(path))
 
 
-def check_existing(target: StoredObject, if_exists: str) -> None:
-    """Skip the task, or raise ``MakeInputError``, if the object exists and ``if_exists`` says so."""
-    if if_exists == "replace":
-        return
-    try:
-        # Not exists(), which is False for every error.
-        target.fs.invalidate_cache()
-        # In an object store, a folder may have the name of an object.
-        is_folder = target.fs.info(target.path)["type"] == "directory"
-    except FileNotFoundError:
-        return
-    if is_folder:
-        return
-    if if_exists == "skip":
-        raise AirflowSkipException(f"{target} exists, and if_exists is 'skip'.")
-    raise MakeInputError(f"{target} exists: expected no object there, because if_exists is 'fail'.")
+def check_mapped_tasks(ti: Any, path: str, storage_conn_id: str | None, identity: Mapping[str, Any]) -> None:
+    """
+    Raise ``MakeInputError`` if a mapped task's path is also that of another index of the same task, for another pull.
 
-
-def replacement_warning(target: StoredObject, summary: Mapping[str, Any]) -> str | None:
-    """Return a warning if the Parquet file that a pull replaces is of another organization, or has more rows."""
-    try:
-        existing = _read_summary(target)
-        if existing["organization_id"] != summary["organization_id"]:
-            return (
-                f"{target} had the figures of organization {int(existing['organization_id'])}, and was replaced by "
-                f"those of organization {summary['organization_id']}. To keep both, put {{organization_id}} into "
-                "output_path."
+    Each leaves what identifies its pull in XCom before it reads what others left: of two that run at the same time, at
+    least one sees the other. The key is the path's, so that nothing is read but what has the same path.
+    """
+    map_index = getattr(ti, "map_index", None)
+    if not isinstance(map_index, int) or map_index < 0:
+        return
+    key = f"_make_path_{sha256(json.dumps([path, storage_conn_id]).encode()).hexdigest()[:32]}"
+    ti.xcom_push(key=key, value=dict(identity))
+    found = ti.xcom_pull(task_ids=ti.task_id, key=key)
+    for other in [found] if isinstance(found, Mapping) else found or ():
+        if names := _differences(other, identity):
+            comparison, advice = _compare(names, other, identity), _advice(names, other, identity)
+            raise MakeInputError(
+                f"output_path={path!r} is also the path of another mapped task, with {comparison}. {advice}"
             )
-        is_same = all(existing[name] == summary[name] for name in _SAME_PULL)
-        lost = existing["row_count"] - summary["row_count"] if is_same else 0
-    except Exception:
-        # There is none, or it is another program's.
+
+
+def check_existing(target: StoredObject, if_exists: str, pull: Mapping[str, Any]) -> str | None:
+    """
+    Decide about an existing object, for what identifies a pull, or for the pull's summary when it is to be published.
+
+    Skip the task, or raise ``MakeInputError``, if ``if_exists`` says so, or the figures of another pull would be
+    replaced, or taken for those of this one. Return a warning if figures are lost, but may be meant to be.
+    """
+    if if_exists != "replace" and not _exists(target):
         return None
-    if lost <= 0:
+    if if_exists == "fail":
+        raise MakeInputError(f"{target} exists: expected no object there, because if_exists is 'fail'.")
+    existing = _read_identity(target)
+    names = _differences(existing, pull)
+    comparison, advice = _compare(names, existing, pull), _advice(names, existing, pull)
+    if if_exists == "skip":
+        if names:
+            raise MakeInputError(
+                f"{target} exists, but has another pull, with {comparison}: it can't be skipped as if it had this one. "
+                f"{advice}"
+            )
+        raise AirflowSkipException(f"{target} exists, and if_exists is 'skip'.")
+    # Other hosts may lead to the same zone.
+    is_other_zone = "zone" in names and {existing["zone"], pull["zone"]} <= {*ZONES}
+    if "organization_id" in names or is_other_zone:
+        raise MakeInputError(
+            f"{target} has another pull, with {comparison}, and is not replaced. {advice} To replace it, delete the "
+            "object."
+        )
+    if {"zone", "filters"} & names:
+        return f"The figures in {target}, with {comparison}, are replaced. {advice}"
+    if "row_count" not in pull or names or existing.get("row_count", 0) <= pull["row_count"]:
         return None
     return (
-        f"{target} had {existing['row_count']} rows for this organization and time frame, and was replaced by "
-        f"{summary['row_count']}. Make returns no figures of deleted scenarios, also for the past. To keep what was "
+        f"{target} had {existing['row_count']} rows for this organization, time frame and filters, and was replaced by "
+        f"{pull['row_count']}. Make returns no figures of deleted scenarios, also for the past. To keep what was "
         "pulled first, set if_exists='skip'."
     )
 
 
-def _read_summary(target: StoredObject) -> dict[str, Any]:
+def _exists(target: StoredObject) -> bool:
+    try:
+        # Not exists(), which is False for every error.
+        target.fs.invalidate_cache()
+        # In an object store, a folder may have the name of an object.
+        return bool(target.fs.info(target.path)["type"] != "directory")
+    except FileNotFoundError:
+        return False
+
+
+def _differences(other: Mapping[str, Any], pull: Mapping[str, Any]) -> set[str]:
+    """Return the names of what identifies a pull that are known of both, and differ."""
+    return {name for name in IDENTITY if name in other and name in pull and other[name] != pull[name]}
+
+
+def _compare(names: Set[str], other: Mapping[str, Any], pull: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={short(other[name])} instead of {short(pull[name])}" for name in IDENTITY if name in names
+    )
+
+
+def _advice(names: Set[str], other: Mapping[str, Any], pull: Mapping[str, Any]) -> str:
+    fields = [f"{{{name}}}" for name in ("organization_id", "zone") if name in names]
+    if "filters" in names:
+        ours, theirs = pull["filters"], other["filters"]
+        fields += [f"{{{{ task.{name} }}}}" for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    if {"date_from", "date_to"} & names:
+        fields.append("{date_from:%Y-%m-%d}, or a longer format,")
+    return f"To keep both, put {' and '.join(fields)} into output_path."
+
+
+def _read_identity(target: StoredObject) -> dict[str, Any]:
+    """Return what an object has of a pull's identity; nothing if there is no object, or it is another program's."""
+    # Users may write without being allowed to read.
+    with suppress(Exception):
+        target.fs.invalidate_cache()
+        head = target.fs.cat_file(target.path, start=0, end=_HEAD)
+        return _parquet_identity(target) if head.startswith(b"PAR1") else _first_row_identity(head)
+    return {}
+
+
+def _parquet_identity(target: StoredObject) -> dict[str, Any]:
     from pyarrow.parquet import read_metadata
 
     with target.fs.open(target.path, "rb") as file:
-        summary: dict[str, Any] = json.loads(read_metadata(file).metadata[b"make_analytics"])
-    return summary
+        summary = json.loads(read_metadata(file).metadata[b"make_analytics"])
+    # Files of older versions have no filters.
+    filters = {"filters": {**summary["filters"]}} if "filters" in summary else {}
+    identity = {name: summary[name] for name in IDENTITY if name != "filters"}
+    return {**identity, **filters, "row_count": int(summary["row_count"])}
+
+
+def _first_row_identity(head: bytes) -> dict[str, Any]:
+    """Return what the first row of JSON Lines or CSV has, which may be compressed and cut off."""
+    if head.startswith(b"\x1f\x8b"):
+        head = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, _HEAD)
+    text = head.decode("utf-8-sig", errors="ignore")
+    if text.startswith("{"):
+        row = json.loads(text.partition("\n")[0])
+    else:
+        header, values = islice(csv.reader(StringIO(text, newline=""), strict=True), 2)
+        row = dict(zip(header, values, strict=True))
+    times = {name: row[name] or None for name in ("date_from", "date_to")}
+    return {"organization_id": int(row["organization_id"]), **times}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Asset, task
+from airflow.providers.common.compat.sdk import DAG, Asset, task, task_group
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.retry_policy import MakeRetryPolicy
@@ -37,6 +37,49 @@ with DAG("daily", schedule="@daily", start_date=START) as daily:
 
 with DAG("wrong_outlet", schedule=None, start_date=START) as wrong_outlet:
     MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=1), outlets=[WRONG])
+
+# Each task is mapped over something else that identifies its pulls, which share one path: all but one would be lost.
+MAPPED: dict[str, tuple[str, str, list[Any]]] = {
+    "organization_id": ("csv", "replace", [1, 2, 7]),
+    "team_id": ("parquet", "replace", [1001, [1002, 1003]]),
+    "folder_id": ("csv", "skip", [5, 6]),
+    "status": ("jsonl", "skip", ["active", ["inactive", "invalid"]]),
+    "make_conn_id": ("parquet", "replace", ["make_default", "make_other"]),
+    "lookback": ("jsonl", "replace", [timedelta(days=1), timedelta(days=2)]),
+}
+DAY: dict[str, Any] = {"lookback": timedelta(days=1), "date_to": "{{ data_interval_end }}"}
+
+with DAG("mapped", schedule=None, start_date=START) as mapped:
+    for name, (suffix, if_exists, values) in MAPPED.items():
+        same = {key: value for key, value in DAY.items() if key != name}
+        path = f"{ROOT}/{name}.{suffix}"
+        MakeAnalyticsOperator.partial(task_id=name, if_exists=if_exists, output_path=path, **same).expand(
+            **{name: values}
+        )
+    MakeAnalyticsOperator.partial(task_id="kwargs", **DAY).expand_kwargs(
+        [
+            {"organization_id": 1, "output_path": f"{ROOT}/a/../kwargs.csv"},
+            {"organization_id": 2, "output_path": f"{ROOT}/kwargs.csv"},
+        ]
+    )
+
+    @task_group
+    def group(organization_id: Any) -> None:
+        MakeAnalyticsOperator(task_id="pull", organization_id=organization_id, output_path=f"{ROOT}/group.csv", **DAY)
+
+    group.expand(organization_id=[1, 2])
+
+with DAG("mapped_apart", schedule=None, start_date=START) as mapped_apart:
+    for name, path in {
+        "field": "{organization_id}",
+        "task": "{{ task.organization_id }}",
+        "index": "{{ ti.map_index }}",
+    }.items():
+        MakeAnalyticsOperator.partial(task_id=name, output_path=f"{ROOT}/{name}-{path}.csv", **DAY).expand(
+            organization_id=[1, 2, 7]
+        )
+    # The same pull twice: nothing is lost.
+    MakeAnalyticsOperator.partial(task_id="same", output_path=f"{ROOT}/same.csv", **DAY).expand(organization_id=[1, 1])
 
 if HAS_RETRY_POLICIES:
     with DAG("waits", schedule=None, start_date=START) as waits:

@@ -49,11 +49,12 @@ def test_rows_are_returned_to_xcom(make_sandbox: Sandbox) -> None:
     summary = execute(page_size=100, **frame)
     truth = make_sandbox.truth(sort_by="name", sort_dir="asc", **frame)
     assert list(summary) == [
-        "organization_id", "zone", "date_from", "date_to", "total", "row_count", "requests",
+        "organization_id", "zone", "filters", "date_from", "date_to", "total", "row_count", "requests",
         "path", "format", "bytes", "rows",
     ]  # fmt: skip
     assert json.loads(json.dumps(summary)) == summary
     assert (summary["organization_id"], summary["row_count"], summary["requests"]) == (1, 250, 3)
+    assert summary["filters"] == {}
     assert summary["path"] is summary["format"] is summary["bytes"] is None
     assert summary["date_to"] == MIDNIGHT.strftime("%Y-%m-%dT00:00:00Z")
     assert summary["total"]["executions"] == sum(entry["executions"] for entry in truth)
@@ -106,6 +107,7 @@ def test_all_filters_are_sent(make_sandbox: Sandbox) -> None:
     assert {row["team_id"] for row in summary["rows"]} == set(teams)
     assert {row["status"] for row in summary["rows"]} == {"active", "invalid"}
     filters: dict[str, Any] = {"team_id": teams, "status": ["active", "invalid"]}
+    assert summary["filters"] == filters
     truth = make_sandbox.truth(**filters, sort_by="errorRate", sort_dir="desc", **LAST_WEEK)
     assert [row["scenario_id"] for row in summary["rows"]] == [entry["id"] for entry in truth]
 
@@ -304,6 +306,44 @@ def test_make_conn_id_selects_the_zone_and_organization(
     summary = execute(make_conn_id="make_us")
     assert (summary["organization_id"], summary["row_count"]) == (7, 3)
     assert summary["zone"] == other.host.removeprefix("http://")
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_mapped_tasks_with_one_path_lose_no_rows(
+    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=3, organizations={2: 3, 7: 3})
+    # The same organization id at another host.
+    other = make_sandbox_factory(scenarios=3)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_OTHER", other.connection_json)
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    dag = load_dag(NATIVE, "mapped")
+    tasks = run_dag(dag, MIDNIGHT).get_task_instances()
+    # Airflow may start the tasks of a mapping in any order.
+    pulled = {task.task_id: task for task in tasks if str(task.state) == "success"}
+    assert {*pulled} == {task.task_id for task in dag.tasks}
+    assert {str(task.state) for task in tasks if task is not pulled[task.task_id]} == {"failed"}
+    assert len(pulled) == len([*analytics_requests(sandbox), *analytics_requests(other)])
+    assert len(pulled) == len([*tmp_path.iterdir()])
+    for task_id, task in pulled.items():
+        summary = task.xcom_pull(task_ids=task_id, map_indexes=task.map_index)
+        assert summary["bytes"] == Path(summary["path"]).stat().st_size
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_mapped_tasks_with_paths_of_their_own_are_pulled(
+    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=3, organizations={2: 3, 7: 3})
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    # The second run finds the files of the first.
+    for _ in range(2):
+        assert str(run_dag(load_dag(NATIVE, "mapped_apart"), MIDNIGHT).state) == "success"
+    by_id = [f"{by}-{id_}.csv" for by in ("field", "task") for id_ in (1, 2, 7)]
+    by_index = [f"index-{number}.csv" for number in range(3)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*by_id, *by_index, "same.csv"])
 
 
 @pytest.mark.usefixtures("airflow_database")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import reprlib
 import socket
 import stat
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,11 +30,14 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.object_path import StoredObject, resolve_object
 from airflow_provider_make.output.preflight import (
     check_existing,
+    check_mapped_tasks,
     check_writable,
     parse_if_exists,
-    replacement_warning,
 )
+from airflow_provider_make.output.rows import RowBuilder
 from airflow_provider_make.sandbox import Sandbox
+from tests.support.destinations import destination_for
+from tests.support.entries import entry
 from tests.support.file_systems import NOBODY, as_nobody, as_root, folder_for_all, mounted
 from tests.support.time_frames import LAST_WEEK
 
@@ -253,18 +262,32 @@ def test_no_request_is_sent_for_an_object_that_can_not_be_written(
     assert stat.S_ISDIR((tmp_path / "a.csv").stat().st_mode)
 
 
-SUMMARY: dict[str, Any] = {
-    "zone": "eu1.make.com",
+IDENTITY: dict[str, Any] = {
     "organization_id": 42,
+    "zone": "eu1.make.com",
+    "filters": {"team_id": [100]},
     "date_from": "2026-11-22T00:00:00Z",
     "date_to": "2026-11-23T00:00:00Z",
-    "row_count": 10,
 }
+SUMMARY = {**IDENTITY, "row_count": 10}
+SUFFIXES = ["parquet", "csv", "jsonl", "csv.gz", "jsonl.gz"]
 
 
 def write_parquet(path: Path, **changes: Any) -> StoredObject:
-    table = pa.table({"a": [1]}).replace_schema_metadata({"make_analytics": json.dumps({**SUMMARY, **changes})})
+    summary = {name: value for name, value in {**SUMMARY, **changes}.items() if value is not None}
+    table = pa.table({"a": [1]}).replace_schema_metadata({"make_analytics": json.dumps(summary)})
     pq.write_table(table, path)
+    return stored(path)
+
+
+def write_pull(path: Path, scenarios: int = 1, **changes: Any) -> StoredObject:
+    """Write the file of a pull with the operator's own destination."""
+    summary = {**SUMMARY, **changes, "row_count": scenarios}
+    begin, end = (summary[name] and datetime.fromisoformat(summary[name]) for name in ("date_from", "date_to"))
+    with destination_for(path) as destination:
+        destination.begin(RowBuilder(summary["organization_id"], begin, end, datetime(2026, 11, 23, tzinfo=UTC)))
+        destination.add([entry(number, name='"a,\r\nä"\n{🐎}' * 500) for number in range(scenarios)])
+        destination.publish(summary)
     return stored(path)
 
 
@@ -281,18 +304,18 @@ def test_error_names_another_value(value: Any) -> None:
 
 @pytest.mark.parametrize("if_exists", ["replace", "skip", "fail"])
 def test_nothing_happens_without_an_object(if_exists: str, tmp_path: Path) -> None:
-    check_existing(stored(tmp_path / "missing" / "a.csv"), if_exists)
-    check_existing(stored(tmp_path), if_exists)
+    assert check_existing(stored(tmp_path / "missing" / "a.csv"), if_exists, IDENTITY) is None
+    assert check_existing(stored(tmp_path), if_exists, IDENTITY) is None
 
 
 def test_existing_object_is_replaced_skipped_or_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.csv").touch()
     target = stored(tmp_path / "a.csv")
-    check_existing(target, "replace")
+    assert check_existing(target, "replace", IDENTITY) is None
     with pytest.raises(AirflowSkipException, match=r"a\.csv exists, and if_exists is 'skip'"):
-        check_existing(target, "skip")
+        check_existing(target, "skip", IDENTITY)
     with pytest.raises(MakeInputError, match=r"a\.csv exists: expected no object"):
-        check_existing(target, "fail")
+        check_existing(target, "fail", IDENTITY)
 
 
 def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -301,9 +324,9 @@ def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(LocalFileSystem, "info", refuse)
     target = stored(tmp_path / "a.csv")
-    check_existing(target, "replace")
+    check_existing(target, "replace", IDENTITY)
     with pytest.raises(PermissionError):
-        check_existing(target, "skip")
+        check_existing(target, "skip", IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -312,32 +335,211 @@ def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.Monke
         ({"row_count": 11}, True),
         ({"row_count": 10}, False),
         ({"row_count": 9}, False),
-        ({"row_count": 11, "zone": "us1.make.com"}, False),
+        # Files of older versions have no filters.
+        ({"row_count": 11, "filters": None}, True),
         ({"row_count": 11, "date_to": "2026-11-24T00:00:00Z"}, False),
         ({"row_count": "many"}, False),
+        ({"row_count": 11, "filters": 5}, False),
     ],
 )
 def test_loss_of_rows_of_the_same_pull_is_described(changes: dict[str, Any], warned: bool, tmp_path: Path) -> None:
-    warning = replacement_warning(write_parquet(tmp_path / "a.parquet", **changes), SUMMARY)
+    target = write_parquet(tmp_path / "a.parquet", **changes)
+    # Before the pull, its number of rows is unknown.
+    assert check_existing(target, "replace", IDENTITY) is None
+    warning = check_existing(target, "replace", SUMMARY)
     assert (warning is not None) is warned
-    assert warning is None or "had 11 rows for this organization and time frame, and was replaced by 10" in warning
+    assert warning is None or "had 11 rows for this organization, time frame and filters" in warning
 
 
-def test_replacing_a_file_of_another_organization_is_described(tmp_path: Path) -> None:
-    warning = replacement_warning(write_parquet(tmp_path / "a.parquet", organization_id=43, row_count=1), SUMMARY)
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("if_exists", ["replace", "skip"])
+def test_file_of_another_organization_is_neither_replaced_nor_taken_for_this_one(
+    suffix: str, if_exists: str, tmp_path: Path
+) -> None:
+    target = write_pull(tmp_path / f"a.{suffix}", organization_id=43)
+    with pytest.raises(MakeInputError) as caught:
+        check_existing(target, if_exists, IDENTITY)
+    assert "has another pull, with organization_id=43 instead of 42" in str(caught.value)
+    assert "To keep both, put {organization_id} into output_path." in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_file_of_another_time_frame_is_replaced_but_not_skipped(suffix: str, tmp_path: Path) -> None:
+    target = write_pull(tmp_path / f"a.{suffix}", date_from="2026-11-21T00:00:00Z", date_to="2026-11-22T00:00:00Z")
+    # Such as latest.csv, which each day replaces.
+    assert check_existing(target, "replace", IDENTITY) is None
+    with pytest.raises(MakeInputError, match=r"date_from='2026-11-21T00:00:00Z' instead of .*put {date_from:%Y-%m-%d}"):
+        check_existing(target, "skip", IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("zone", "us1.make.com", "{zone}"),
+        ("filters", {}, "{{ task.team_id }}"),
+        ("filters", {"team_id": [100], "status": ["active"]}, "{{ task.status }}"),
+        ("filters", {"team_id": [101]}, "{{ task.team_id }}"),
+    ],
+)
+def test_parquet_of_another_zone_or_filter_is_not_taken_for_this_pull(
+    name: str, value: Any, advice: str, tmp_path: Path
+) -> None:
+    target = write_pull(tmp_path / "a.parquet", **{name: value})
+    expected = f"with {name}={reprlib.repr(value)} instead of {IDENTITY[name]!r}"
+    with pytest.raises(MakeInputError) as caught:
+        check_existing(target, "skip", IDENTITY)
+    assert expected in str(caught.value)
+    if name == "zone":
+        with pytest.raises(MakeInputError, match="is not replaced") as caught:
+            check_existing(target, "replace", IDENTITY)
+        text: str | None = str(caught.value)
+    else:
+        # Whoever changes a filter wants the files of the days to be replaced.
+        text = check_existing(target, "replace", IDENTITY)
+    assert text is not None
+    assert expected in text
+    assert f"To keep both, put {advice} into output_path." in text
+
+
+def test_another_host_may_lead_to_the_same_zone(tmp_path: Path) -> None:
+    warning = check_existing(write_pull(tmp_path / "a.parquet", zone="make.example.com"), "replace", IDENTITY)
     assert warning is not None
-    assert (
-        f"had the figures of organization 43, and was replaced by those of organization {SUMMARY['organization_id']}"
-        in warning
-    )
-    assert "put {organization_id} into output_path" in warning
+    assert "with zone='make.example.com' instead of 'eu1.make.com', are replaced" in warning
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no Parquet"])
-def test_other_files_have_no_rows_to_lose(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    if content is not None:
-        path.write_bytes(content)
-    assert replacement_warning(stored(path), SUMMARY) is None
-    pq.write_table(pa.table({"a": [1]}), path)
-    assert replacement_warning(stored(path), SUMMARY) is None
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("date_from", [IDENTITY["date_from"], None])
+@pytest.mark.parametrize("scenarios", [0, 1, 3])
+def test_file_of_the_same_pull_is_replaced_or_skipped(
+    suffix: str, date_from: str | None, scenarios: int, tmp_path: Path
+) -> None:
+    pull = {**IDENTITY, "date_from": date_from}
+    target = write_pull(tmp_path / f"a.{suffix}", scenarios, date_from=date_from)
+    assert check_existing(target, "replace", pull) is None
+    with pytest.raises(AirflowSkipException):
+        check_existing(target, "skip", pull)
+
+
+def test_storage_that_can_not_be_read_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any, path: str, **options: Any) -> Any:
+        raise PermissionError(f"GetObject {path}: Forbidden")
+
+    target = write_pull(tmp_path / "a.csv", organization_id=43)
+    monkeypatch.setattr(LocalFileSystem, "cat_file", refuse)
+    assert check_existing(target, "replace", IDENTITY) is None
+    with pytest.raises(AirflowSkipException):
+        check_existing(target, "skip", IDENTITY)
+
+
+def without_metadata() -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table({"a": [1]}), file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"no Parquet",
+        b"PAR1",
+        b"{}",
+        b"[1]\n",
+        b"\xff\n",
+        b"\x1f\x8bcut",
+        b"organization_id\n",
+        b"organization_id,date_from,date_to\nx,,\n",
+        b'organization_id,date_from,date_to\n43,"',
+        without_metadata(),
+    ],
+)
+def test_files_of_other_programs_are_replaced_or_skipped(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    target = stored(tmp_path / "a.csv")
+    assert check_existing(target, "replace", SUMMARY) is None
+    with pytest.raises(AirflowSkipException):
+        check_existing(target, "skip", IDENTITY)
+
+
+def test_file_that_another_pull_wrote_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    builder = RowBuilder(42, None, None, datetime(2026, 11, 23, tzinfo=UTC))
+    with destination_for(tmp_path / "a.csv", identity=IDENTITY) as destination:
+        destination.begin(builder)
+        write_pull(tmp_path / "a.csv", organization_id=43)
+        before = (tmp_path / "a.csv").read_bytes()
+        with pytest.raises(MakeInputError, match="organization_id=43 instead of 42"):
+            destination.publish(SUMMARY)
+    assert (tmp_path / "a.csv").read_bytes() == before
+
+
+class TaskInstance:
+    """A task instance with the XComs of its task, of all its map indexes."""
+
+    def __init__(self, map_index: Any, xcoms: dict[tuple[str, Any], Any], lazily: bool = False) -> None:
+        self.task_id = "pull"
+        self.map_index = map_index
+        self._xcoms = xcoms
+        self._lazily = lazily
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self._xcoms[key, self.map_index] = json.loads(json.dumps(value))
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+        assert task_ids == self.task_id
+        found = [value for (name, _), value in self._xcoms.items() if name == key]
+        if self._lazily:
+            # As Airflow 2 has it.
+            return iter(found)
+        return found[0] if len(found) == 1 else found
+
+
+OTHERS: list[dict[str, Any]] = [
+    {"organization_id": 43},
+    {"zone": "make.example.com"},
+    {"filters": {}},
+    {"filters": {"team_id": [101]}},
+    {"date_to": "2026-11-24T00:00:00Z"},
+]
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+@pytest.mark.parametrize("changes", OTHERS)
+def test_the_second_of_two_mapped_pulls_with_one_path_is_refused(changes: dict[str, Any], lazily: bool) -> None:
+    xcoms: dict[tuple[str, Any], Any] = {}
+    check_mapped_tasks(TaskInstance(0, xcoms, lazily), "/data/a.csv", None, IDENTITY)
+    with pytest.raises(
+        MakeInputError, match=r"output_path='/data/a.csv' is also the path of another mapped task, with"
+    ):
+        check_mapped_tasks(TaskInstance(1, xcoms, lazily), "/data/a.csv", None, {**IDENTITY, **changes})
+    # Other paths, other storages, the same pull, and a retry of the first, whose XComs Airflow has deleted.
+    check_mapped_tasks(TaskInstance(2, xcoms, lazily), "/data/b.csv", None, {**IDENTITY, **changes})
+    check_mapped_tasks(TaskInstance(3, xcoms, lazily), "/data/a.csv", "storage", {**IDENTITY, **changes})
+    del xcoms[next(key for key in xcoms if key[1] == 1)]
+    check_mapped_tasks(TaskInstance(4, xcoms, lazily), "/data/a.csv", None, dict(IDENTITY))
+    check_mapped_tasks(TaskInstance(0, xcoms, lazily), "/data/a.csv", None, IDENTITY)
+
+
+def test_of_mapped_pulls_at_the_same_time_at_most_one_goes_on() -> None:
+    xcoms: dict[tuple[str, Any], Any] = {}
+    barrier = threading.Barrier(8)
+
+    class Waiting(TaskInstance):
+        def xcom_push(self, key: str, value: Any) -> None:
+            barrier.wait(30)
+            super().xcom_push(key, value)
+
+    def check(number: int) -> bool:
+        try:
+            check_mapped_tasks(Waiting(number, xcoms), "/data/a.csv", None, {**IDENTITY, "organization_id": number})
+        except MakeInputError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as executor:
+        assert sum(executor.map(check, range(8))) <= 1
+
+
+@pytest.mark.parametrize("ti", [None, object(), TaskInstance(-1, {}), TaskInstance(None, {}), MagicMock()])
+def test_a_task_that_is_not_mapped_leaves_no_xcom(ti: Any) -> None:
+    check_mapped_tasks(ti, "/data/a.csv", None, IDENTITY)
+    assert getattr(ti, "_xcoms", {}) == {} or isinstance(ti, MagicMock)

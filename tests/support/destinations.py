@@ -10,12 +10,13 @@ from airflow_provider_make.output.destination import Destination, open_destinati
 
 def destination_for(path: object, **arguments: Any) -> Destination:
     """Open the destination for a path, or for XCom, with the operator's defaults for the other arguments."""
-    defaults = {
+    defaults: dict[str, Any] = {
         "output_format": None,
         "storage_conn_id": None,
         "max_xcom_bytes": 1_048_576,
         "csv_safe": False,
         "if_exists": "replace",
+        "identity": {},
         "timezone": "UTC",
         "log": logging.getLogger(__name__),
     }
