@@ -175,8 +175,7 @@ class Runs:
             mapped = MakeAnalyticsOperator(
                 task_id="pull", organization_id=organization_id, output_path=f"{self.folder}/a.parquet", **day
             )
-            context: Any = {"ti": ti}
-            self.record(partial(mapped.execute, context))
+            self.record(partial(mapped.execute, {"ti": ti}))  # type: ignore[typeddict-item]
 
     def refusals(self) -> None:
         """Pull with a token that Make refuses, for each reason."""

@@ -27,7 +27,7 @@ def write_report(
 
     :param source: Path or URL of a Parquet file, as ``ObjectStoragePath`` accepts it: the ``path`` of the operator's
         result; or of a folder, which is searched with all folders in it, or a glob such as ``/data/make/*.parquet``;
-        or a list of these. All files must be of one organization.
+        or a list of these. All files must be of one organization, and of one filter.
     :param target: Path or URL of the report, which ends in ``.html``; None for the name of the source's file or folder
         with ``.html``. An existing object is replaced as a whole, or not at all.
     :param title: Heading of the page; None for the organization.

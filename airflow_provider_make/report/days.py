@@ -21,7 +21,7 @@ from airflow_provider_make.report.comparison import (
     compare,
     count_compared,
 )
-from airflow_provider_make.report.formatting import count_of, enumerate_words, moment, percentage
+from airflow_provider_make.report.formatting import count_of, describe_filters, enumerate_words, moment, percentage
 from airflow_provider_make.report.pull_files import PullFile, Scenario, SourceFile, Summary, open_pull
 
 # Teams in a chart; the colors of more would look alike.
@@ -202,6 +202,7 @@ def arrange(pulls: Iterable[tuple[SourceFile, Summary]]) -> tuple[DayFile, ...]:
     """
     pulls = list(pulls)
     _check_organization(pulls)
+    _check_filters(pulls)
     files = sorted((_day_file(*pull) for pull in pulls), key=lambda file: (file.first, file.file.location))
     by_length = {file.length: file.file.location for file in reversed(files)}
     if len(by_length) > 1:
@@ -229,6 +230,21 @@ def _check_organization(pulls: Sequence[tuple[SourceFile, Summary]]) -> None:
         raise _invalid(
             f"its files are of several organizations: {enumerate_words(shown)}. Select one, for example with "
             f"the folder organization_id={min(files)[0]}"
+        )
+
+
+def _check_filters(pulls: Sequence[tuple[SourceFile, Summary]]) -> None:
+    files: dict[str, str] = {}
+    for file, summary in pulls:
+        # Those of older versions are not known.
+        if summary.filters is not None:
+            files.setdefault(describe_filters(summary.filters) or "all scenarios", file.location)
+    if len(files) > 1:
+        texts = [f"{filters} in {location!r}" for filters, location in files.items()]
+        shown = texts[:5] + [f"{len(texts) - 5} more"] * (len(texts) > 5)
+        raise _invalid(
+            f"its files have different filters: {enumerate_words(shown)}. Expected files of one filter: select them "
+            "with a folder, a glob or a list"
         )
 
 

@@ -30,6 +30,7 @@ from airflow_provider_make.report.formatting import (
     compact,
     compact_credits,
     count_of,
+    describe_filters,
     divide_rounded,
     moment,
     month_name,
@@ -66,6 +67,7 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
         Page(
             title=title,
             summary=last.summary,
+            filters=_describe_filters(files),
             until=str(last.last),
             time_frame=f"{files[0].first} to {last.last}: {count_of(len(files), unit)} ({describe_time_zones(files)})",
             missing=describe_missing(files),
@@ -87,6 +89,13 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
             "Invalid scenarios are those that Make has disabled due to errors.",
         )
     )
+
+
+def _describe_filters(files: Sequence[DayFile]) -> str:
+    unknown = sum(file.summary.filters is None for file in files)
+    filters = describe_filters(next((file.summary.filters for file in files if file.summary.filters), None))
+    note = f" ({count_of(unknown, 'file')} of an older version may have others)"
+    return filters + note * bool(filters and unknown)
 
 
 def describe_missing(files: Sequence[DayFile]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Context, Decimal
 
@@ -141,6 +141,17 @@ def enumerate_words(words: Iterable[str]) -> str:
     """Join words as a sentence does: "a", "a and b", "a, b and c"."""
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def describe_filters(filters: Mapping[str, Iterable[int | str]] | None) -> str:
+    """Describe the filters of a pull: "team 100", "teams 100 and 101, status active"; empty text for all scenarios."""
+    nouns = {"team_id": ("team", "teams"), "folder_id": ("folder", "folders"), "status": ("status", "status")}
+    texts = []
+    for name, values in (filters or {}).items():
+        if words := [single_line(str(value)) for value in values]:
+            one, several = nouns.get(name, (name, name))
+            texts.append(f"{several if len(words) > 1 else one} {enumerate_words(words)}")
+    return ", ".join(texts)
 
 
 def single_line(text: str) -> str:

@@ -56,6 +56,9 @@ class SourceFile:
     stored: StoredObject
 
 
+_Time = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class Totals(msgspec.Struct, frozen=True):
     """The organization's figures in a pull's summary; None if absent or not calculable. Changes are percentages."""
 
@@ -84,10 +87,12 @@ class Summary(msgspec.Struct, frozen=True):
     zone: str
     total: Totals
     provider_version: str
-    date_from: datetime | None = None
-    date_to: datetime | None = None
+    date_from: _Time | None = None
+    date_to: _Time | None = None
     # Whose days the time frame covers; files of older versions have none.
     timezone: str | None = None
+    # What was asked for, by argument; none for all scenarios, and None in files of older versions.
+    filters: dict[str, list[int | str]] | None = None
 
     @property
     def time_zone(self) -> ZoneInfo:
@@ -196,23 +201,26 @@ def open_pull(file: SourceFile) -> Iterator[PullFile]:
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
-    with file.stored.open("rb") as stream:
-        try:
-            parquet = ParquetFile(stream)
-        except pyarrow.ArrowInvalid as error:
-            raise _not_a_pull(file, f"this is not a Parquet file ({error})") from None
-        with parquet:
-            _check_columns(parquet, file)
-            pull = PullFile(_parse_summary(parquet, file), parquet)
+    if os.path.exists(file.location) and not os.path.isfile(file.location):
+        # To open a pipe would wait for its writer.
+        raise _not_a_pull(file, "this is not a regular file")
+    try:
+        with file.stored.open("rb") as stream:
             try:
-                yield pull
+                parquet = ParquetFile(stream)
             except pyarrow.ArrowException as error:
-                raise _not_a_pull(file, f"its rows can't be read ({error})") from None
-            except OSError as error:
-                # pyarrow's errors about damaged data, for example, don't name the file.
-                if error.filename is not None:
-                    raise
-                raise OSError(f"{file.location!r} can't be read: {error}") from error
+                raise _not_a_pull(file, f"this is not a Parquet file ({error})") from None
+            with parquet:
+                _check_columns(parquet, file)
+                yield PullFile(_parse_summary(parquet, file), parquet)
+    except pyarrow.ArrowException as error:
+        raise _not_a_pull(file, f"its rows can't be read ({error})") from None
+    except OSError as error:
+        # Those of pyarrow about damaged data, and those of storages, don't name the file.
+        if error.filename is not None:
+            raise
+        kind = next(kind for kind in (FileNotFoundError, PermissionError, OSError) if isinstance(error, kind))
+        raise kind(f"{file.location!r} can't be read: {error}") from error
 
 
 def _check_columns(parquet: ParquetFile, file: SourceFile) -> None:

@@ -14,6 +14,7 @@ from airflow_provider_make.report.formatting import (
     compact,
     compact_credits,
     count_of,
+    describe_filters,
     moment,
     percent,
     scenario_name,
@@ -108,6 +109,7 @@ def render_pull(content: PullContent, title: str | None = None) -> str:
         Page(
             title=title,
             summary=summary,
+            filters=describe_filters(summary.filters),
             until=moment(summary.date_to, summary.time_zone) if summary.date_to else "",
             time_frame=_describe_time_frame(summary),
             tiles=_tiles(content),

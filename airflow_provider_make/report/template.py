@@ -87,6 +87,8 @@ class Page:
     # The heading; None for the organization.
     title: str | None
     summary: Summary
+    # Which scenarios were asked for; empty for all.
+    filters: str = ""
     # The end of what the page is about, for the browser's title.
     until: str
     time_frame: str

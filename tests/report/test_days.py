@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.exceptions import MakeInputError
@@ -39,13 +40,15 @@ def arranged(pulls: Sequence[tuple[str, Summary]]) -> tuple[DayFile, ...]:
     return arrange((SourceFile(location, NO_PATH), summary) for location, summary in pulls)
 
 
-def pulled(begin: str | None, end: str | None, zone: str | None = None, organization: int = 1) -> Summary:
+def pulled(
+    begin: str | None, end: str | None, zone: str | None = None, organization: int = 1, filters: Any = None
+) -> Summary:
     """Return the summary of a pull; times without an offset are local ones of the zone."""
     times = [
         None if text is None else datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone or "UTC")).astimezone(UTC)
         for text in (begin, end)
     ]
-    return Summary(organization, "eu1.make.com", Totals(), "1", times[0], times[1], zone)
+    return Summary(organization, "eu1.make.com", Totals(), "1", times[0], times[1], zone, filters)
 
 
 def local_days(zone: str, first: date, count: int, is_named: bool) -> list[tuple[str, Summary]]:
@@ -153,6 +156,37 @@ def test_many_organizations_are_not_all_named() -> None:
     pulls = [(str(n), pulled("2026-03-01", "2026-03-02", organization=n)) for n in range(1, 10)]
     with pytest.raises(MakeInputError, match="5 of eu1.make.com in '5' and 4 more. Select one"):
         arranged(pulls)
+
+
+ACTIVE = {"team_id": [100, 101], "status": ["active"]}
+
+
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        (({"team_id": [100]}, {"team_id": [101]}), "team 100 in '0' and team 101 in '1'. Expected files of one filter"),
+        (({}, {"team_id": [100]}), "all scenarios in '0' and team 100 in '1'"),
+        ((None, ACTIVE, {}), "teams 100 and 101, status active in '1' and all scenarios in '2'"),
+        (({"folder_id": [1]}, {"team_id": [1]}), "folder 1 in '0' and team 1 in '1'"),
+    ],
+)
+def test_pulls_of_different_filters_are_not_mixed(filters: Sequence[Any], message: str) -> None:
+    pulls = [
+        (str(number), pulled(f"2026-03-{number + 1:02}", f"2026-03-{number + 2:02}", filters=one))
+        for number, one in enumerate(filters)
+    ]
+    with pytest.raises(MakeInputError, match="source is not valid: its files have different filters: ") as error:
+        arranged(pulls)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("filters", [(None, {}), (ACTIVE, ACTIVE), (None, ACTIVE), (None, None)])
+def test_pulls_of_equal_filters_or_of_older_versions_fit_together(filters: Sequence[Any]) -> None:
+    pulls = [("a", pulled("2026-03-01", "2026-03-02")), ("b", pulled("2026-03-02", "2026-03-03"))]
+    assert (
+        len(arranged([(name, structs.replace(one, filters=f)) for (name, one), f in zip(pulls, filters, strict=True)]))
+        == 2
+    )
 
 
 def test_an_hour_in_common_is_tolerated() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from msgspec import structs
 
 from airflow_provider_make.report.comparison import Team
 from airflow_provider_make.report.days import DayFile, Days, DaysScenario, Scenarios
@@ -115,6 +116,23 @@ def test_heading_has_the_days_and_those_without_a_file() -> None:
     header = words(Page(render_days(CONTENT)), "header")
     assert "Organization 42 eu1.make.com, 2026-03-01 to 2026-03-20: 18 days (UTC)" in header
     assert "2 days have no file (grey): 2026-03-04, 2026-03-05." in header
+
+
+@pytest.mark.parametrize(
+    ("filters", "shown"),
+    [
+        ((None, None), ""),
+        (({}, {}), ""),
+        ((None, {}), ""),
+        (({"team_id": [100]}, {"team_id": [100]}), ", team 100"),
+        (({"team_id": [100]}, None), ", team 100 (1 file of an older version may have others)"),
+    ],
+)
+def test_heading_has_the_filters(filters: tuple[Any, Any], shown: str) -> None:
+    first, last = (structs.replace(FILES[0].summary, filters=one) for one in filters)
+    files = [*(replace(file, summary=first) for file in FILES[:-1]), replace(FILES[-1], summary=last)]
+    page = Page(render_days(replace(CONTENT, files=tuple(files))))
+    assert [one.words for one in page.all("h1")] == [f"Organization 42{shown}"]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,18 @@ def test_heading_has_organization_zone_and_time_frame() -> None:
     assert "Pulled 2026-11-23 06:00 UTC by airflow-provider-make 0.1.0." in page.all("footer")[0].words
 
 
+def test_heading_has_the_filters() -> None:
+    filtered = structs.replace(CONTENT.summary, filters={"team_id": [100, 101], "status": ["<b>"]})
+    page = Page(render_pull(replace(CONTENT, summary=filtered)))
+    heading = "Organization 42, teams 100 and 101, status <b>"
+    assert [one.words for one in page.all("h1")] == [heading]
+    assert page.all("title")[0].words.startswith(f"{heading}: scenario analytics")
+    titled = Page(render_pull(replace(CONTENT, summary=filtered), "May"))
+    assert f"May {heading}, eu1.make.com" in titled.all("header")[0].words
+    unfiltered = structs.replace(CONTENT.summary, filters={})
+    assert render_pull(replace(CONTENT, summary=unfiltered)) == render_pull(CONTENT)
+
+
 def test_the_time_frame_is_in_the_time_zone_of_the_pull() -> None:
     frame = structs.replace(
         summary(), date_from=datetime(2026, 3, 28, 23, tzinfo=UTC), date_to=datetime(2026, 3, 29, 22, tzinfo=UTC)

@@ -6,11 +6,14 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pyarrow
 import pyarrow.parquet as pq
 import pytest
 
@@ -19,8 +22,10 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.report import write_report
 from airflow_provider_make.report.__main__ import main
-from airflow_provider_make.sandbox import Sandbox
+from airflow_provider_make.sandbox import Organization, Sandbox
+from tests.support.daily_files import write_days
 from tests.support.entries import entry
+from tests.support.file_systems import as_nobody, as_root, folder_for_all
 from tests.support.parsed_report import Page
 from tests.support.pulled_files import write_day, write_pull
 
@@ -149,6 +154,50 @@ def test_other_files_leave_the_old_report(rows: bytes, tmp_path: Path) -> None:
         write_report(tmp_path / "rows.jsonl", tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text() == "old"
     assert files(tmp_path) == ["report.html", "rows.jsonl"]
+
+
+def without_rights(path: Path) -> None:
+    path.chmod(0)
+
+
+def damaged_footer(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    # Before its length, and the mark at the end.
+    data[-300:-8] = b"\xff" * 292
+    path.write_bytes(data)
+
+
+def another_schema(path: Path) -> None:
+    pq.write_table(pyarrow.table({"a": [1]}), path)
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(without_rights, marks=as_root),
+        damaged_footer,
+        another_schema,
+        pipe,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PAR1"),
+        lambda path: path.write_text("organization_id,name\n"),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: path.write_bytes(path.read_bytes()[:-2000]),
+    ],
+)
+def test_a_file_of_a_folder_that_can_not_be_read_is_named(damage: Callable[[Path], object]) -> None:
+    with folder_for_all() as folder:
+        paths = write_days(folder, Organization(42, 20), date(2026, 3, 1), 3)
+        damage(paths[1])
+        user = as_nobody() if damage is without_rights else nullcontext()
+        with user, pytest.raises((MakeInputError, OSError)) as caught:
+            write_report(folder, folder / "report.html")
+    assert str(paths[1]) in str(caught.value)
 
 
 def test_full_disk_leaves_the_old_report(source: Path, tmp_path: Path) -> None:
