@@ -87,7 +87,8 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
         one of another filter or time frame.
     :param timezone: Time zone of dates and of times without a time zone, of the fields of ``output_path``, and of
         partition keys: a name such as ``Europe/Prague``.
-    :param csv_safe: Whether CSV cells that a spreadsheet would run as formulas get an apostrophe in front.
+    :param csv_safe: Whether CSV is for spreadsheets: cells that one would run as formulas get an apostrophe in front,
+        and the file begins with a byte order mark.
     :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :param max_xcom_bytes: Maximum size of the result as JSON; a larger result is an error.
     :param make_conn_id: Airflow connection of type ``make``.

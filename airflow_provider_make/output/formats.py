@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
@@ -65,13 +66,16 @@ class CsvWriter:
     Write CSV in UTF-8 with a header (RFC 4180).
 
     Text is always quoted, and an absent value is empty without quotes, so that it differs from empty text. Numbers
-    and times are not quoted. If safe, text that a spreadsheet would run as a formula gets an apostrophe in front.
+    and times are not quoted. If safe, text that a spreadsheet would run as a formula gets an apostrophe in front, and
+    a byte order mark comes first, without which Excel does not read UTF-8.
     """
 
     def __init__(self, file: IO[bytes], builder: RowBuilder, safe: bool) -> None:
         self._file = file
         self._builder = builder
         self._safe = safe
+        if safe:
+            file.write(BOM_UTF8)
         self._write_lines([",".join(COLUMNS)])
 
     def write(self, entries: Sequence[ScenarioMetrics]) -> None:

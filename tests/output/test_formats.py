@@ -182,6 +182,16 @@ def cells(entry: ScenarioMetrics, *, csv_safe: bool) -> list[str]:
     return list(csv.reader(io.StringIO(content_of("csv", [entry], csv_safe=csv_safe).decode(), newline="")))[1]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+@pytest.mark.parametrize("some", [[], [[entry(name="Übersicht")]]])
+def test_csv_for_spreadsheets_begins_with_one_byte_order_mark(suffix: str, some: list[list[ScenarioMetrics]]) -> None:
+    safe, plain = (content_of(suffix, *some, csv_safe=csv_safe) for csv_safe in (True, False))
+    if suffix == "csv.gz":
+        safe, plain = gzip.decompress(safe), gzip.decompress(plain)
+    # Without it, Excel reads another encoding than UTF-8.
+    assert safe == b"\xef\xbb\xbf" + plain
+
+
 @pytest.mark.parametrize("field", ["imtId", "name", "status", "teamName"])
 @pytest.mark.parametrize(
     "formula",
@@ -211,7 +221,7 @@ def test_formulas_are_escaped_with_csv_safe(field: str, formula: str) -> None:
     ],
 )
 def test_only_formulas_are_escaped(fields: dict[str, Any]) -> None:
-    assert content_of("csv", [entry(**fields)], csv_safe=True) == content_of("csv", [entry(**fields)])
+    assert cells(entry(**fields), csv_safe=True) == cells(entry(**fields), csv_safe=False)
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])

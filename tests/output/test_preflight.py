@@ -11,6 +11,7 @@ import socket
 import stat
 import tempfile
 import threading
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -361,6 +362,13 @@ def test_file_of_another_organization_is_neither_replaced_nor_taken_for_this_one
         check_existing(target, if_exists, IDENTITY)
     assert "has another pull, with organization_id=43 instead of 42" in str(caught.value)
     assert "To keep both, put {organization_id} into output_path." in str(caught.value)
+
+
+def test_organization_of_a_csv_for_spreadsheets_is_known(tmp_path: Path) -> None:
+    write_pull(tmp_path / "a.csv", organization_id=43)
+    (tmp_path / "a.csv").write_bytes(BOM_UTF8 + (tmp_path / "a.csv").read_bytes())
+    with pytest.raises(MakeInputError, match="organization_id=43 instead of 42"):
+        check_existing(stored(tmp_path / "a.csv"), "replace", IDENTITY)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
