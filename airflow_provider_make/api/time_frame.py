@@ -75,8 +75,6 @@ def resolve_time_frame(
             )
         except OverflowError:
             raise MakeInputError.expected("lookback", lookback, _LOOKBACK_EXPECTATION) from None
-        if before and before.distance == length:
-            begin = before.due
         # A run begins later than its data interval ends, so a lookback of a year would always begin too early.
         is_recent = now - end <= _LATEST_RUN
         if is_recent and one_year_before(end.astimezone(timezone)) <= begin < oldest + _LONGEST_PULL:
