@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
@@ -21,6 +23,18 @@ def _show(value: Any) -> str:
         # Python refuses to print an integer of more than 4300 digits, and other objects may fail in any way.
         return f"({type(value).__name__})"
     return text if len(text) <= _MAX_VALUE_LENGTH else f"{text[:_MAX_VALUE_LENGTH]}…"
+
+
+@contextmanager
+def temporary_file_errors() -> Iterator[None]:
+    """Name the folder of temporary files in the errors of the block, on a full disk for example: they have no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        problem = f"{error.strerror}; temporary files need more space, or another folder in TMPDIR"
+        raise OSError(error.errno, problem, tempfile.gettempdir()) from error
 
 
 class MakeInputError(AirflowFailException, ValueError):

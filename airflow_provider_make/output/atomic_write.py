@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
-import inspect
+import math
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -18,24 +21,43 @@ from fsspec.implementations.local import LocalFileSystem
 # Stores where an upload is not visible before it is complete.
 OBJECT_STORES = frozenset(("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs", "oss", "r2"))
 PART_PREFIX = ".make-analytics-"
+# Bytes of a part of an upload, of which a few copies are in memory. With their own sizes, clients hold up to 500 MiB.
+PART_SIZE = 8 << 20
+# S3 takes 10,000 parts.
+_MAX_PARTS = 9_000
+# Seconds that an interrupted upload has to end. Airflow kills a task 60 seconds after it has asked it to end.
+_GRACE = 30
+_CONTENT_TYPE_OPTION: dict[str, Callable[[str], dict[str, Any]]] = {
+    "s3": lambda content_type: {"ContentType": content_type},
+    "gs": lambda content_type: {"content_type": content_type},
+    "abfs": lambda content_type: {"content_settings": {"content_type": content_type}},
+}
 
 
-def write_atomically(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
+def write_atomically(
+    source: IO[bytes], filesystem: AbstractFileSystem, path: str, content_type: str = "application/octet-stream"
+) -> None:
     """
     Copy a local file, which need not have a name, to a storage. The object is replaced whole, or stays as it was.
 
     A replaced local file keeps its mode and, where permitted, its owner; a symbolic link stays one, and its target is
     replaced. Missing local folders are created. The ``OSError`` of a local file names it.
+
+    A copy to another storage that is interrupted, by Airflow's timeout for example, is cancelled; if its last request
+    has been sent, its outcome is waited for.
     """
     source.flush()
     source.seek(0)
     if isinstance(filesystem, LocalFileSystem):
         with errors_naming(path):
             _replace_local_file(source, follow_links(path))
-    elif OBJECT_STORES.intersection(protocols_of(filesystem)):
-        _upload(source, filesystem, path)
+        return
+    protocols = protocols_of(filesystem)
+    if OBJECT_STORES.intersection(protocols):
+        options = [option(content_type) for name, option in _CONTENT_TYPE_OPTION.items() if name in protocols]
+        _in_thread(partial(_upload, source, filesystem, path, options[0] if options else {}))
     else:
-        _upload_and_rename(source, filesystem, path)
+        _in_thread(partial(_upload_and_rename, source, filesystem, path))
 
 
 @contextmanager
@@ -140,20 +162,69 @@ def _sync_folder(folder: Path) -> None:
             os.close(file)
 
 
-def _upload(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
-    options: dict[str, Any] = {}
-    # Private to fsspec (2026.9): the coroutine behind put_file(). adlfs replaces an object only with overwrite=True.
-    if "overwrite" in inspect.signature(getattr(filesystem, "_put_file", filesystem.put_file)).parameters:
-        options["overwrite"] = True
-    filesystem.put_file(f"/dev/fd/{source.fileno()}", path, **options)
+def _in_thread(copy: Callable[[threading.Event], None]) -> None:
+    """
+    Run a function in another thread, where no signal handler raises; its event is set if this thread is interrupted.
+
+    The storages' clients would go on with a request that the main thread no longer waits for.
+    """
+    interrupted = threading.Event()
+    outcome: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            copy(interrupted)
+            outcome.set_result(None)
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    try:
+        threading.Thread(target=run, name="make-upload", daemon=True).start()
+        outcome.result()
+    except BaseException as error:
+        interrupted.set()
+        if not outcome.done() and wait([outcome], _GRACE).not_done:
+            error.add_note(f"The storage did not answer for {_GRACE} seconds: the object may still appear.")
+        raise
 
 
-def _upload_and_rename(source: IO[bytes], filesystem: AbstractFileSystem, path: str) -> None:
+def _blocks(source: IO[bytes], size: int, interrupted: threading.Event) -> Iterator[bytes]:
+    source.seek(0)
+    while block := source.read(size):
+        yield block
+        if interrupted.is_set():
+            raise InterruptedError("The upload was interrupted")
+
+
+def _upload(
+    source: IO[bytes], filesystem: AbstractFileSystem, path: str, options: dict[str, Any], interrupted: threading.Event
+) -> None:
+    # Google needs a multiple of 256 KiB.
+    block_size = PART_SIZE * max(1, math.ceil(source.seek(0, os.SEEK_END) / (_MAX_PARTS * PART_SIZE)))
+    file = filesystem.open(path, "wb", block_size=block_size, **options)
+    try:
+        for block in _blocks(source, block_size, interrupted):
+            file.write(block)
+        file.close()
+    except BaseException:
+        # What failed before is the better error. In Azure, blocks that are not committed expire.
+        with suppress(Exception):
+            file.discard()
+        # Python closes a file that it deletes, and a closed one is published.
+        file.closed = True
+        raise
+
+
+def _upload_and_rename(
+    source: IO[bytes], filesystem: AbstractFileSystem, path: str, interrupted: threading.Event
+) -> None:
     folder, _, _ = path.rpartition("/")
     part = f"{folder}/{PART_PREFIX}{uuid4().hex}.part"
     try:
         filesystem.makedirs(folder, exist_ok=True)
-        _upload(source, filesystem, part)
+        with filesystem.open(part, "wb") as file:
+            for block in _blocks(source, PART_SIZE, interrupted):
+                file.write(block)
         filesystem.mv(part, path)
         if filesystem.exists(part):
             raise OSError(f"{path} could not be replaced: the storage did not rename {part}")

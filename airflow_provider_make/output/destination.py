@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -14,9 +14,9 @@ import msgspec
 
 from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.arguments import parse_positive_integer
-from airflow_provider_make.exceptions import MakeInputError
-from airflow_provider_make.output.atomic_write import errors_naming, write_atomically
-from airflow_provider_make.output.formats import Writer, choose_format, open_writer
+from airflow_provider_make.exceptions import MakeInputError, temporary_file_errors
+from airflow_provider_make.output.atomic_write import write_atomically
+from airflow_provider_make.output.formats import Writer, choose_format, content_type, open_writer
 from airflow_provider_make.output.object_path import parse_object_path, resolve_object
 from airflow_provider_make.output.preflight import check_existing, check_writable, parse_if_exists
 from airflow_provider_make.output.rows import RowBuilder
@@ -159,11 +159,13 @@ class ObjectDestination:
 
     def __exit__(self, *exception: object) -> None:
         self._discard()
-        self._spool.close()
+        # Python writes what it has buffered, which fails again on a full disk.
+        with suppress(OSError):
+            self._spool.close()
 
     def begin(self, builder: RowBuilder) -> None:
         self._discard()
-        with self._spool_errors():
+        with temporary_file_errors():
             self._spool.seek(0)
             self._spool.truncate()
             self._writer = open_writer(
@@ -173,27 +175,25 @@ class ObjectDestination:
     def add(self, entries: Sequence[ScenarioMetrics]) -> None:
         if self._writer is None:
             raise RuntimeError("begin() comes before add()")
-        with self._spool_errors():
+        with temporary_file_errors():
             self._writer.write(entries)
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         writer, self._writer = self._writer, None
         if writer is None:
             raise RuntimeError("begin() comes before publish()")
-        with self._spool_errors():
+        with temporary_file_errors():
             writer.close({**summary, "timezone": self.timezone})
             size = self._spool.seek(0, os.SEEK_END)
             self._spool.flush()
         # Another task may have created the object meanwhile.
         warning = check_existing(self._target, self.if_exists, summary)
-        write_atomically(self._spool, self._target.fs, self._target.path)
+        kind = content_type(self.format_name, self.compressed)
+        with self._target.errors_named("written"):
+            write_atomically(self._spool, self._target.fs, self._target.path, kind)
         if warning and warning != self._warning:
             self.log.warning(warning)
         return {**summary, "path": str(self._target), "format": self.format_name, "bytes": size}
-
-    def _spool_errors(self) -> AbstractContextManager[None]:
-        # The spool has no name.
-        return errors_naming(tempfile.gettempdir())
 
     def _discard(self) -> None:
         if self._writer is not None:

@@ -21,7 +21,12 @@ from airflow_provider_make.output.rows import COLUMN_TYPES, COLUMNS, TEXT_COLUMN
 if TYPE_CHECKING:
     import pyarrow
 
-FORMATS = ("parquet", "jsonl", "csv")
+_CONTENT_TYPES = {
+    "parquet": "application/vnd.apache.parquet",
+    "jsonl": "application/x-ndjson",
+    "csv": "text/csv; charset=utf-8",
+}
+FORMATS = tuple(_CONTENT_TYPES)
 # Rows in a row group of Parquet. In memory, each takes some hundred bytes.
 ROW_GROUP = 65_536
 MAX_BATCHES = 500
@@ -225,6 +230,10 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
         if find_spec("pyarrow") is None:
             raise MakeInputError("Parquet needs pyarrow. Install it: pip install 'airflow-provider-make[parquet]'.")
     return chosen, compressed
+
+
+def content_type(name: str, compressed: bool) -> str:
+    return "application/gzip" if compressed else _CONTENT_TYPES[name]
 
 
 def open_writer(name: str, file: IO[bytes], builder: RowBuilder, *, compressed: bool, csv_safe: bool) -> Writer:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from string import Formatter
@@ -192,6 +194,32 @@ class StoredObject:
         file: IO[bytes] = self.fs.open(self.path, mode)
         return file
 
+    @contextmanager
+    def errors_named(self, action: str) -> Iterator[None]:
+        """
+        Name the object, and what it can't be, in the errors of its storage: many of them could as well be Make's.
+
+        Those of local files mostly have a name.
+        """
+        from airflow.providers.common.compat.sdk import AirflowException
+        from fsspec.implementations.local import LocalFileSystem
+
+        try:
+            yield
+        except AirflowException:
+            # Ours, and those of Airflow's signal handlers.
+            raise
+        except Exception as error:
+            if isinstance(self.fs, LocalFileSystem) and getattr(error, "filename", None) is not None:
+                raise
+            kinds = (FileNotFoundError, PermissionError, OSError)
+            kind = next((kind for kind in kinds if isinstance(error, kind)), OSError)
+            raise kind(f"{self.location!r} can't be {action}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
 
 def resolve_object(name: str, location: str, storage_conn_id: str | None) -> StoredObject:
     """Resolve the storage of a location, as ``parse_object_path`` returns it, and the connection of that storage."""
@@ -201,7 +229,7 @@ def resolve_object(name: str, location: str, storage_conn_id: str | None) -> Sto
 
         # Airflow would import the clients of all storages whose providers are installed.
         return StoredObject(location, LocalFileSystem(), url[2] if url else location)
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from airflow.providers.common.compat.sdk import AirflowException, ObjectStoragePath
 
     try:
         path = ObjectStoragePath(location, conn_id=storage_conn_id)
@@ -209,6 +237,11 @@ def resolve_object(name: str, location: str, storage_conn_id: str | None) -> Sto
     except (ValueError, ImportError) as error:
         advice = _storage_advice(split_location(location)[0])
         raise MakeInputError(f"{name}={location!r} can't be reached: {error}. {advice}") from error
+    except AirflowException:
+        raise
+    except Exception as error:
+        # Without valid credentials, for example.
+        raise OSError(f"{name}={location!r} can't be reached: {_reason(error)}") from error
 
 
 def _storage_advice(scheme: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Self
 
 import msgspec
 
 from airflow_provider_make.api.page import ScenarioMetrics
+from airflow_provider_make.exceptions import temporary_file_errors
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(ScenarioMetrics).decode
@@ -35,18 +37,25 @@ class DiskSort:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._spool.close()
+        # Python writes what it has buffered, which fails again on a full disk, and does not matter any more.
+        with suppress(OSError):
+            self._spool.close()
 
     def add(self, entries: Iterable[ScenarioMetrics]) -> None:
         """Add entries."""
-        for entry in entries:
-            self._keys.append(getattr(entry, self._column))
-            self._offsets.append(self._offsets[-1] + self._spool.write(_encode(entry)))
+        with temporary_file_errors():
+            for entry in entries:
+                self._keys.append(getattr(entry, self._column))
+                self._offsets.append(self._offsets[-1] + self._spool.write(_encode(entry)))
 
     def batches(self, size: int) -> Iterator[list[ScenarioMetrics]]:
         """Yield the entries, sorted, in batches of at most this size."""
         order = self._order()
-        while batch := [self._read(index) for index in islice(order, size)]:
+        while True:
+            with temporary_file_errors():
+                batch = [self._read(index) for index in islice(order, size)]
+            if not batch:
+                return
             yield batch
 
     def _order(self) -> Iterator[int]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from importlib.util import find_spec
+from io import BytesIO
 from typing import Any
 
 from airflow_provider_make.exceptions import MakeInputError
@@ -74,7 +74,6 @@ def write_report(
         page = render_days(read_days(files, minimum), title, centicredits)
     else:
         page = render_pull(read_pull(files[0], minimum), title)
-    with tempfile.TemporaryFile(prefix="make-report-") as spool:
-        spool.write(page.encode())
-        write_atomically(spool, target_object.fs, target_object.path)
+    with target_object.errors_named("written"):
+        write_atomically(BytesIO(page.encode()), target_object.fs, target_object.path, "text/html; charset=utf-8")
     return str(target_object)

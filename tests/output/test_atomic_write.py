@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import resource
@@ -12,16 +13,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from fsspec.asyn import AsyncFileSystem
+from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.spec import AbstractBufferedFile
 
+from airflow_provider_make.output import atomic_write
 from airflow_provider_make.output.atomic_write import write_atomically
 from tests.support.file_systems import NOBODY, as_nobody, as_root, folder_for_all, mounted
 
@@ -384,7 +389,6 @@ class MemoryStorage(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no ty
     """An in-memory storage that can fail at the upload or the rename."""
 
     cachable = False
-    blocksize = 1000
 
     def __init__(self, failing: str | None = None, error: type[BaseException] = OSError) -> None:
         super().__init__()
@@ -392,22 +396,26 @@ class MemoryStorage(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no ty
         self.pseudo_dirs = [""]
         self.failing, self.error = failing, error
         self.contents_at_failure: list[str] = []
+        self.at_write: Callable[[], None] = lambda: None
 
     def contents(self) -> dict[str, bytes]:
         return {path: file.getvalue() for path, file in self.store.items()}
 
     def _open(self, path: str, mode: str = "rb", **options: Any) -> Any:
         file = super()._open(path, mode, **options)
-        if self.failing == "upload" and mode == "wb":
+        if mode == "wb":
             write = file.write
 
-            def write_once(data: bytes) -> int:
-                if file.tell():
+            def write_part(data: bytes) -> int:
+                self.at_write()
+                if self.failing == "upload":
+                    write(data)
+                    self.store[path] = file
                     self.contents_at_failure = [*self.store]
                     raise self.error("while uploading")
                 return int(write(data))
 
-            file.write = write_once
+            file.write = write_part
         return file
 
     def mv(self, old: str, new: str, **options: Any) -> None:
@@ -444,46 +452,195 @@ def test_failed_upload_leaves_the_existing_object_unchanged_and_no_part(
     assert storage.contents() == old
 
 
-class ObjectStore(AsyncFileSystem):  # type: ignore[misc]
-    """Records uploads; ``_put_file`` has the arguments of s3fs and gcsfs."""
+class ObjectStore(AbstractFileSystem):  # type: ignore[misc]
+    """Publishes a file when it is closed, as the clients of object stores do; an action runs in each request."""
 
-    protocol = "s3"
-
+    protocol: str | tuple[str, ...] = "s3"
     cachable = False
 
-    def __init__(self) -> None:
+    def __init__(self, action: Callable[[int], None] = lambda number: None) -> None:
         super().__init__()
-        self.uploads: list[tuple[str, Any, bytes]] = []
+        self.action = action
+        self.objects: dict[str, bytes] = {}
+        self.events: list[str] = []
+        self.options: dict[str, Any] = {}
 
-    async def _put_file(self, lpath: str, rpath: str, **options: Any) -> None:
-        self.uploads.append((rpath, options.get("overwrite"), Path(lpath).read_bytes()))
-
-
-class WithoutOverwrite(ObjectStore):
-    """Replaces an object only with ``overwrite=True``, like adlfs."""
-
-    async def _put_file(self, lpath: str, rpath: str, overwrite: bool = False, **options: Any) -> None:
-        await super()._put_file(lpath, rpath, overwrite=overwrite)
+    def _open(self, path: str, mode: str = "rb", block_size: Any = None, **options: Any) -> Any:
+        self.options = {"block_size": block_size, **options}
+        return Part(self, path, mode, block_size)
 
 
-class LosingConnection(ObjectStore):
-    """Loses the connection during the upload."""
+class Part(AbstractBufferedFile):  # type: ignore[misc]
+    """A file in the store, whose parts are requests."""
 
-    async def _put_file(self, lpath: str, rpath: str, **options: Any) -> None:
-        await super()._put_file(lpath, rpath)
-        raise ConnectionError("gone")
+    def _initiate_upload(self) -> None:
+        self.content = b""
+
+    def _upload_chunk(self, final: bool = False) -> None:
+        self.fs.events.append("last part" if final else "part")
+        self.fs.action(len(self.fs.events))
+        self.content += self.buffer.getvalue()
+        if final:
+            self.fs.objects[self.path] = self.content
+
+    def discard(self) -> None:
+        self.fs.events.append("discarded")
 
 
-@pytest.mark.parametrize(("store", "overwrite"), [(ObjectStore, None), (WithoutOverwrite, True)])
-@pytest.mark.parametrize("content", [b"", NEW])
-def test_object_store_receives_one_upload(store: type[ObjectStore], overwrite: bool | None, content: bytes) -> None:
-    storage = store()
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Upload parts of this size."""
+    monkeypatch.setattr(atomic_write, "PART_SIZE", 1000)
+    return 1000
+
+
+class Interruption(BaseException):
+    """What Airflow's signal handlers raise is no ``Exception`` either."""
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """Return a function for other threads that raises ``Interruption`` in the main thread."""
+    raised = threading.Event()
+
+    def raise_interruption(number: int, frame: object) -> None:
+        raised.set()
+        raise Interruption
+
+    def send() -> None:
+        raised.clear()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert raised.wait(30)
+
+    before = signal.signal(signal.SIGUSR1, raise_interruption)
+    yield send
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(("content", "parts"), [(b"", 0), (b"x", 0), (b"x" * 1000, 1), (b"x" * 9999, 9)])
+def test_object_store_receives_parts_of_a_bounded_size(content: bytes, parts: int, small_parts: int) -> None:
+    storage = ObjectStore()
     publish(content, storage, "bucket/rows.csv")
-    assert storage.uploads == [("bucket/rows.csv", overwrite, content)]
+    assert storage.objects == {"bucket/rows.csv": content}
+    assert storage.events == ["part"] * parts + ["last part"]
 
 
-def test_upload_to_an_object_store_is_not_retried() -> None:
-    storage = LosingConnection()
+class Huge:
+    """A file of some size that can't be read."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def flush(self) -> None:
+        pass
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._size if whence else offset
+
+    def read(self, size: int) -> bytes:
+        raise ConnectionError
+
+
+@pytest.mark.parametrize("size", [1, 1 << 30, 5 << 40])
+def test_parts_are_as_small_as_storages_allow(size: int) -> None:
+    storage = ObjectStore()
+    with suppress(ConnectionError):
+        write_atomically(Huge(size), storage, "bucket/rows.csv")  # type: ignore[arg-type]
+    part = storage.options["block_size"]
+    assert part % (256 << 10) == 0
+    assert size / part <= 10_000
+    assert part == 8 << 20 or size > 10_000 * (8 << 20) * 0.9
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [
+        ("s3", {"ContentType": "text/csv"}),
+        (("gs", "gcs"), {"content_type": "text/csv"}),
+        ("abfs", {"content_settings": {"content_type": "text/csv"}}),
+        ("oss", {}),
+    ],
+)
+def test_object_store_receives_the_content_type(protocol: str | tuple[str, ...], options: dict[str, Any]) -> None:
+    storage = ObjectStore()
+    storage.protocol = protocol
+    with spool(NEW) as file:
+        write_atomically(file, storage, "bucket/rows.csv", "text/csv")
+    assert {name: storage.options.get(name) for name in options} == options
+    assert storage.options.keys() - {"block_size", "autocommit", "cache_options"} == options.keys()
+
+
+@pytest.mark.parametrize("failing", [1, 50, 401])
+def test_failed_upload_to_an_object_store_is_discarded_and_not_retried(failing: int, small_parts: int) -> None:
+    def fail(number: int) -> None:
+        if number == failing:
+            raise ConnectionError("gone")
+
+    storage = ObjectStore(fail)
     with pytest.raises(ConnectionError, match="gone"):
         publish(NEW, storage, "bucket/rows.csv")
-    assert len(storage.uploads) == 1
+    # A file that Python deletes would be closed, and published.
+    gc.collect()
+    assert storage.objects == {}
+    assert storage.events[failing:] == ["discarded"]
+
+
+@pytest.mark.parametrize("failing", [1, 50])
+def test_interrupted_upload_to_an_object_store_is_discarded(
+    failing: int, small_parts: int, interrupt: Callable[[], None]
+) -> None:
+    def action(number: int) -> None:
+        if number == failing:
+            interrupt()
+        # Lets the main thread run.
+        time.sleep(0.001)
+
+    storage = ObjectStore(action)
+    with pytest.raises(Interruption):
+        publish(NEW, storage, "bucket/rows.csv")
+    gc.collect()
+    assert storage.objects == {}
+    assert storage.events[-1] == "discarded"
+    assert "last part" not in storage.events
+
+
+def test_interrupted_upload_waits_for_its_last_request(small_parts: int, interrupt: Callable[[], None]) -> None:
+    storage = ObjectStore(lambda number: interrupt() if number == 401 else None)
+    with pytest.raises(Interruption) as caught:
+        publish(NEW, storage, "bucket/rows.csv")
+    assert storage.objects == {"bucket/rows.csv": NEW}
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_interrupted_upload_does_not_wait_long(
+    small_parts: int, interrupt: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic_write, "_GRACE", 0.01)
+    ended, discarded = threading.Event(), threading.Event()
+
+    def action(number: int) -> None:
+        if number == 1:
+            interrupt()
+            ended.wait(30)
+
+    storage = ObjectStore(action)
+    monkeypatch.setattr(Part, "discard", lambda part: discarded.set())
+    with pytest.raises(Interruption) as caught:
+        publish(NEW, storage, "bucket/rows.csv")
+    assert "may still appear" in caught.value.__notes__[0]
+    ended.set()
+    assert discarded.wait(30)
+    assert storage.objects == {}
+
+
+def test_interrupted_upload_to_other_storages_leaves_no_part(interrupt: Callable[[], None], small_parts: int) -> None:
+    storage = MemoryStorage()
+
+    def send() -> None:
+        storage.at_write = partial(time.sleep, 0.001)
+        interrupt()
+
+    storage.at_write = send
+    with pytest.raises(Interruption):
+        publish(NEW, storage, "/bucket/rows.csv")
+    assert storage.contents() == {}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import resource
 import tempfile
 import tracemalloc
 from collections.abc import Iterable, Iterator
@@ -144,3 +145,32 @@ def test_memory_per_entry() -> None:
     finally:
         tracemalloc.stop()
     assert (peak - before) / count <= 150
+
+
+def test_full_disk_is_an_error_that_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, hard))
+    try:
+        with (
+            pytest.raises(OSError, match="File too large; .* TMPDIR") as caught,
+            DiskSort("name", "asc", False) as sort,
+        ):
+            # What Python buffers is less.
+            sort.add(entry(id=number) for number in range(5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path)
+
+
+def test_full_disk_is_an_error_when_the_rest_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with DiskSort("name", "asc", False) as sort:
+        sort.add([entry(id=1)])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            with pytest.raises(OSError, match="File too large; .* TMPDIR"):
+                list(sort.batches(10))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
