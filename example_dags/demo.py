@@ -20,7 +20,8 @@ SCENARIOS = 2500
 
 def main() -> None:
     """Start a sandbox and an Airflow on SQLite, pull one day, print the results, and clean up."""
-    root = Path(tempfile.gettempdir()) / "make_analytics"
+    # A folder of its own: the daily example's may have an organization's own figures.
+    root = tempfile.mkdtemp(prefix="make_demo_")
     with (
         tempfile.TemporaryDirectory(prefix="airflow-home-") as airflow_home,
         Sandbox(scenarios=SCENARIOS, story=True) as sandbox,
@@ -31,7 +32,7 @@ def main() -> None:
             AIRFLOW__CORE__DAGS_FOLDER=airflow_home,
             AIRFLOW__LOGGING__LOGGING_LEVEL="WARNING",
             AIRFLOW_CONN_MAKE_DEFAULT=sandbox.connection_json,
-            AIRFLOW_VAR_MAKE_ANALYTICS_ROOT=str(root),
+            AIRFLOW_VAR_MAKE_ANALYTICS_ROOT=root,
         )
         # Alone: other examples need further providers.
         dag_file = Path(shutil.copy(HERE / "make_analytics_daily.py", airflow_home))

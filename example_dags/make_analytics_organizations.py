@@ -1,7 +1,8 @@
 """Pull each day of all organizations that the token sees, each into a file of its own, and add up their totals.
 
 The token needs the scope ``organizations:read`` besides ``analytics:read``. An organization that the user joins later
-is pulled from the next run on. Each mapped task is named after its organization's id.
+is pulled from the next run on. Each mapped task is named after its organization's id. The Airflow variable
+``make_organizations_root`` sets the folder or bucket.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def make_analytics_organizations() -> None:
         task_id="pull",
         map_index_template="{{ task.organization_id }}",
         output_path=(
-            "{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}"
+            "{{ var.value.get('make_organizations_root', '/tmp/make_organizations') }}"
             "/organization_id={organization_id}/date={date_from:%Y-%m-%d}/analytics.parquet"
         ),
         timezone=TIMEZONE,

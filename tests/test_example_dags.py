@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
+from tests.support.documents import PAGES, README, blocks, places
 from tests.support.parsed_report import Page
 from tests.support.sandbox_requests import analytics_requests
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("airflow_database")
 @pytest.fixture(autouse=True)
 def environment(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
-    for name in ("MAKE_ANALYTICS_ROOT", "MAKE_REPORTS_ROOT"):
+    for name in ("MAKE_ANALYTICS_ROOT", "MAKE_ORGANIZATIONS_ROOT", "MAKE_REPORTS_ROOT"):
         monkeypatch.setenv(f"AIRFLOW_VAR_{name}", str(tmp_path))
 
 
@@ -60,6 +62,22 @@ def test_airflow_parses_all_example_dags() -> None:
     with_watchers = ["make_alert_mail", "make_alert_slack", "make_credit_budget", "make_error_rate_watcher"]
     assert sorted(Path(path).stem for path in bag.import_errors) == ([] if HAS_WATCHERS else with_watchers)
     assert sorted(bag.dags) == sorted(names + with_watchers * HAS_WATCHERS)
+
+
+def test_no_example_or_guide_writes_into_the_folder_of_another() -> None:
+    found = {path.name: places("python", path.read_text()) for path in EXAMPLES.glob("*.py")}
+    for page in (README, *PAGES):
+        found |= {f"{page.name}:{block.line}": places(block.language, block.text) for block in blocks(page)}
+    writers = [(folder, name) for name, place in found.items() for folder in place.written]
+    readers = [(folder, name) for name, place in found.items() for folder in place.read]
+    assert {"/tmp/make_analytics", "/tmp/make_organizations", "/tmp/make_csv", "/data/make"} < {*dict(writers)}
+    assert {"/tmp/make_analytics", "/data/make_active", "/data/make_daily", "/data/make_warehouse"} <= {*dict(readers)}
+    # A folder below another one's would be read with it.
+    shared = [(one, other) for one, other in permutations(writers, 2) if f"{one[0]}/".startswith(f"{other[0]}/")]
+    assert [pair for pair in shared if pair[0][1] != pair[1][1]] == []
+    for folder, name in readers:
+        within = [writer for writer in writers if f"{writer[0]}/".startswith(f"{folder}/")]
+        assert len(within) == 1, (folder, name, within)
 
 
 def test_to_xcom_returns_the_rows_sorted_by_errors(make_sandbox: Sandbox) -> None:

@@ -83,6 +83,7 @@ def stack(postgresql: PostgreSQL, root: Path, tmp_path_factory: pytest.TempPathF
     environment = {
         **postgresql.copy("shared"),
         "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(root),
+        "AIRFLOW_VAR_MAKE_ORGANIZATIONS_ROOT": str(root / "organizations"),
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "e2e",
         # For the Dags that ask for it.

@@ -45,7 +45,8 @@ def stack(
         environment = {
             **postgresql.copy("celery"),
             "AIRFLOW_CONN_MAKE_DEFAULT": sandbox.connection_json,
-            "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(folder),
+            "AIRFLOW_VAR_MAKE_ANALYTICS_ROOT": str(folder / "daily"),
+            "AIRFLOW_VAR_MAKE_ORGANIZATIONS_ROOT": str(folder),
             "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
             "AIRFLOW__CELERY__BROKER_URL": f"redis://127.0.0.1:{broker.port}/0",
             "AIRFLOW__CELERY__RESULT_BACKEND": f"redis://127.0.0.1:{broker.port}/1",

@@ -67,11 +67,12 @@ def test_to_xcom_returns_all_rows(rest: Rest, sandbox: Sandbox, runs: dict[str, 
 def test_each_organization_of_the_zone_has_a_file_and_a_named_task(
     rest: Rest, sandbox: Sandbox, runs: dict[str, str], root: Path
 ) -> None:
+    folder = root / "organizations"
     for id_, size in SIZES.items():
-        found = rows(root / f"organization_id={id_}" / f"date={YESTERDAY:%Y-%m-%d}" / "analytics.parquet")
+        found = rows(folder / f"organization_id={id_}" / f"date={YESTERDAY:%Y-%m-%d}" / "analytics.parquet")
         assert found == truth(sandbox, YESTERDAY, MIDNIGHT, id_)
         assert len(found) == size
-    assert {path.name for path in root.glob("organization_id=*")} == {f"organization_id={id_}" for id_ in SIZES}
+    assert {path.name for path in folder.iterdir()} == {f"organization_id={id_}" for id_ in SIZES}
     run = runs[ORGANIZATIONS]
     tasks = {task["rendered_map_index"]: task for task in rest.tasks(ORGANIZATIONS, run) if task["task_id"] == "pull"}
     assert {name: task["state"] for name, task in tasks.items()} == {str(id_): "success" for id_ in SIZES}

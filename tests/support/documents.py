@@ -79,6 +79,45 @@ def as_dag_file(text: str, dag_id: str) -> str:
     )
 
 
+@dataclass(frozen=True)
+class Places:
+    """The folders and files, or their URLs, that a piece of code writes and reads."""
+
+    written: set[str]
+    read: set[str]
+
+
+def places(language: str, text: str) -> Places:
+    """Return the folders, or files, of the operators, reports, datasets and databases in a piece of code."""
+    written, read = set(), set(re.findall(r"read_parquet\('([^']+)'", text))
+    if language == "bash":
+        for words in re.findall(r"^python -m airflow_provider_make.report (\S+) -o (\S+)", text, re.MULTILINE):
+            read.add(words[0])
+            written.add(words[1])
+    if language == "python":
+        for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            named = {keyword.arg: keyword.value for keyword in call.keywords}
+            if name == "write_report":
+                named |= dict(zip(("source", "target"), call.args, strict=False))
+            if name in ("ds.dataset", "pq.read_table"):
+                named["source"] = call.args[0]
+            if name == "duckdb.connect":
+                named["target"] = call.args[0]
+            for argument, found in (("output_path", written), ("target", written), ("source", read)):
+                path = named.get(argument)
+                if isinstance(path, ast.Constant) and isinstance(path.value, str):
+                    found.add(path.value)
+    return Places(*({_fixed_part(path) for path in paths if "/" in path} for paths in (written, read)))
+
+
+def _fixed_part(path: str) -> str:
+    """Return the folder above the first field or wildcard of a path, with the defaults of Airflow's variables."""
+    path = re.sub(r"\{\{ var\.value\.get\('\w+', '([^']+)'\) }}", r"\1", path)
+    fixed = re.split(r"[{*?[]", path)[0]
+    return path if fixed == path else fixed.rpartition("/")[0]
+
+
 def first_payload(trigger: Any) -> dict[str, Any]:
     """Return the payload of a trigger's first event."""
 

@@ -90,9 +90,9 @@ def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(
     source = dag_source(dag_id)
     # Only the pull writes to a folder; the operators name the bucket.
     scheme = "gs" if dialect == "bigquery" else "s3"
-    local = f'"{tmp_path}/bucket/make/'
-    assert source.count(f'"{scheme}://your-bucket/make/') == 1
-    source = source.replace(f'"{scheme}://your-bucket/make/', local)
+    local = f'"{tmp_path}/bucket/make_{dialect}/'
+    assert source.count(f'"{scheme}://your-bucket/make_{dialect}/') == 1
+    source = source.replace(f'"{scheme}://your-bucket/make_{dialect}/', local)
     source = source.replace(
         f"['path'].removeprefix('{scheme}://your-bucket/')", f"['path'].removeprefix('{tmp_path}/bucket/')"
     )
