@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,12 +18,25 @@ import pytest
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.storage.stores import ACCOUNT, AzureStore, LocalStore, Process, S3Store, Store, Target, new_secret
+from tests.storage.stores import (
+    ACCOUNT,
+    HOST,
+    AzureStore,
+    GoogleStore,
+    LocalStore,
+    Process,
+    S3Store,
+    Store,
+    Target,
+    new_secret,
+)
 from tests.support.time_frames import LAST_WEEK
 
 AZURITE = "azurite@3.35.0"
-_REQUIRED = ("adlfs", "boto3", "duckdb", "moto", "pyarrow", "s3fs")
+_REQUIRED = ("adlfs", "boto3", "duckdb", "gcp_storage_emulator", "gcsfs", "moto", "pyarrow", "s3fs")
 _MISSING = [name for name in _REQUIRED if find_spec(name) is None]
+# Otherwise, gcsfs asks Google itself what kind of bucket it is.
+os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 _conn_ids = (f"storage_{number}" for number in itertools.count(1))
 
 Connect = Callable[..., str]
@@ -40,6 +54,27 @@ def s3_store(storage_packages: None) -> Iterator[Store]:
     environment = {"S3_UPLOAD_PART_MIN_SIZE": "1", "PYTHONUNBUFFERED": "1"}
     with Process([sys.executable, "-m", "moto.server", "-p", "0"], r"http://127.0.0.1:(\d+)", environment) as server:
         yield S3Store(int(server.found))
+
+
+@pytest.fixture(scope="session")
+def google_store(storage_packages: None) -> Iterator[Store]:
+    with socket.socket() as free:
+        free.bind((HOST, 0))
+        port = free.getsockname()[1]
+    # It can't choose a port.
+    command = [
+        sys.executable,
+        "-m",
+        "gcp_storage_emulator",
+        "start",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--in-memory",
+    ]
+    with Process(command, "(All services started)"):
+        yield GoogleStore(port)
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +108,7 @@ def _azurite() -> str:
 @pytest.fixture(autouse=True)
 def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder for temporary files, in an environment without settings for other stores."""
-    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_"))]:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "AZURE_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
     for name, value in (
         ("AWS_CONFIG_FILE", os.devnull),
@@ -90,7 +125,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.fixture(params=["local", "s3", "azure"])
+@pytest.fixture(params=["local", "s3", "google", "azure"])
 def store(request: pytest.FixtureRequest) -> Store:
     name: str = request.param
     if name == "local":

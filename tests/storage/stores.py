@@ -1,4 +1,4 @@
-"""Stores on loopback: a local folder, an S3 server and Azure's emulator."""
+"""Stores on loopback: a local folder, an S3 server, and emulators of Google's and Azure's storages."""
 
 from __future__ import annotations
 
@@ -84,6 +84,9 @@ class Store(Protocol):
     def arrow(self) -> Any:
         """Return Arrow's file system for the store."""
 
+    def content_type(self, path: str) -> tuple[str, str | None]:
+        """Return the type and the encoding of an object's content."""
+
 
 class LocalStore:
     """The local file system."""
@@ -106,6 +109,9 @@ class LocalStore:
         from pyarrow.fs import LocalFileSystem
 
         return LocalFileSystem()
+
+    def content_type(self, path: str) -> tuple[str, str | None]:
+        raise NotImplementedError("files have no type")
 
 
 class S3Store:
@@ -165,6 +171,46 @@ class S3Store:
         endpoint = f"{HOST}:{self.port}"
         return S3FileSystem(access_key=self._id, secret_key=self._secret, endpoint_override=endpoint, scheme="http")
 
+    def content_type(self, path: str) -> tuple[str, str | None]:
+        bucket, _, key = path.removeprefix("s3://").partition("/")
+        head = self.filesystem.call_s3("head_object", Bucket=bucket, Key=key)
+        return head["ContentType"], head.get("ContentEncoding")
+
+
+class GoogleStore:
+    """
+    An emulator of Google Cloud Storage, which checks no credentials.
+
+    :param port: Its port.
+    """
+
+    def __init__(self, port: int) -> None:
+        from gcsfs import GCSFileSystem
+
+        self.port = port
+        # Of its own, without the caches of what Airflow uses.
+        self.filesystem = GCSFileSystem(
+            project=ACCOUNT, token="anon", endpoint_url=f"http://{HOST}:{port}", use_listings_cache=False
+        )
+
+    def create_folder(self, folder: Path) -> str:
+        bucket = f"bucket-{next(_numbers)}"
+        self.filesystem.mkdir(bucket)
+        return f"gs://{bucket}"
+
+    def connection(self, *, port: int | None = None, secret: str | None = None) -> str:
+        extra = {"is_anonymous": True, "project": ACCOUNT, "gcs.endpoint": f"http://{HOST}:{port or self.port}"}
+        return json.dumps({"conn_type": "google_cloud_platform", "extra": extra})
+
+    def arrow(self) -> Any:
+        from pyarrow.fs import GcsFileSystem
+
+        return GcsFileSystem(anonymous=True, endpoint_override=f"{HOST}:{self.port}", scheme="http")
+
+    def content_type(self, path: str) -> tuple[str, str | None]:
+        info = self.filesystem.info(path)
+        return info["contentType"], info.get("contentEncoding")
+
 
 class AzureStore:
     """
@@ -202,6 +248,10 @@ class AzureStore:
             dfs_storage_scheme="http",
         )
 
+    def content_type(self, path: str) -> tuple[str, str | None]:
+        settings = self.filesystem.info(path)["content_settings"]
+        return settings["content_type"], settings["content_encoding"]
+
     def _connection_string(self, port: int, secret: str) -> str:
         endpoint = f"BlobEndpoint=http://{HOST}:{port}/{ACCOUNT}"
         return f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={secret};{endpoint};"
@@ -227,6 +277,11 @@ class Target:
 
     def put(self, name: str, data: bytes) -> None:
         self.store.filesystem.pipe_file(f"{self.url}/{name}", data)
+
+    def content_type(self, name: str) -> tuple[str, str | None]:
+        """Return the type and the encoding of an object's content."""
+        self.store.filesystem.invalidate_cache()
+        return self.store.content_type(f"{self.url}/{name}")
 
     def objects(self) -> dict[str, bytes]:
         """Return all objects in it, by name."""

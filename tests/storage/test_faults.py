@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import resource
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,24 +18,27 @@ from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_make.exceptions import MakeInputError, MakeServerError
 from airflow_provider_make.sandbox import Sandbox
+from tests.storage import worker
 from tests.storage.conftest import Connect, Pull
 from tests.storage.gate import Gate
-from tests.storage.stores import S3Store, Store, Target, new_secret
+from tests.storage.stores import AzureStore, GoogleStore, S3Store, Store, Target, new_secret
 
 # 1,000 scenarios in pages of 100 that overlap.
 PAGES = 11
 OLD = {"rows.jsonl": b"old\n"}
-remote = pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
+remote = pytest.mark.parametrize("store", ["s3", "google", "azure"], indirect=True)
+google = pytest.mark.parametrize("store", ["google"], indirect=True)
 s3 = pytest.mark.parametrize("store", ["s3"], indirect=True)
 azure = pytest.mark.parametrize("store", ["azure"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def no_retry_delays_of_azure(storage_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_retry_delays(storage_packages: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from azure.storage.blob.aio import ExponentialRetry
 
-    # Azure's client waits for more than a minute between its three tries.
+    # Azure's client waits for more than a minute between its three tries, Google's for half a minute between its six.
     monkeypatch.setattr(ExponentialRetry, "get_backoff_time", lambda *_: 0.01)
+    monkeypatch.setattr("gcsfs.retry.asyncio", SimpleNamespace(sleep=lambda _: asyncio.sleep(0.01)))
 
 
 @pytest.fixture(autouse=True)
@@ -62,24 +70,13 @@ def failing_pull(target: Target, connect: Connect, pull: Pull, monkeypatch: pyte
         assert json is not None
         other = Target(target.store, url or target.url, connect(json))
         if in_parts:
-            _upload_in_parts(other, monkeypatch)
+            # Google's smallest, and four for the rows of 400 KiB.
+            worker.upload_in_parts(1 << 18 if isinstance(target.store, GoogleStore) else 1 << 17, monkeypatch.setattr)
         with pytest.raises(Exception) as caught:
             pull(other, "rows.jsonl")
         return caught.value
 
     return run
-
-
-def _upload_in_parts(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    # By default, uploads are split from 64 or 100 MiB on. The file system is the one that Airflow has cached.
-    filesystem = ObjectStoragePath(target.url, conn_id=target.conn_id).fs
-    if isinstance(target.store, S3Store):
-        monkeypatch.setattr("s3fs.core.calculate_chunksize", lambda *_, **__: 1 << 17)
-        # moto confuses parts that arrive while it aborts others.
-        filesystem.max_concurrency = 1
-    else:
-        client = filesystem.service_client
-        client._config.max_single_put_size = client._config.max_block_size = 1 << 17
 
 
 @contextmanager
@@ -123,10 +120,12 @@ def test_existing_object_survives_a_store_that_is_down(sandbox: Sandbox, failing
 def test_existing_object_survives_a_connection_lost_during_the_upload(
     after: int, then: Any, store: Store, sandbox: Sandbox, failing_pull: FailingPull
 ) -> None:
-    with Gate(store.port, b"PUT /", after, then) as gate:
+    with Gate(store.port, b"POST /upload" if isinstance(store, GoogleStore) else b"PUT /", after, then) as gate:
         error = failing_pull(port=gate.port)
     assert gate.reached.is_set()
-    assert "onnect" in f"{type(error).__name__}: {error}"
+    # Its own name and the storage's reason: it could as well be Make.
+    assert isinstance(error, OSError)
+    assert re.match(r"'(s3|gs|abfs)://.*/rows\.jsonl' can't be written: .*onnect", str(error))
     assert len(sandbox.requests) == PAGES
 
 
@@ -147,6 +146,18 @@ def test_existing_object_survives_a_connection_lost_during_an_upload_in_parts_to
         assert not target.store.filesystem.call_s3("list_multipart_uploads", Bucket=bucket).get("Uploads")
 
 
+@google
+@pytest.mark.parametrize("then", ["cut", "down"])
+@pytest.mark.parametrize("trigger", [b"uploadType=resumable", b"bytes 0-262143", b"bytes 262144-"])
+def test_existing_object_survives_a_connection_lost_during_an_upload_in_parts_to_google(
+    then: Any, trigger: bytes, store: Store, failing_pull: FailingPull
+) -> None:
+    with Gate(store.port, trigger, 1000 if trigger.startswith(b"bytes") else 0, then) as gate:
+        error = failing_pull(port=gate.port, in_parts=True)
+    assert gate.reached.is_set()
+    assert "onnect" in str(error)
+
+
 @azure
 @pytest.mark.parametrize("then", ["cut", "down"])
 @pytest.mark.parametrize("trigger", [b"comp=block&", b"comp=blocklist"])
@@ -159,7 +170,75 @@ def test_existing_object_survives_a_connection_lost_during_an_upload_in_parts_to
     assert "onnect" in f"{type(error).__name__}: {error}"
 
 
+class Interruption(BaseException):
+    """As Airflow's timeouts are, no ``Exception``."""
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[Gate], None]]:
+    """Return a function that raises ``Interruption`` in the main thread, when a gate is reached, and opens the gate."""
+    raised = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def handle(number: int, frame: object) -> None:
+        raised.set()
+        raise Interruption
+
+    def run(gate: Gate) -> None:
+        assert gate.reached.wait(30)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert raised.wait(30)
+        gate.resume.set()
+
+    def start(gate: Gate) -> None:
+        threads.append(threading.Thread(target=run, args=[gate]))
+        threads[0].start()
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    yield start
+    for thread in threads:
+        thread.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+# The first part, and the request that publishes the object.
+PARTS = {
+    S3Store: (b"partNumber=1&", b"rows.jsonl?uploadId="),
+    GoogleStore: (b"bytes 0-262143", b"bytes 262144-"),
+    AzureStore: (b"comp=block&", b"comp=blocklist"),
+}
+
+
 @remote
+def test_interrupted_upload_is_cancelled(
+    target: Target, failing_pull: FailingPull, interrupt: Callable[[Gate], None]
+) -> None:
+    first, _ = PARTS[type(target.store)]
+    with Gate(target.store.port, first, 1000, "pause") as gate, pytest.raises(Interruption):
+        interrupt(gate)
+        failing_pull(port=gate.port, in_parts=True)
+    if isinstance(target.store, S3Store):
+        bucket = target.url.removeprefix("s3://")
+        assert not target.store.filesystem.call_s3("list_multipart_uploads", Bucket=bucket).get("Uploads")
+
+
+@remote
+@pytest.mark.parametrize("in_parts", [True, False])
+def test_interrupted_upload_has_ended_when_the_task_ends(
+    in_parts: bool, target: Target, failing_pull: FailingPull, interrupt: Callable[[Gate], None]
+) -> None:
+    whole = b"POST /upload" if isinstance(target.store, GoogleStore) else b"PUT /"
+    with (
+        Gate(target.store.port, PARTS[type(target.store)][1] if in_parts else whole, 100, "pause") as gate,
+        pytest.raises(Interruption),
+    ):
+        interrupt(gate)
+        failing_pull(port=gate.port, in_parts=in_parts)
+    assert target.objects()["rows.jsonl"].count(b"\n") == 1000
+    target.put("rows.jsonl", OLD["rows.jsonl"])
+
+
+@pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
 def test_error_for_invalid_credentials_does_not_show_the_secret(
     store: Store, sandbox: Sandbox, failing_pull: FailingPull
 ) -> None:

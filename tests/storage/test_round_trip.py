@@ -18,12 +18,13 @@ from airflow_provider_make.sandbox import Sandbox
 from tests.storage.conftest import Connect, Pull
 from tests.storage.gate import Gate
 from tests.storage.readers import READERS, Rows, expected_rows
-from tests.storage.stores import Store, Target
+from tests.storage.stores import GoogleStore, Store, Target
 
 SUFFIXES = ["parquet", "jsonl", "jsonl.gz", "csv", "csv.gz"]
 TO = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 FROM = TO - timedelta(days=7)
 FRAME: dict[str, Any] = {"date_from": FROM, "date_to": TO}
+remote = pytest.mark.parametrize("store", ["s3", "google", "azure"], indirect=True)
 
 
 @pytest.mark.parametrize("read", READERS)
@@ -55,6 +56,9 @@ def test_path_in_the_summary_opens_the_object(target: Target, pull: Pull) -> Non
 
 @pytest.mark.parametrize("name", ["a#b?c.csv", "Übersicht/a b%20c.csv", "a+b&c=d'e;f@g:h.csv", "👩‍👩‍👧[1].csv"])
 def test_object_has_the_name_of_the_path(name: str, target: Target, pull: Pull) -> None:
+    if ";" in name and isinstance(target.store, GoogleStore):
+        # The emulator cuts a name off there.
+        name = name.replace(";", "")
     path = pull(target, name, **FRAME)["path"]
     assert set(target.objects()) == {name}
     uri = Asset(uri=object_uri(path)).uri
@@ -80,6 +84,34 @@ def test_report_is_written_next_to_its_source(target: Target, sandbox: Sandbox, 
     objects = target.objects()
     assert set(objects) == {"deep/in/rows.parquet", "deep/in/rows.html"}
     assert f">{sandbox.truth_total(**FRAME)['executions']:,}<".encode() in objects["deep/in/rows.html"]
+
+
+@remote
+def test_object_has_the_content_type_of_its_format(target: Target, pull: Pull) -> None:
+    types = {
+        "rows.parquet": "application/vnd.apache.parquet",
+        "rows.html": "text/html; charset=utf-8",
+        "rows.jsonl": "application/x-ndjson",
+        "rows.csv.gz": "application/gzip",
+        "no-suffix": "text/csv; charset=utf-8",
+    }
+    pull(target, "no-suffix", output_format="csv", **FRAME)
+    for suffix in ("parquet", "jsonl", "csv.gz"):
+        path = pull(target, f"rows.{suffix}", **FRAME)["path"]
+        if suffix == "parquet":
+            write_report(path, storage_conn_id=target.conn_id)
+    assert {name: target.content_type(name) for name in types} == {name: (kind, None) for name, kind in types.items()}
+
+
+@remote
+@pytest.mark.parametrize("suffix", ["jsonl", "csv"])
+def test_object_without_rows_replaces_one_with_rows(suffix: str, target: Target, sandbox: Sandbox, pull: Pull) -> None:
+    # No byte at all is a special case of every storage's client.
+    pull(target, f"rows.{suffix}", **FRAME)
+    sandbox.organization().delete_scenarios([scenario.id for scenario in sandbox.organization().scenarios])
+    summary = pull(target, f"rows.{suffix}", **FRAME)
+    (content,) = target.objects().values()
+    assert (summary["row_count"], content.count(b"\n")) == (0, 1 if suffix == "csv" else 0)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -134,13 +166,13 @@ def test_other_objects_are_not_changed(target: Target, pull: Pull) -> None:
     assert objects == others
 
 
-@pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
+@remote
 def test_spool_is_removed_after_a_pull(target: Target, pull: Pull, spool: Any) -> None:
     pull(target, "rows.csv", **FRAME)
     assert list(spool.iterdir()) == []
 
 
-@pytest.mark.parametrize("store", ["s3", "azure"], indirect=True)
+@remote
 def test_storage_conn_id_is_the_connection_used(store: Store, target: Target, connect: Connect, pull: Pull) -> None:
     with Gate(store.port) as relay:
         connection = store.connection(port=relay.port)

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from airflow_provider_make.output import atomic_write
 
 ROOT = Path(__file__).parents[2]
 # Workers are forked from a process that has already done the slow imports.
@@ -51,6 +53,21 @@ def fork(environment: Mapping[str, str], **options: Any) -> tuple[BaseProcess, C
     return process, receiver
 
 
+def upload_in_parts(size: int, set_attribute: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Upload in small parts, which S3 allows with the last one only, and its client never."""
+    import s3fs
+
+    real = s3fs.S3FileSystem._open
+
+    def open_file(filesystem: Any, path: str, mode: str = "rb", block_size: Any = None, **options: Any) -> Any:
+        file = real(filesystem, path, mode, **options)
+        file.blocksize = block_size or file.blocksize
+        return file
+
+    set_attribute(s3fs.S3FileSystem, "_open", open_file)
+    set_attribute(atomic_write, "PART_SIZE", size)
+
+
 def measure(**arguments: Any) -> dict[str, Any]:
     """
     Run the operator in a new process that is not forked.
@@ -76,9 +93,7 @@ def _work(sender: Connection, environment: Mapping[str, str], options: dict[str,
     if options.pop("raise_at_sigterm", False):
         signal.signal(signal.SIGTERM, _raise)
     if part_size := options.pop("part_size", None):
-        import s3fs.core
-
-        s3fs.core.calculate_chunksize = lambda *_, **__: part_size
+        upload_in_parts(part_size)
     if stop_at := options.pop("stop_at", None):
         event, path, count = stop_at
         numbers = itertools.count(1)
