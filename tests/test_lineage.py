@@ -23,7 +23,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
-from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, find, load_dag, run_dag
+from tests.support.airflow_versions import HAS_PARTITIONS, NATIVE, VERSION, find, load_dag, run_dag
 from tests.support.time_frames import LAST_WEEK, MIDNIGHT
 
 DAY = TimeFrame(datetime(2026, 11, 22, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC))
@@ -280,6 +280,36 @@ def test_outlet_event_of_a_real_task(make_sandbox: Sandbox, monkeypatch: pytest.
     assert (event["extra"]["row_count"], event["extra"]["path"]) == (250, str(tmp_path / "outlets.jsonl"))
     yesterday = (MIDNIGHT - timedelta(days=1)).strftime("%Y-%m-%d")
     assert event["partitions"] == ([yesterday] if HAS_PARTITIONS else [])
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_a_reference_to_an_asset_that_no_dag_defines_gets_no_event(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if VERSION < (3, 0):
+        pytest.skip("Airflow 2 has no references to assets.")
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    assert str(run_dag(load_dag(NATIVE, "undefined_outlet"), MIDNIGHT).state) == "success"
+    assert [path.name for path in tmp_path.iterdir()] == ["undefined.jsonl"]
+
+
+def test_outlets_that_airflow_does_not_find_are_named_before_any_request(caplog: pytest.LogCaptureFixture) -> None:
+    class Accessors(ByOutlet):
+        def __getitem__(self, outlet: Any) -> Any:
+            if outlet is undefined:
+                raise RuntimeError("ASSET_NOT_FOUND")
+            return super().__getitem__(outlet)
+
+    undefined, event = SimpleNamespace(name="defined_elsewhere"), Event()
+    context: Any = {"outlet_events": Accessors({id(PLAIN): event})}
+    outlets = Outlets([undefined, PLAIN], context, DAY)
+    outlets.check(None)
+    (record,) = caplog.records
+    assert "defined_elsewhere" in record.getMessage()
+    assert "ASSET_NOT_FOUND" in record.getMessage()
+    outlets.fill_events(SUMMARY)
+    assert event.extra["row_count"] == 1
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.usefixtures("airflow_database")

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
+from airflow.providers.common.compat.sdk import DAG
 from airflow.timetables.base import TimeRestriction
 from airflow.timetables.interval import CronDataIntervalTimetable, DeltaDataIntervalTimetable
 from airflow.timetables.trigger import CronTriggerTimetable, DeltaTriggerTimetable
@@ -218,23 +219,23 @@ def test_schedule_of_several_expressions() -> None:
         assert set(pulls) == {(True, False)}
 
 
-@pytest.mark.parametrize("schedule", ["0 2 * * *", "@daily", DAY, "timetable"])
-def test_schedule_of_a_dag(schedule: Any) -> None:
-    dag_class = find("DAG", "airflow.sdk", "airflow.models.dag")
+@pytest.mark.parametrize(
+    ("schedule", "run", "before"),
+    [
+        ("0 2 * * *", "2026-03-29T01:00:00Z", "2026-03-28T01:00:00Z"),
+        ("@daily", "2026-03-29T22:00:00Z", "2026-03-28T23:00:00Z"),
+        (DAY, "2026-03-29T22:00:00Z", "2026-03-28T22:00:00Z"),
+        ("timetable", "2026-03-29T01:00:00Z", "2026-03-28T01:00:00Z"),
+    ],
+)
+def test_schedule_of_a_dag(schedule: Any, run: str, before: str) -> None:
     if schedule == "timetable":
         trigger = find("CronTriggerTimetable", "airflow.sdk", "airflow.timetables.trigger")
         schedule = trigger("0 2 * * *", timezone="Europe/Prague")
-    dag = dag_class("a", schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=PRAGUE))
-    read = Schedule.of(dag)
+    read = Schedule.of(DAG("a", schedule=schedule, start_date=datetime(2026, 1, 1, tzinfo=PRAGUE)))
     assert read
     assert read.has_intervals == (VERSION < (3, 0) and not isinstance(schedule, CronTriggerTimetable))
-    if schedule == DAY:
-        assert read.delta == DAY
-    else:
-        assert (read.crons, str(read.zone)) == (
-            ("0 0 * * *" if schedule == "@daily" else "0 2 * * *",),
-            "Europe/Prague",
-        )
+    assert read.run_before(datetime.fromisoformat(run)) == (datetime.fromisoformat(before), DAY)
 
 
 class OddTimetable(SimpleNamespace):

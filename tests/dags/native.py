@@ -35,6 +35,41 @@ with DAG("outlets", schedule=None, start_date=START) as outlets:
 with DAG("daily", schedule="@daily", start_date=START) as daily:
     MakeAnalyticsOperator(task_id="pull", output_path=f"{ROOT}/{{date_from:%Y-%m-%d}}.jsonl")
 
+if hasattr(Asset, "ref"):
+    with DAG("undefined_outlet", schedule=None, start_date=START) as undefined_outlet:
+        MakeAnalyticsOperator(
+            task_id="pull",
+            lookback=timedelta(days=1),
+            output_path=f"{ROOT}/undefined.jsonl",
+            outlets=[Asset.ref(name="defined_elsewhere"), DAILY],
+        )
+
+with DAG("team_ids", schedule=None, start_date=START) as team_ids:
+
+    @task
+    def teams() -> list[dict[str, Any]]:
+        from airflow_provider_make.hooks.make import MakeHook
+
+        with MakeHook() as hook:
+            return hook.get_teams()
+
+    @task
+    def team_id(team: dict[str, Any]) -> int:
+        return team["team_id"]  # type: ignore[no-any-return]
+
+    found: Any = teams()
+    ids: Any = team_id.expand(team=found)
+    each = MakeAnalyticsOperator.partial(
+        task_id="each", lookback="P1D", output_path=f"{ROOT}/{{{{ task.team_id }}}}.csv"
+    )
+    each.expand(team_id=found.map(lambda team: team["team_id"]))
+    MakeAnalyticsOperator(
+        task_id="all",
+        lookback="P1D",
+        output_path=f"{ROOT}/all.csv",
+        team_id=ids,
+    )
+
 with DAG("wrong_outlet", schedule=None, start_date=START) as wrong_outlet:
     MakeAnalyticsOperator(task_id="pull", lookback=timedelta(days=1), outlets=[WRONG])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable
@@ -41,6 +42,20 @@ def test_all_scenarios_are_read_over_one_connection(connect: Connect, make_sandb
     assert ids == [entry["id"] for entry in make_sandbox.truth(sort_by="name", sort_dir="asc")]
     assert len(make_sandbox.requests) == 3
     assert make_sandbox.connections == 1
+
+
+def test_copies_have_neither_the_token_nor_the_connections(connect: Connect, make_sandbox: Sandbox) -> None:
+    hook = connect()
+    hook.get_analytics_page(limit=1)
+    token = hook.settings.token
+    for copied in (copy.copy(hook), copy.deepcopy(hook)):
+        assert token not in repr(copied.__dict__)
+        assert (copied.make_conn_id, copied.retry_rules, copied.method) == ("make_default", hook.retry_rules, "GET")
+        with copied:
+            assert len(copied.get_analytics_page(limit=1).analytics) == 1
+        with copied.get_conn() as session:
+            assert session.get_adapter("https://eu1.make.com") is hook.keep_alive_adapter
+    assert make_sandbox.connections == 3
 
 
 @pytest.mark.parametrize(

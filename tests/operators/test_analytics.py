@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import logging
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from airflow.providers.common.compat.sdk import DAG, AirflowSkipException
+from airflow.timetables.interval import CronDataIntervalTimetable
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputError, MakeServerError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
@@ -35,6 +39,14 @@ def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) ->
     caplog.set_level("INFO", "tests.pull")
     monkeypatch.setattr(MakeAnalyticsOperator, "log", logging.getLogger("tests.pull"))
     return caplog
+
+
+def iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def empty_interval(moment: datetime) -> dict[str, Any]:
+    return {"data_interval_start": moment, "data_interval_end": moment}
 
 
 def execute(context: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
@@ -123,6 +135,67 @@ def test_data_interval_is_the_time_frame_unless_it_is_empty(make_sandbox: Sandbo
     with pytest.raises(MakeInputError, match="has no time frame.*CronDataIntervalTimetable"):
         execute(empty)
     assert len(make_sandbox.requests) == requests
+
+
+def test_time_frames_of_consecutive_runs_join_when_the_clocks_have_changed(
+    logged: pytest.LogCaptureFixture,
+) -> None:
+    # The newest night in Prague in which the clocks were turned forward at 02:00.
+    years = (datetime(year, 3, 31, 1, tzinfo=UTC) for year in (MIDNIGHT.year, MIDNIGHT.year - 1))
+    sundays = (month_end - timedelta(days=month_end.isoweekday() % 7) for month_end in years)
+    change = next(sunday for sunday in sundays if sunday < MIDNIGHT - timedelta(days=2))
+    dag = DAG("a", schedule=CronTriggerTimetable("0 2 * * *", timezone="Europe/Prague"), start_date=change)
+    runs = (change, change + timedelta(hours=23), change + timedelta(hours=47))
+    arguments: dict[str, Any] = {"lookback": timedelta(days=1), "timezone": "Europe/Prague", "max_xcom_bytes": 10**7}
+    summaries = [execute({"dag": dag, **empty_interval(run)}, **arguments) for run in runs]
+    assert [summary["date_from"] for summary in summaries] == [iso(change - timedelta(days=1)), *map(iso, runs[:2])]
+    assert [summary["date_to"] for summary in summaries] == [iso(run) for run in runs]
+    assert "clocks" not in logged.text
+    # Without the Dag, it can't be known whether the run before was at 02:00 or at 03:00.
+    execute(empty_interval(change), **arguments)
+    assert "The clocks in Europe/Prague changed" in logged.text
+
+
+def test_manual_run_with_an_empty_interval_is_not_advised_the_timetable_in_use(make_sandbox: Sandbox) -> None:
+    timetable = CronDataIntervalTimetable("0 2 * * *", timezone="Europe/Prague")
+    interval = timetable.infer_manual_data_interval(run_after=pendulum.datetime(2026, 3, 29, 1, 20))
+    dag = DAG("a", schedule=timetable, start_date=datetime(2026, 1, 1, tzinfo=UTC))
+    context = {"dag": dag, "data_interval_start": interval.start, "data_interval_end": interval.end}
+    with pytest.raises(MakeInputError, match="begins and ends at 2026-03-29T01:00:00Z") as caught:
+        execute(context)
+    assert "lookback" in str(caught.value)
+    assert "--logical-date" in str(caught.value)
+    assert "Timetable" not in str(caught.value)
+    assert make_sandbox.requests == []
+
+
+def test_time_frame_that_is_not_over_is_a_warning_and_with_skip_an_error(
+    make_sandbox: Sandbox, tmp_path: Path, logged: pytest.LogCaptureFixture
+) -> None:
+    tomorrow = MIDNIGHT + timedelta(days=1)
+    today: dict[str, Any] = {"data_interval_start": MIDNIGHT, "data_interval_end": tomorrow}
+    path = str(tmp_path / "analytics.jsonl")
+    for if_exists in ("skip", " skip\n"):
+        with pytest.raises(
+            MakeInputError, match=f"date_to={iso(tomorrow)}, and it is .* now: expected one that is over"
+        ):
+            execute(today, output_path=path, if_exists=if_exists)
+    assert make_sandbox.requests == []
+    execute(today, output_path=path)
+    (warning,) = [record for record in logged.records if "ends at" in record.getMessage()]
+    assert warning.levelname == "WARNING"
+    assert f"date_to={iso(tomorrow)}, and it is {iso(datetime.now(UTC))[:14]}" in warning.getMessage()
+    execute(date_to=MIDNIGHT, lookback="P1D", output_path=path)
+    execute(lookback="PT1H", output_path=path)
+    assert len([record for record in logged.records if "ends at" in record.getMessage()]) == 1
+
+
+def test_a_year_is_pulled_from_a_server_that_keeps_it_to_the_second(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_make.sandbox.query._LEEWAY", timedelta(0))
+    make_sandbox.fail("stall:1.2")
+    assert execute(lookback=timedelta(days=365), page_size=100)["row_count"] == 250
 
 
 def test_pull_from_a_start_ends_now_on_every_page(make_sandbox: Sandbox) -> None:
@@ -251,6 +324,59 @@ def test_all_arguments_are_templated_except_retries_and_csv_safe() -> None:
         "api_retry_delay",
         "csv_safe",
     }
+
+
+def test_every_templated_argument_may_be_rendered_on_a_line_of_its_own(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    scenario = next(
+        each for each in make_sandbox.organization().scenarios if each.folder_id and each.status == "active"
+    )
+    arguments: dict[str, Any] = {
+        "organization_id": 1,
+        "team_id": scenario.team_id,
+        "folder_id": scenario.folder_id,
+        "status": "active",
+        "date_from": MIDNIGHT - timedelta(days=1),
+        "date_to": MIDNIGHT,
+        "lookback": "P1D",
+        "sort_by": "errors",
+        "sort_dir": "desc",
+        "page_size": 100,
+        "max_concurrency": 2,
+        "output_path": str(tmp_path / "rows.csv"),
+        "output_format": "jsonl",
+        "if_exists": "fail",
+        "timezone": "Europe/Prague",
+        "storage_conn_id": None,
+        "max_xcom_bytes": 10**6,
+        "make_conn_id": "make_default",
+    }
+    assert set(arguments) == set(MakeAnalyticsOperator.template_fields)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    expected = execute(**given)
+    Path(expected["path"]).unlink()
+    on_lines: dict[str, Any] = {name: [f"\n  {value}\n"] if name == "status" else f"\n  {value}\n" for name, value in given.items()}
+    assert execute(**on_lines) == expected
+
+
+def test_operator_can_be_copied_after_it_ran(make_sandbox: Sandbox) -> None:
+    operator = MakeAnalyticsOperator(task_id="pull", **LAST_WEEK)
+    operator.execute({})
+    assert len(operator.hook.get_analytics_page(limit=5).analytics) == 5
+    copied = copy.deepcopy(operator)
+    assert copied.hook is not operator.hook
+    assert len(copied.hook.get_analytics_page(limit=5).analytics) == 5
+    for each in (operator, copied):
+        each.hook.close()
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_teams_may_be_the_outputs_of_mapped_tasks(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    assert str(run_dag(load_dag(NATIVE, "team_ids")).state) == "success"
+    teams = {str(entry["teamId"]) for entry in make_sandbox.truth()}
+    assert {path.stem for path in tmp_path.iterdir()} == {"all", *teams}
 
 
 def test_errors_of_make_are_raised_unchanged(make_sandbox: Sandbox) -> None:
