@@ -12,7 +12,7 @@ from airflow_provider_make.api.errors import shorten
 from airflow_provider_make.api.page import AnalyticsPage, Pagination, ScenarioMetrics, fraction_warning
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, ScenarioFilters
 from airflow_provider_make.api.retry import RetryRules
-from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
+from airflow_provider_make.api.time_frame import TimeFrame, parse_lookback, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
@@ -156,9 +156,9 @@ def _parse_time_frame(lookback: Any, since: Any) -> tuple[timedelta | None, str 
 
 
 def _parse_lookback(lookback: Any) -> timedelta:
-    now = datetime.now(UTC).replace(microsecond=0)
-    begin = resolve_time_frame(now=now, lookback=lookback, date_to=now).date_from
-    return now - (begin or now)
+    # It also checks that it is at most a year.
+    resolve_time_frame(now=datetime.now(UTC), lookback=lookback)
+    return parse_lookback(lookback)
 
 
 class _RelevantScenarios:

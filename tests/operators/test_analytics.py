@@ -354,7 +354,9 @@ def test_every_templated_argument_may_be_rendered_on_a_line_of_its_own(make_sand
     given = {name: value for name, value in arguments.items() if value is not None}
     expected = execute(**given)
     Path(expected["path"]).unlink()
-    on_lines: dict[str, Any] = {name: [f"\n  {value}\n"] if name == "status" else f"\n  {value}\n" for name, value in given.items()}
+    on_lines: dict[str, Any] = {
+        name: [f"\n  {value}\n"] if name == "status" else f"\n  {value}\n" for name, value in given.items()
+    }
     assert execute(**on_lines) == expected
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from unittest.mock import patch
 
@@ -277,6 +280,65 @@ def test_filters_and_time_frame_are_sent(connected: Sandbox) -> None:
     assert end - begin == timedelta(days=2)
     assert datetime.now(UTC) - end < timedelta(minutes=1)
     assert result["checked_at"] == result["date_to"]
+
+
+@MODES
+def test_every_templated_argument_may_be_rendered_on_a_line_of_its_own(wait: Wait, connected: Sandbox) -> None:
+    scenario = next(each for each in connected.organization().scenarios if each.folder_id and each.status == "active")
+    arguments: dict[str, Any] = {
+        "threshold": 5,
+        "metric": "error_rate",
+        "comparison": ">=",
+        "scope": "organization",
+        "min_executions": 3,
+        "lookback": "PT2H",
+        "since": None,
+        "organization_id": 1,
+        "team_id": scenario.team_id,
+        "folder_id": scenario.folder_id,
+        "status": "active",
+        "make_conn_id": "make_default",
+    }
+    assert set(arguments) == set(MakeAnalyticsSensor.template_fields)
+    set_rates(connected, 1.0, 7.0)
+    on_lines = {name: f"\n  {value}\n" for name, value in arguments.items() if value is not None}
+    assert wait(sensor(**on_lines))["value"] == pytest.approx(7)
+    set_rates(connected, 7.0)
+    wait(sensor(threshold=5, since=" day\n"))
+    first, second, _ = (dict(request.query) for request in connected.requests)
+    assert [first[name] for name in ("teamId", "folderId", "status")] == [
+        str(scenario.team_id),
+        str(scenario.folder_id),
+        "active",
+    ]
+    assert [first[name] for name in ("teamId", "status")] == [second[name] for name in ("teamId", "status")]
+
+
+@MODES
+def test_filters_may_be_the_outputs_of_mapped_tasks(wait: Wait, connected: Sandbox) -> None:
+    teams = sorted({scenario.team_id for scenario in connected.organization().scenarios})[:2]
+    set_rates(connected, 1.0, 7.0)
+    wait(sensor(team_id=deque(teams), min_executions=Decimal("3"), threshold=Decimal("5.5")))
+    for request in connected.requests:
+        assert [value for name, value in request.query if name == "teamId[]"] == [str(team) for team in teams]
+
+
+def test_sensor_can_be_copied_after_it_ran(connected: Sandbox) -> None:
+    set_rates(connected, 7.0, 7.0)
+    ran = sensor()
+    in_poke_mode(ran)
+    assert in_poke_mode(copy.deepcopy(ran))["value"] == pytest.approx(7)
+
+
+def test_lookback_of_a_year_is_as_long_as_it_says(connected: Sandbox) -> None:
+    year = timedelta(days=365)
+    assert sensor(lookback=year).check.identity()["lookback"] == year.total_seconds()
+    set_rates(connected, 7.0)
+    result = in_poke_mode(sensor(lookback=year))
+    begin, end = (datetime.fromisoformat(result[name]) for name in ("date_from", "date_to"))
+    assert timedelta(days=364) < end - begin <= year
+    with pytest.raises(MakeInputError, match="more than a year ago"):
+        sensor(lookback=timedelta(days=367))
 
 
 def test_every_poke_writes_a_log_line(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
