@@ -18,12 +18,15 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import (
+    DAG,
     AirflowException,
     AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowTaskTimeout,
     TaskDeferred,
 )
+from airflow.timetables.interval import CronDataIntervalTimetable
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_provider_make import pull
 from airflow_provider_make.hooks.make import MakeHook
@@ -42,6 +45,7 @@ from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import PAGES, README, blocks, first_payload
 from tests.support.loopback import http_response, responding
 from tests.support.sandbox_requests import get_page
+from tests.support.time_frames import CLOCKS_FORWARD, MIDNIGHT
 
 LINES = [
     line
@@ -112,6 +116,11 @@ class Runs:
         }
         self.record(lambda: MakeAnalyticsOperator(task_id="pull", **arguments).execute({}))
 
+    def run_with(self, dag: Any, begin: datetime, end: datetime, **arguments: Any) -> None:
+        """Pull in a run of a Dag, with this data interval."""
+        context: Any = {"dag": dag, "data_interval_start": begin, "data_interval_end": end}
+        self.record(partial(MakeAnalyticsOperator(task_id="pull", **arguments).execute, context))
+
     def pulls(self) -> None:
         # Further tries: on a busy machine, other requests may take longer than the timeout, too.
         with self.sandbox({"timeout": 0.5}, scenarios=250) as sandbox:
@@ -152,6 +161,16 @@ class Runs:
         contexts: tuple[Any, ...] = ({}, {"data_interval_start": now, "data_interval_end": now})
         for context in contexts:
             self.record(partial(MakeAnalyticsOperator(task_id="pull").execute, context))
+        with_intervals = CronDataIntervalTimetable("0 2 * * *", timezone="Europe/Prague")
+        fixed = CronTriggerTimetable("0 2 * * *", timezone="Europe/Prague", interval=timedelta(days=1))
+        self.run_with(DAG("a", schedule=with_intervals), now, now)
+        self.run_with(
+            DAG("a", schedule=fixed), CLOCKS_FORWARD - timedelta(hours=1), CLOCKS_FORWARD + timedelta(hours=23)
+        )
+        self.run_with(None, CLOCKS_FORWARD, CLOCKS_FORWARD, lookback="P1D", timezone="Europe/Prague")
+        for if_exists in ("replace", "skip"):
+            path = f"{self.folder}/not_over.csv"
+            self.run_with(None, MIDNIGHT, MIDNIGHT + timedelta(days=1), output_path=path, if_exists=if_exists)
         for name in ("{day}.csv", "{date_from}.csv", "{date_to:%Y-%m-%d}.csv"):
             self.pull(output_path=f"{self.folder}/{name}", lookback=timedelta(minutes=1), date_to=f"{now:%Y-%m-%d}T12")
         path = f"{self.folder}/days.parquet"

@@ -175,7 +175,7 @@ def describe_mismatch(
         return None
     return (
         f"The clocks have changed: the data interval begins at {iso(start)}, and the run before was due at "
-        f"{iso(before.due)}. {'Both' if start < before.due else 'Neither'} of the two runs pulls the time in between. "
+        f"{iso(before.due)}. {'Both runs pull' if start < before.due else 'Neither run pulls'} the time in between. "
         f"{advice}"
     )
 

@@ -162,8 +162,11 @@ def test_data_intervals_join_unless_they_have_a_fixed_length(change: Change, cro
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (SPRING, "begins at 2026-03-29T00:00:00Z, and the run before was due at 2026-03-29T01:00:00Z. Both of"),
-        (AUTUMN, "begins at 2026-10-24T05:00:00Z, and the run before was due at 2026-10-24T04:00:00Z. Neither of"),
+        (SPRING, "begins at 2026-03-29T00:00:00Z, and the run before was due at 2026-03-29T01:00:00Z. Both runs pull"),
+        (
+            AUTUMN,
+            "begins at 2026-10-24T05:00:00Z, and the run before was due at 2026-10-24T04:00:00Z. Neither run pulls",
+        ),
     ],
 )
 def test_warning_names_the_time_that_both_or_neither_of_two_runs_pull(change: Change, text: str) -> None:

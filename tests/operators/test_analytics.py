@@ -25,7 +25,7 @@ from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import NATIVE, VERSION, load_dag, run_dag
 from tests.support.sandbox_requests import analytics_requests
-from tests.support.time_frames import LAST_WEEK, MIDNIGHT
+from tests.support.time_frames import CLOCKS_FORWARD, LAST_WEEK, MIDNIGHT
 
 
 @pytest.fixture(autouse=True)
@@ -140,10 +140,7 @@ def test_data_interval_is_the_time_frame_unless_it_is_empty(make_sandbox: Sandbo
 def test_time_frames_of_consecutive_runs_join_when_the_clocks_have_changed(
     logged: pytest.LogCaptureFixture,
 ) -> None:
-    # The newest night in Prague in which the clocks were turned forward at 02:00.
-    years = (datetime(year, 3, 31, 1, tzinfo=UTC) for year in (MIDNIGHT.year, MIDNIGHT.year - 1))
-    sundays = (month_end - timedelta(days=month_end.isoweekday() % 7) for month_end in years)
-    change = next(sunday for sunday in sundays if sunday < MIDNIGHT - timedelta(days=2))
+    change = CLOCKS_FORWARD
     dag = DAG("a", schedule=CronTriggerTimetable("0 2 * * *", timezone="Europe/Prague"), start_date=change)
     runs = (change, change + timedelta(hours=23), change + timedelta(hours=47))
     arguments: dict[str, Any] = {"lookback": timedelta(days=1), "timezone": "Europe/Prague", "max_xcom_bytes": 10**7}
