@@ -47,18 +47,20 @@ CREATE TABLE IF NOT EXISTS make_analytics (
 # Until the end of the transaction: two loads at once can't create the table, nor replace the same day. The number is
 # arbitrary; nothing else in the database may lock it.
 LOCK = "SELECT pg_advisory_xact_lock(6253)"
-# The columns of the file: it has no zone.
-STAGE = """
-CREATE TEMPORARY TABLE pulled (LIKE make_analytics) ON COMMIT DROP;
-ALTER TABLE pulled DROP COLUMN zone
+# The columns of the file: it has no zone. Columns that you add to the table are not in the way.
+COLUMNS = """
+    organization_id, scenario_id, imt_id, name, status, team_id, team_name, executions, operations,
+    centicredits, errors, error_rate, executions_change, operations_change, centicredits_change,
+    errors_change, error_rate_change, date_from, date_to, extracted_at, extra
 """
+STAGE = f"CREATE TEMPORARY TABLE pulled ON COMMIT DROP AS SELECT {COLUMNS} FROM make_analytics WHERE FALSE"
 # MATCH fails if a later version of the provider writes other columns.
 COPY = "COPY pulled FROM STDIN (FORMAT csv, HEADER match, ENCODING 'UTF8')"
 DELETE = """
 DELETE FROM make_analytics
 WHERE zone = %(zone)s AND organization_id = %(organization_id)s AND date_from = %(date_from)s
 """
-INSERT = "INSERT INTO make_analytics SELECT %(zone)s, pulled.* FROM pulled"
+INSERT = f"INSERT INTO make_analytics (zone, {COLUMNS}) SELECT %(zone)s, {COLUMNS} FROM pulled"
 
 
 @dag(

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import gzip
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.output.formats import parquet_schema
@@ -186,6 +191,17 @@ class Days:
     @property
     def _zone(self) -> str:
         return self._sandbox.host.removeprefix("http://")
+
+
+def add_column(path: Path) -> None:
+    """Add a column to the front of a file, as a later version of the provider might."""
+    if path.suffix == ".parquet":
+        table = pq.read_table(path, partitioning=None)
+        pq.write_table(table.add_column(0, "since", pa.array(["1"] * len(table))), path)
+    else:
+        with gzip.open(path) as file:
+            lines = [{"since": 1, **json.loads(line)} for line in file]
+        path.write_bytes(gzip.compress(b"".join(json.dumps(line).encode() + b"\n" for line in lines)))
 
 
 def arrow_types() -> dict[str, str]:

@@ -24,6 +24,8 @@ class StandIn:
         self._bucket = bucket
         self._connection = duckdb.connect()
         self._connection.execute("CREATE SCHEMA analytics; CREATE SCHEMA make")
+        # The tables that objects were loaded into.
+        self.loaded: list[str] = []
 
     def run(self, sql: str | Iterable[str]) -> None:
         """Run statements in one transaction."""
@@ -39,19 +41,21 @@ class StandIn:
                     cursor.execute(translated)
             cursor.commit()
 
-    def load(self, table: str, object_name: str, *, replace: bool = False) -> None:
-        """Load an object of the bucket into a table, by the names of the columns."""
+    def load(self, table: str, object_name: str, *, columns: str = "", replace: bool = False) -> None:
+        """Load an object of the bucket into a table, by the names of the columns: of these, or of the table's."""
         path = self._bucket / object_name
         assert path.is_file(), path
+        self.loaded.append(table)
+        if replace:
+            source = f"read_parquet('{path}', hive_partitioning = false)"
+            self._connection.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM {source}")
+            return
+        types = {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE {table}").fetchall()}
         if object_name.endswith(".jsonl.gz"):
-            types = {name: kind for name, kind, *_ in self._connection.sql(f"DESCRIBE {table}").fetchall()}
             source = f"read_json('{path}', format = 'newline_delimited', hive_partitioning = false, columns = {types})"
         else:
             source = f"read_parquet('{path}', hive_partitioning = false)"
-        if replace:
-            self._connection.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM {source}")
-        else:
-            self._connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM {source}")
+        self._connection.execute(f"INSERT INTO {table} BY NAME SELECT {columns or ', '.join(types)} FROM {source}")
 
     def drop(self, table: str) -> None:
         """Drop a table."""
@@ -72,15 +76,8 @@ class StandIn:
             table.set("catalog", None)
         if isinstance(statement, exp.Copy):
             (source,) = [str(text.this) for text in statement.find_all(exp.Literal) if "/analytics." in text.this]
-            self.load(statement.this.sql("duckdb"), source.removeprefix("s3://your-bucket/"))
+            select = statement.find(exp.Select)
+            columns = ", ".join(column.sql("duckdb") for column in select.expressions) if select else ""
+            self.load(statement.this.sql("duckdb"), source.removeprefix("s3://your-bucket/"), columns=columns)
             return []
-        if isinstance(statement, exp.Insert) and (replaced := statement.args.get("where")):
-            statement.set("where", None)
-            return [
-                f"DELETE FROM {statement.this.sql('duckdb')} WHERE {replaced.sql('duckdb')}",
-                statement.sql("duckdb"),
-            ]
-        if isinstance(statement, exp.Create) and (like := statement.find(exp.LikeProperty)):
-            return [f"CREATE TABLE {statement.find(exp.Table)} AS SELECT * FROM {like.this} LIMIT 0"]
-        # BigQuery's name for all columns in their order.
-        return [statement.sql("duckdb").replace("INSERT ROW", "INSERT")]
+        return [statement.sql("duckdb")]

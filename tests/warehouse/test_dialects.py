@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import uuid
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 import sqlglot
@@ -12,6 +14,7 @@ from airflow.models.connection import Connection
 from jinja2 import Environment
 from sqlglot import exp
 
+from airflow_provider_make.output.rows import COLUMNS
 from tests.support.documents import ROOT
 from tests.warehouse.recipes import BLOCKS, arrow_types, block, constants, dag_source
 
@@ -24,9 +27,18 @@ TYPES = {
 }
 PARQUET = ("string", "int64", "double", "decimal128(38, 0)", "timestamp[us, tz=UTC]")
 SUMMARY = {"zone": "eu1.make.com", "organization_id": 42, "date_from": "2026-11-22T00:00:00Z"}
+RUNS = [
+    # Days in London that have one date in UTC; an hourly schedule; manual runs beside a scheduled one.
+    "scheduled__2026-03-29T00:00:00+00:00",
+    "scheduled__2026-03-29T23:00:00+00:00",
+    "scheduled__2026-03-29T01:00:00+00:00",
+    "manual__2026-03-29T00:00:00+00:00",
+    "manual__2026-03-29T00:00:00+00:00_x8Zq",
+    "by hand: 29/3; --",
+]
 
 
-def render(sql: str) -> str:
+def render(sql: str, run_id: str = RUNS[0]) -> str:
     """Render a template of a Dag as Airflow would."""
 
     class Task:
@@ -36,9 +48,8 @@ def render(sql: str) -> str:
             assert task_ids == "pull"
             return SUMMARY
 
-    environment = Environment()
-    environment.filters["ds_nodash"] = lambda text: text.replace("-", "")
-    return environment.from_string(sql).render(ti=Task(), dag=Task(), data_interval_start="2026-11-22")
+    macros = SimpleNamespace(uuid=uuid)
+    return Environment().from_string(sql).render(ti=Task(), dag=Task(), run_id=run_id, macros=macros)
 
 
 def parse(sql: str, dialect: str) -> list[exp.Expr]:
@@ -67,17 +78,35 @@ def test_table_has_the_columns_and_types_of_the_files(dialect: str) -> None:
 @pytest.mark.parametrize("dialect", TYPES)
 def test_statements_of_the_dag_are_valid(dialect: str) -> None:
     texts = constants(dag_source(f"make_analytics_to_{dialect}"))
+    names = {"PULLED", "COLUMNS"}
     statements = [
-        statement for name, text in texts.items() if name != "PULLED" for statement in parse(render(text), dialect)
+        statement for name, text in texts.items() if name not in names for statement in parse(render(text), dialect)
     ]
-    # The table of a run is called like its Dag and day.
+    pulled = parse(f"SELECT 1 FROM {render(texts['PULLED'])}", dialect)[0].find(exp.Table)
+    assert pulled is not None
     assert {table.name for statement in statements for table in statement.find_all(exp.Table)} == {
-        "make_analytics", "dag_20261122"
+        "make_analytics", pulled.name
     }  # fmt: skip
+    assert not any(statement.find(exp.Star) for statement in statements)
     for statement in statements:
         if isinstance(statement, (exp.Delete, exp.Merge)) or statement.args.get("where"):
             literals = {str(literal.this) for literal in statement.find_all(exp.Literal)}
             assert {str(value) for value in SUMMARY.values()} <= literals
+
+
+@pytest.mark.parametrize("dialect", TYPES)
+def test_each_run_has_a_table_of_its_own(dialect: str) -> None:
+    pulled = constants(dag_source(f"make_analytics_to_{dialect}"))["PULLED"]
+    names = {render(pulled, run_id).rpartition(".")[2] for run_id in RUNS}
+    assert len(names) == len(RUNS)
+    assert all(re.fullmatch(r"dag_[0-9a-f]{32}", name) for name in names)
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", *TYPES])
+def test_columns_are_those_of_the_files(dialect: str) -> None:
+    example = ROOT / "example_dags" / "make_analytics_to_postgres.py"
+    source = example.read_text() if dialect == "postgres" else dag_source(f"make_analytics_to_{dialect}")
+    assert constants(source)["COLUMNS"].replace(",", " ").split() == [*COLUMNS]
 
 
 def test_dbt_files_are_valid() -> None:

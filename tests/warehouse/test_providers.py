@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,13 +12,16 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
-from tests.support.airflow_versions import dag_bag, load_dag
-from tests.warehouse.recipes import Days, block, dag_source
+from tests.support.airflow_versions import dag_bag, load_dag, run_dag
+from tests.warehouse.recipes import DAY, MIDNIGHT, Days, add_column, block, dag_source
 from tests.warehouse.stand_in import StandIn
 
 PROVIDERS = {"bigquery": "google", "snowflake": "snowflake", "redshift": "amazon", "databricks": "databricks"}
 TABLES = {"bigquery": "analytics.make_analytics", "databricks": "make.make_analytics"}
+# After the day on which summer time began in London, and after the next one.
+SUMMER_TIME = [datetime(2026, 3, 30, 12, tzinfo=UTC), datetime(2026, 3, 31, 12, tzinfo=UTC)]
 MISSING = [name for name in PROVIDERS.values() if find_spec(f"airflow.providers.{name}") is None]
 pytestmark = [
     pytest.mark.skipif(
@@ -81,13 +86,20 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     return stand_in
 
 
-def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(
-    warehouse: StandIn, sandbox: Sandbox, dags: Path, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    dialect = request.node.callspec.params["warehouse"]
+@pytest.fixture
+def dialect(warehouse: StandIn, request: pytest.FixtureRequest) -> str:
+    """Return the warehouse's dialect; the stand-in has the recipe's table."""
+    name: str = request.node.callspec.params["warehouse"]
+    warehouse.run(block("sql", f"-- {name}").text.partition("\nCREATE STAGE")[0])
+    return name
+
+
+def load_recipe(dialect: str, dags: Path, tmp_path: Path, *, timezone: str = "UTC") -> Any:
+    """Return the recipe's Dag, with the folder of the test as its bucket."""
     dag_id = f"make_analytics_to_{dialect}"
     path = dags / f"{dag_id}.py"
-    source = dag_source(dag_id)
+    source = dag_source(dag_id).replace('timezone="UTC"', f'timezone="{timezone}"')
+    source = source.replace('task_id="pull",', f'task_id="pull", timezone="{timezone}",')
     # Only the pull writes to a folder; the operators name the bucket.
     scheme = "gs" if dialect == "bigquery" else "s3"
     local = f'"{tmp_path}/bucket/make_{dialect}/'
@@ -102,9 +114,52 @@ def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(
     )
     path.write_text(source.replace(f"\n{dag_id}()\n", f"\nexample = {dag_id}()\n"))
     assert dag_bag(dags).import_errors == {}
-    warehouse.run(block("sql", f"-- {dialect}").text.partition("\nCREATE STAGE")[0])
+    return load_dag(path, "example")
+
+
+def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(
+    warehouse: StandIn, dialect: str, sandbox: Sandbox, dags: Path, tmp_path: Path
+) -> None:
     days = Days(sandbox)
-    days.rerun_and_backfill(load_dag(path, "example"))
+    days.rerun_and_backfill(load_recipe(dialect, dags, tmp_path))
     days.assert_loaded(warehouse.rows(TABLES.get(dialect, "make_analytics")))
     # The table of each run is gone.
     assert warehouse.tables() == {"make_analytics"}
+
+
+def test_days_that_have_one_date_in_utc_are_loaded_through_tables_of_their_own(
+    warehouse: StandIn, dialect: str, sandbox: Sandbox, dags: Path, tmp_path: Path
+) -> None:
+    dag = load_recipe(dialect, dags, tmp_path, timezone="Europe/London")
+    for end in SUMMER_TIME:
+        assert str(run_dag(dag, end).state) == "success"
+    assert len(set(warehouse.loaded)) == len(SUMMER_TIME)
+    rows = warehouse.rows(TABLES.get(dialect, "make_analytics"))
+    assert Counter(row["date_from"].astimezone(UTC) for row in rows) == {
+        datetime(2026, 3, 29, 0, tzinfo=UTC): 40,
+        datetime(2026, 3, 29, 23, tzinfo=UTC): 40,
+    }
+
+
+def test_columns_are_loaded_by_name(
+    warehouse: StandIn,
+    dialect: str,
+    sandbox: Sandbox,
+    dags: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = TABLES.get(dialect, "make_analytics")
+    warehouse.run(f"ALTER TABLE {table} ADD COLUMN loaded_by VARCHAR(9)")
+    execute = MakeAnalyticsOperator.execute
+
+    def execute_later_version(operator: Any, context: Any) -> Any:
+        summary = execute(operator, context)
+        add_column(Path(summary["path"]))
+        return summary
+
+    monkeypatch.setattr(MakeAnalyticsOperator, "execute", execute_later_version)
+    days = Days(sandbox)
+    days.run(load_recipe(dialect, dags, tmp_path), MIDNIGHT - DAY)
+    days.assert_loaded(warehouse.rows(table))
+    assert {row["loaded_by"] for row in warehouse.rows(table)} == {None}
