@@ -9,9 +9,10 @@ import pytest
 from tests.storage import worker
 from tests.storage.stores import Process, Target
 
-FEW, MANY = 10_000, 500_000
+FEW, MANY = 10_000, 200_000
 MIB = 1 << 20
 LIMIT = 60 * MIB
+UPLOAD = 100 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,7 @@ def connections() -> Iterator[dict[int, str]]:
         }
 
 
-@pytest.mark.parametrize("store", ["local"], indirect=True)
-@pytest.mark.parametrize("suffix", ["jsonl", "csv.gz"])
+@pytest.mark.parametrize(("store", "suffix"), [("s3", "jsonl"), ("local", "csv.gz")], indirect=["store"])
 def test_memory_does_not_depend_on_the_number_of_rows(
     suffix: str,
     target: Target,
@@ -46,3 +46,14 @@ def test_memory_does_not_depend_on_the_number_of_rows(
     with capsys.disabled():
         sys.stdout.write(f"\n{scheme} {suffix}: {few} with {FEW:,} rows, {many} with {MANY:,} rows: {more} more\n")
     assert growth < LIMIT
+
+
+@pytest.mark.parametrize("store", ["google", "azure"], indirect=True)
+def test_memory_of_an_upload_does_not_depend_on_its_size(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    filesystem, path = target.store.filesystem, f"{target.url}/zeros"
+    small, large = (worker.measure_upload(size, filesystem, path) for size in (0, UPLOAD))
+    scheme = target.url.partition(":")[0]
+    with capsys.disabled():
+        sys.stdout.write(f"\n{scheme}: {(large - small) / MIB:.0f} MiB more for an upload of {UPLOAD // MIB} MiB\n")
+    assert filesystem.info(path)["size"] == UPLOAD
+    assert large - small < LIMIT

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from fsspec import AbstractFileSystem
+
 from airflow_provider_make.output import atomic_write
 
 ROOT = Path(__file__).parents[2]
@@ -75,10 +77,20 @@ def measure(**arguments: Any) -> dict[str, Any]:
     :param arguments: The operator's arguments.
     :return: The summary, and ``peak_memory``: the most bytes of memory it ever had.
     """
+    return _run(arguments)
+
+
+def measure_upload(size: int, filesystem: Any, path: str) -> int:
+    """Upload zeros from a new process, and return the most bytes of memory it ever had."""
+    # The connection is in the JSON.
+    return int(_run({"size": size, "filesystem": filesystem.to_json(), "path": path})["peak_memory"])
+
+
+def _run(arguments: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.storage.worker", json.dumps(arguments)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=110)
-    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return summary
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
 
 
 def _peak_memory() -> int:
@@ -92,6 +104,8 @@ def _work(sender: Connection, environment: Mapping[str, str], options: dict[str,
     tempfile.tempdir = None  # to be read from the environment
     if options.pop("raise_at_sigterm", False):
         signal.signal(signal.SIGTERM, _raise)
+        # The stores that withhold an answer do so until the worker is gone.
+        atomic_write._GRACE = 1
     if part_size := options.pop("part_size", None):
         upload_in_parts(part_size)
     if stop_at := options.pop("stop_at", None):
@@ -121,6 +135,14 @@ def _execute(**arguments: Any) -> dict[str, Any]:
     return summary
 
 
+def _upload(size: int, filesystem: str, path: str) -> dict[str, Any]:
+    with tempfile.TemporaryFile() as file:
+        file.truncate(size)
+        atomic_write.write_atomically(file, AbstractFileSystem.from_json(filesystem), path)
+    return {}
+
+
 if __name__ == "__main__":
-    _summary = _execute(**json.loads(sys.argv[1]))
+    _arguments = json.loads(sys.argv[1])
+    _summary = _upload(**_arguments) if "size" in _arguments else _execute(**_arguments)
     sys.stdout.write(f"\n{json.dumps({**_summary, 'peak_memory': _peak_memory()})}\n")
