@@ -33,7 +33,7 @@ test: .venv/test.ready lint  ## Run linters, type checks and all fast tests
 test-slow: .venv/test.ready  ## Run the tests that take long, and do not depend on the version of Airflow
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m slow
 
-test-storage: .venv-storage/storage.ready  ## Test with an S3 server and, if Node is installed, Azure's emulator
+test-storage: .venv-storage/storage.ready  ## Test with an S3 server, and emulators of Google's storage and, if Node is installed, Azure's
 	.venv-storage/bin/python -m pytest tests/storage
 
 test-warehouse: .venv-warehouse/warehouse.ready  ## Test the recipes for warehouses with the provider of each
