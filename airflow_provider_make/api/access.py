@@ -39,10 +39,15 @@ class Access(NamedTuple):
     organization_id: int | None = None
 
 
-def default_advice(access: Access) -> str | None:
-    """Return what to check where Make does not say what is at fault; None where the error's class has that advice."""
+def default_advice(status: int, access: Access) -> str | None:
+    """Return what to check where Make does not say what is at fault; None where the error has that advice already."""
     if access.scope == ANALYTICS_SCOPE:
         return None
+    if status == 404:
+        return (
+            "Check that what the request is about still exists, its id, and the connection's host. Make may also hide "
+            f"a 403 behind a 404: check that the token has the scope {access.scope}, and its user the rights."
+        )
     organization = "" if access.organization_id is None else ", and that its user is a member of the organization"
     return (
         "Check that the token in the connection's password is valid, is of this zone, and has the scope "
@@ -159,7 +164,7 @@ def diagnose(status: int, access: Access, zone: str, evidence: Evidence) -> str 
 
     Otherwise, it is what Make confirms and what is left to check. None if the evidence shows nothing, or no cause.
     """
-    causes = [_token(status, zone, evidence), _scope(access.scope, evidence)]
+    causes = [_token(status, access.scope, zone, evidence), _scope(access.scope, evidence)]
     if access.organization_id is not None:
         causes += _organization(access.organization_id, zone, evidence)
         if access.scope == ANALYTICS_SCOPE:
@@ -182,14 +187,15 @@ class _Cause(NamedTuple):
     unknown: str
 
 
-def _token(status: int, zone: str, evidence: Evidence) -> _Cause:
+def _token(status: int, scope: str, zone: str, evidence: Evidence) -> _Cause:
     is_accepted = evidence.is_token_accepted
+    scopes = _join(list(dict.fromkeys((scope, "organizations:read", "user:read"))))
     return _Cause(
         # A token that Make does not know gets a 401, so a 403 is no reason to blame the token.
         is_at_fault=None if is_accepted is None or (status == 403 and not is_accepted) else not is_accepted,
         fault=f"The token is probably invalid, or of another zone than {zone}: Make refuses all requests "
         "with it. Check the connection's password, zone and host, and whether the token has any of the scopes "
-        "analytics:read, organizations:read and user:read. OAuth2 access tokens need auth_scheme Bearer.",
+        f"{scopes}. OAuth2 access tokens need auth_scheme Bearer.",
         confirmed="the token is valid",
         unknown="the token",
     )

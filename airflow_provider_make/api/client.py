@@ -35,6 +35,8 @@ class ApiRequest(NamedTuple, Generic[Result]):
     access: Access
     # Raises MakeApiError for a body that is not valid.
     parse: Callable[[bytes], Result]
+    # Whether Make is asked about the token if it refuses it.
+    is_diagnosed: bool = True
 
 
 class MakeClient:
@@ -139,12 +141,13 @@ class MakeClient:
         # Mapped tasks may use several connections.
         organization = "" if access.organization_id is None else f", organization {access.organization_id}"
         where = f" This was connection {settings.conn_id!r} at {settings.zone}{organization}."
-        advice = error.advice
+        is_refused, advice = is_refused_by_make(status, *received), error.advice
+        if is_refused or status == 404:
+            advice = default_advice(status, access) or advice
         if advice and status in (401, 403, 404):
             error.advice = advice + where
-        if is_refused_by_make(status, *received):
-            advice = default_advice(access) or advice
-            error.advice, self.refusal = advice + where, error
+        if is_refused and request.is_diagnosed:
+            self.refusal = error
             # Whatever fails here must not hide the refusal.
             with suppress(Exception):
                 diagnosis = await self._diagnoses.advise(status, access, settings, self._send)

@@ -145,17 +145,21 @@ def test_no_evidence_and_no_fault_say_nothing(status: int) -> None:
     assert diagnose(status, ANALYTICS, ZONE, evidence()) is None
 
 
-@pytest.mark.parametrize("access", [Access("organizations:read"), Access("teams:read", 42)])
+@pytest.mark.parametrize("access", [Access("organizations:read"), Access("teams:read", 42), Access("scenarios:read")])
 def test_other_requests_need_their_scope_but_no_plan_or_role(access: Access) -> None:
-    poor = evidence(organization(analytics_access=False), roles={42: 13}, scopes=[*SCOPES, "teams:read"])
+    poor = evidence(
+        organization(analytics_access=False), roles={42: 13}, scopes=[*SCOPES, "teams:read", "scenarios:read"]
+    )
     assert diagnose(403, access, ZONE, poor) is None
     lacking = diagnose(401, access, ZONE, evidence(scopes=["user:read"]))
     assert lacking is not None
     assert lacking.startswith(f"The token lacks the scope {access.scope}: it has user:read.")
-    default = default_advice(access)
-    assert default is not None
-    assert access.scope in default
-    assert default_advice(ANALYTICS) is None
+    for status in (401, 403, 404):
+        assert access.scope in (default_advice(status, access) or "")
+        assert default_advice(status, ANALYTICS) is None
+    nothing_accepted = diagnose(401, access, ZONE, Evidence(is_token_accepted=False)) or ""
+    assert nothing_accepted.count(access.scope) == 1
+    assert "analytics" not in nothing_accepted
 
 
 def test_long_lists_are_cut() -> None:
