@@ -23,6 +23,12 @@ def scenario_url(zone: str, team_id: int | None, scenario_id: int) -> str | None
     return None if team_id is None else f"https://{zone}/{team_id}/scenarios/{scenario_id}/edit"
 
 
+def execution_url(zone: str, team_id: int | None, scenario_id: int, execution_id: str | None) -> str | None:
+    """Return the URL of an execution; None without its team or its id."""
+    missing = team_id is None or execution_id is None
+    return None if missing else f"https://{zone}/{team_id}/scenarios/{scenario_id}/logs/{execution_id}"
+
+
 class _MakeLink(BaseOperatorLink):
     """A link whose URL the task stores in XCom."""
 

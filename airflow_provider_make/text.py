@@ -9,6 +9,8 @@ REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 # Control characters but tab and newline, and what else changes the order or the lines of the text around it.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]")
+# Slack and others read <!channel> and <https://…|text> as markup.
+_WITHOUT_MARKUP = str.maketrans("<>", "‹›")
 
 
 def replace_unstorable(text: str) -> str:
@@ -19,6 +21,12 @@ def replace_unstorable(text: str) -> str:
 def replace_unprintable(text: str) -> str:
     """Replace control characters but tab and newline, such as terminal escapes; the result can also be stored."""
     return _UNPRINTABLE.sub(REPLACEMENT, text)
+
+
+def to_plain_line(text: str, length: int) -> str:
+    """Make text of a server one line for a message: without control characters and markup, cut to a length."""
+    line = replace_unprintable(" ".join(text.split())).translate(_WITHOUT_MARKUP)
+    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def plural(number: int, noun: str) -> str:

@@ -110,12 +110,17 @@ def test_the_error_of_a_sensor_and_its_trigger_names_what_is_at_fault(wait: Call
 
 
 @pytest.mark.parametrize(
-    ("scope", "method"), [("organizations:read", "get_organizations"), ("teams:read", "get_teams")]
+    ("scope", "method", "arguments"),
+    [
+        ("organizations:read", "get_organizations", ()),
+        ("teams:read", "get_teams", ()),
+        ("scenarios:read", "get_failures", (1,)),
+    ],
 )
-def test_lists_need_their_own_scope(scope: str, method: str, start: Start) -> None:
+def test_lists_need_their_own_scope(scope: str, method: str, arguments: tuple[int, ...], start: Start) -> None:
     start(scopes=["user:read"], plan="teams", role="member")
     with pytest.raises(MakeAuthenticationError) as caught, MakeHook() as hook:
-        getattr(hook, method)()
+        getattr(hook, method)(*arguments)
     assert f"The token lacks the scope {scope}: it has user:read." in str(caught.value)
     assert "analytics" not in str(caught.value)
 

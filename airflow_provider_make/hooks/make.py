@@ -19,6 +19,7 @@ from airflow_provider_make.api.access import Access, Diagnoses, describe_organiz
 from airflow_provider_make.api.client import ApiRequest, MakeClient
 from airflow_provider_make.api.errors import error_from_response, shorten
 from airflow_provider_make.api.event_loop import EventLoopThread
+from airflow_provider_make.api.executions import LONG_LOOKBACK, FailureQuery, read_failures
 from airflow_provider_make.api.organizations import (
     ListPage,
     ListQuery,
@@ -38,6 +39,7 @@ from airflow_provider_make.connection.form import connection_form_widgets, ui_fi
 from airflow_provider_make.connection.settings import ConnectionSettings, check_connection, explain_unreadable_variable
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.lineage import organization_uri, report_input
+from airflow_provider_make.links import execution_url
 from airflow_provider_make.paging.page_plan import PagePlan
 
 __all__ = ["AnalyticsPage", "MakeHook"]
@@ -306,6 +308,44 @@ class MakeHook(HttpHook):
         """
         organization = self.settings.resolve_organization_id(organization_id)
         return self._list(teams_query(parse_positive_integer("organization_id", organization)))
+
+    def get_failures(
+        self, scenario_id: Any, *, date_from: Any = None, date_to: Any = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """
+        Fetch the failed executions of a scenario, to store why it failed. The token needs the scope ``scenarios:read``.
+
+        Make returns 50 per page. Where its list has no errors, the error of each failed execution costs a request more;
+        ``requests_per_minute`` of the connection spaces them. The text of errors is cut to 300 characters on one line,
+        without markup; the token, and runs of 32 or more characters of hexadecimal or base64, are ``***`` in it.
+
+        :param scenario_id: The scenario.
+        :param date_from: Start of the time frame: a datetime, date or ISO 8601 text; UTC where it has no time zone.
+            None for 30 days before its end. Make keeps executions as long as the organization's plan says.
+        :param date_to: End of the time frame, in the same forms; None for now.
+        :param limit: The most executions to return, the newest.
+        :return: A dict for each, the newest first, JSON-serialisable: ``scenario_id``, ``execution_id``, ``failed_at``
+            (ISO 8601, UTC), ``duration`` (milliseconds), ``operations``, ``centicredits`` (text), ``type`` (how it was
+            started), ``error_name``, ``error_message``, ``module`` (app and module), ``url``. What Make does not
+            return is None.
+        :raises MakeInputError: An argument is not valid; no request was sent.
+        :raises MakeApiError: A page could not be fetched, after all tries, or a value is not valid.
+        :raises MakeIncompleteResultError: The server repeats a page, or the log has more than 1,000 of them.
+        """
+        scenario, most = parse_positive_integer("scenario_id", scenario_id), parse_positive_integer("limit", limit)
+        now = datetime.now(UTC)
+        end = now if date_to is None else date_to
+        frame = resolve_time_frame(now=now, date_from=date_from, date_to=end, lookback=LONG_LOOKBACK)
+        query = FailureQuery(scenario, frame, self.settings.token)
+        failures = self.event_loop.run(lambda client: read_failures(client.fetch, query, most))
+        return [
+            {
+                "scenario_id": scenario,
+                **failure.to_row(),
+                "url": execution_url(self.settings.zone, failure.team_id, scenario, failure.execution_id),
+            }
+            for failure in failures
+        ]
 
     def test_connection(self) -> tuple[bool, str]:
         """

@@ -6,6 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,81 @@ def test_teams_need_an_organization(connect: Connect, make_sandbox: Sandbox) -> 
     with pytest.raises(MakeInputError, match="organization_id='x'"):
         connect().get_teams("x")
     assert make_sandbox.requests == []
+
+
+ERROR = {"name": "DataError", "message": "Missing value", "causeModule": {"name": "addRow", "appName": "google-sheets"}}
+
+
+@pytest.mark.parametrize("errors_in_log", [True, False])
+@pytest.mark.parametrize("events_in_log", [True, False])
+def test_failures_are_the_newest_failed_executions_of_a_scenario(
+    errors_in_log: bool, events_in_log: bool, connect: Connect, make_sandbox_factory: Callable[..., Sandbox]
+) -> None:
+    sandbox = make_sandbox_factory(scenarios=3, errors_in_log=errors_in_log, events_in_log=events_in_log)
+    scenario = sandbox.organization().scenarios[0]
+    sandbox.organization().set_counts(200, 120, [scenario.id])
+    sandbox.organization().set_errors(ERROR, ids=[scenario.id])
+    hook = connect(host=sandbox.host)
+    failures = hook.get_failures(str(scenario.id), limit=70)
+    assert len({failure["execution_id"] for failure in failures}) == len(failures) == 70
+    times = [failure["failed_at"] for failure in failures]
+    assert times == sorted(times, reverse=True)
+    assert failures == hook.get_failures(scenario.id, date_to=datetime.now(UTC), limit=1000)[:70]
+    newest = failures[0]
+    zone = sandbox.host.removeprefix("http://")
+    url = f"https://{zone}/{scenario.team_id}/scenarios/{scenario.id}/logs/{newest['execution_id']}"
+    assert list(newest) == [
+        "scenario_id", "execution_id", "failed_at", "duration", "operations", "centicredits", "type", "error_name",
+        "error_message", "module", "url",
+    ]  # fmt: skip
+    assert (newest["scenario_id"], newest["url"]) == (scenario.id, url)
+    for failure in failures:
+        assert [failure[name] for name in ("error_name", "error_message", "module")] == [
+            "DataError", "Missing value", "google-sheets addRow",
+        ]  # fmt: skip
+        assert {type(failure[name]) for name in ("duration", "operations")} == {int}
+        assert failure["centicredits"].isdigit()
+    assert json.loads(json.dumps(failures)) == failures
+
+
+def test_failures_have_a_time_frame_of_thirty_days_or_their_own(connect: Connect, make_sandbox: Sandbox) -> None:
+    hook, id_ = connect(), make_sandbox.organization().scenarios[0].id
+    frames: tuple[dict[str, Any], ...] = (
+        {},
+        {"date_to": "2026-11-24"},
+        {"date_from": "2026-11-23", "date_to": "2026-11-24T06:00:00Z"},
+    )
+    for arguments in frames:
+        hook.get_failures(id_, **arguments)
+    hour = 3_600_000
+    sent = [dict(request.query) for request in make_sandbox.requests]
+    assert [(int(query["to"]) - int(query["from"])) // hour for query in sent] == [720, 720, 30]
+    assert all(query["pg[limit]"] == "50" for query in sent)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ({"scenario_id": 0}, "scenario_id"),
+        ({"scenario_id": "x"}, "scenario_id"),
+        ({"limit": 0}, "limit"),
+        ({"limit": None}, "limit"),
+        ({"date_from": "soon"}, "date_from"),
+        ({"date_to": "0001-01-01"}, "lookback"),
+        ({"date_from": "2026-11-24", "date_to": "2026-11-24"}, "date_from"),
+    ],
+)
+def test_failures_with_invalid_arguments_raise_before_any_request(
+    arguments: dict[str, Any], name: str, connect: Connect, make_sandbox: Sandbox
+) -> None:
+    with pytest.raises(MakeInputError, match=name):
+        connect().get_failures(**{"scenario_id": 1, **arguments})
+    assert make_sandbox.requests == []
+
+
+def test_failures_of_a_scenario_that_does_not_exist_name_the_scope(connect: Connect, make_sandbox: Sandbox) -> None:
+    with pytest.raises(MakeRequestError, match=r"still exists.*has the scope scenarios:read"):
+        connect().get_failures(1)
 
 
 def test_only_the_expected_headers_are_sent(connect: Connect, make_sandbox: Sandbox) -> None:
