@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
     from airflow_provider_make.hooks.make import MakeHook
     from airflow_provider_make.thresholds.check import ThresholdCheck
-    from airflow_provider_make.thresholds.evaluation import Evaluation
+    from airflow_provider_make.thresholds.evaluation import Evaluation, Explanation
     from airflow_provider_make.triggers.analytics import MakeAnalyticsTrigger
 
 # Airflow's own timeout of the deferral is only for a triggerer that is gone: the trigger's has a better message.
 GRACE = timedelta(minutes=5)
 # Airflow fails a task whose trigger fires before its scheduler has seen the deferral, which may take seconds.
 SHORTEST_DEFERRAL = timedelta(seconds=5)
+# What a task that has its result needs until it has returned it.
+TIME_TO_RETURN = timedelta(seconds=3)
 # Seconds of ten years. Later times may be beyond Python's last one.
 LONGEST_WAIT = 10 * 365 * 86_400.0
 
@@ -66,15 +69,19 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
     :param team_id: Only scenarios of this team, or of a list of teams; None for all.
     :param folder_id: Only scenarios in this folder, or in a list of folders; None for all.
     :param status: Only scenarios with this status, or a list: ``active``, ``inactive``, ``invalid``; None for all.
+    :param explain: Whether the result also says why: when figures cross, Make is asked for the failed executions of
+        the ten scenarios of the message, in up to 21 requests and 20 seconds. For ``error_rate``, ``errors``, their
+        changes and ``executions``; the token needs the scope ``scenarios:read``, too. It never fails the sensor.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
     :param deferrable: Whether a trigger waits, which occupies no worker; by default Airflow's
         ``[operators] default_deferrable``. The sensor pokes once on the worker, and defers only if it has to wait.
     :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",
-        "scenario_count", "total", "date_from", "date_to", "checked_at", "message"}``; ``scenarios`` are the rows that
-        crossed, the most extreme first, 100 at most; ``scenario_count`` is how many crossed; ``value`` is the
-        organization's, or that of the most extreme scenario; ``message`` is text for people.
+        "scenario_count", "total", "date_from", "date_to", "checked_at", "failures", "message"}``; ``scenarios`` are
+        the rows that crossed, the most extreme first, 100 at most; ``scenario_count`` is how many crossed; ``value`` is
+        the organization's, or that of the most extreme scenario; ``failures`` are the reasons, with ``explain``;
+        ``message`` is text for people.
     :raises MakeInputError: An argument or the connection is not valid; Airflow does not retry. Arguments that are not
         templates are checked when the Dag is parsed.
     :raises MakeApiError: Make refuses the request, for example because it does not accept the token.
@@ -98,6 +105,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         team_id: int | str | Sequence[int | str] | None = None,
         folder_id: int | str | Sequence[int | str] | None = None,
         status: str | Sequence[str] | None = None,
+        explain: bool = False,
         make_conn_id: str = "make_default",
         api_retry_limit: int = 5,
         api_retry_delay: float = 1.0,
@@ -116,6 +124,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         self.team_id = team_id
         self.folder_id = folder_id
         self.status = status
+        self.explain = explain
         self.make_conn_id = make_conn_id
         self.api_retry_limit = api_retry_limit
         self.api_retry_delay = api_retry_delay
@@ -170,7 +179,9 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
             self.log.warning("The figures could not be fetched: %s", error)
             return PokeReturnValue(False)
         self.log.info("%s.", evaluation)
-        return PokeReturnValue(bool(evaluation.crossed), evaluation.result() if evaluation.crossed else None)
+        if not evaluation.crossed:
+            return PokeReturnValue(False)
+        return PokeReturnValue(True, evaluation.result(self._explain(evaluation)))
 
     def execute_complete(
         self,
@@ -271,6 +282,18 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         left = self.timeout - (datetime.now(UTC) - self._first_poke(context)).total_seconds()
         fetch = partial(fetch_in_time, fetch=self.check.fetch, seconds_left=left)
         return evaluate(self.check.rule, self.hook.event_loop.run(fetch))
+
+    def _explain(self, evaluation: Evaluation) -> Explanation:
+        from airflow_provider_make.thresholds.evaluation import Explanation
+
+        if not self.check.explain:
+            return Explanation()
+        from airflow_provider_make.thresholds.reasons import TIME_LIMIT, explain
+
+        # After execution_timeout, there would be no result at all.
+        left = (self.execution_timeout or timedelta.max) - (datetime.now(UTC) - self._began) - TIME_TO_RETURN
+        seconds = max(0.0, min(TIME_LIMIT, left.total_seconds()))
+        return self.hook.event_loop.run(lambda client: explain(nullcontext(client), evaluation, seconds))
 
     def _first_poke(self, context: Context) -> datetime:
         # Each poke of the mode "reschedule" is a process of its own. Airflow 2 has no such method.

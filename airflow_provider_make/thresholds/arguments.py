@@ -25,6 +25,7 @@ class ThresholdArguments:
     team_id: int | str | Sequence[int | str] | None = None
     folder_id: int | str | Sequence[int | str] | None = None
     status: str | Sequence[str] | None = None
+    explain: bool = False
     make_conn_id: str = "make_default"
     api_retry_limit: int = 5
     api_retry_delay: float = 1.0
@@ -55,7 +56,7 @@ class ThresholdArguments:
         return ThresholdArguments(**{"threshold": 1.0, "metric": "error_rate", **known})
 
 
-TEMPLATED = tuple(name for name in ThresholdArguments.names() if not name.startswith("api_"))
+TEMPLATED = tuple(name for name in ThresholdArguments.names() if name != "explain" and not name.startswith("api_"))
 
 
 def _is_rendered_later(value: Any) -> bool:

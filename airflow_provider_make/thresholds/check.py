@@ -17,7 +17,7 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.evaluation import Snapshot
-from airflow_provider_make.thresholds.rule import ThresholdRule
+from airflow_provider_make.thresholds.rule import EXPLAINED, ThresholdRule
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.client import MakeClient
@@ -39,6 +39,8 @@ class ThresholdCheck:
     # The time frame is this long, or begins with the current one of PERIODS.
     lookback: timedelta | None
     since: str | None
+    # Whether Make is asked why, when figures cross.
+    explain: bool
     make_conn_id: str
     retry_rules: RetryRules
 
@@ -58,7 +60,8 @@ class ThresholdCheck:
             hysteresis=hysteresis,
         )
         filters = ScenarioFilters.from_arguments(**{name: getattr(arguments, name) for name in _FILTERS})
-        return cls(rule, filters, lookback, since, arguments.make_conn_id, retry_rules)
+        explain = _parse_explain(arguments.explain, rule)
+        return cls(rule, filters, lookback, since, explain, arguments.make_conn_id, retry_rules)
 
     def query(self, settings: ConnectionSettings, now: datetime) -> AnalyticsQuery:
         """Build the query of one check, whose time frame ends now."""
@@ -128,7 +131,9 @@ class ThresholdCheck:
                 client.warn_once("order", text)
         if warning := fraction_warning(total):
             client.warn_once("fraction", warning)
-        return Snapshot(query.organization_id, client.settings.zone, query.time_frame, now, total, entries)
+        return Snapshot(
+            query.organization_id, client.settings.zone, query.time_frame, now, total, entries, self.filters
+        )
 
     def _time_frame(self, now: datetime) -> TimeFrame:
         if self.since is None:
@@ -140,6 +145,17 @@ class ThresholdCheck:
             begin = begin.replace(day=1)
         # In the first second, a frame would be empty, which Make may refuse.
         return TimeFrame(begin, max(now, begin + timedelta(seconds=1)))
+
+
+def _parse_explain(explain: Any, rule: ThresholdRule) -> bool:
+    if not isinstance(explain, bool):
+        raise MakeInputError.expected("explain", explain, "True or False")
+    if explain and rule.metric.name not in EXPLAINED:
+        expectation = (
+            f"False for metric={rule.metric.name!r}: failed executions are a reason for {', '.join(EXPLAINED)}"
+        )
+        raise MakeInputError.expected("explain", True, expectation)
+    return explain
 
 
 def _parse_time_frame(lookback: Any, since: Any) -> tuple[timedelta | None, str | None]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
+from airflow_provider_make.api.access import list_some
 from airflow_provider_make.api.page import Metrics, ScenarioMetrics
+from airflow_provider_make.api.query import ScenarioFilters
 from airflow_provider_make.api.time_frame import TimeFrame, iso
 from airflow_provider_make.links import scenario_url
 from airflow_provider_make.output.rows import MAX_EXTRA_LENGTH, TEXT_COLUMNS, RowBuilder, to_total
-from airflow_provider_make.text import plural, replace_unprintable
+from airflow_provider_make.text import plural, to_plain_line
 from airflow_provider_make.thresholds.rule import ThresholdRule
 
 # What a result, and so an event, may contain: Airflow keeps both in its database.
@@ -21,11 +24,11 @@ MAX_TEXT_LENGTH = 250
 MAX_MESSAGE_LENGTH = 3_000
 MAX_MESSAGE_SCENARIOS = 10
 _MAX_NAME_LENGTH = 80
-# Slack and others read <!channel> and <https://…|text> as markup.
-_WITHOUT_MARKUP = str.maketrans("<>", "‹›")
+# How many reasons of a scenario a message has, how much of their text, and whether their links: what fits first.
+_REASONS = ((3, 300, True), (3, 120, True), (2, 120, True), (1, 120, True), (1, 120, False), (1, 60, False))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The figures that one check fetched."""
 
@@ -37,6 +40,22 @@ class Snapshot:
     total: Metrics
     # The scenarios that may matter; none where the rule is about the organization.
     entries: Sequence[ScenarioMetrics] = ()
+    filters: ScenarioFilters = ScenarioFilters()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why scenarios fail, as ``thresholds.reasons`` finds it out."""
+
+    # For each scenario with known reasons, the most frequent ones; JSON-serialisable.
+    failures: Sequence[dict[str, Any]] = ()
+    # Where the rule is about the organization, the scenarios that the message names: those with the most errors.
+    scenarios: Sequence[ScenarioMetrics] = ()
+    # Which reasons are missing, and why; None if none are.
+    missing: str | None = None
+
+
+NO_EXPLANATION = Explanation()
 
 
 @dataclass(frozen=True)
@@ -59,7 +78,7 @@ class Evaluation:
         """The scenarios that crossed, the most severe first; none where the rule is about the organization."""
         return tuple(figures for figures in self.crossed if isinstance(figures, ScenarioMetrics))
 
-    def result(self) -> dict[str, Any]:
+    def result(self, explanation: Explanation = NO_EXPLANATION) -> dict[str, Any]:
         """Return the result of a sensor, JSON-serialisable and bounded: long text is cut, a long ``extra`` left out."""
         rule, snapshot, frame = self.rule, self.snapshot, self.snapshot.time_frame
         builder = RowBuilder(snapshot.organization_id, frame.date_from, frame.date_to, snapshot.checked_at)
@@ -78,12 +97,13 @@ class Evaluation:
             "date_to": iso(frame.date_to),
             "checked_at": iso(snapshot.checked_at),
         }
-        values = [rule.metric.value(figures) for figures in self.scenarios[:MAX_SCENARIOS]]
-        return {**result, "message": compose_message(rule, snapshot.zone, result, values)}
+        named = explanation.scenarios if rule.scope == "organization" else self.scenarios
+        message = compose_message(rule, snapshot, result, named, explanation)
+        return {**result, "failures": list(explanation.failures), "message": message}
 
-    def event(self) -> dict[str, Any]:
+    def event(self, explanation: Explanation = NO_EXPLANATION) -> dict[str, Any]:
         """Return the payload of a watcher's event: the result, and ``beyond_count``."""
-        return {**self.result(), "beyond_count": self.beyond_count}
+        return {**self.result(explanation), "beyond_count": self.beyond_count}
 
     def __str__(self) -> str:
         snapshot, frame = self.snapshot, self.snapshot.time_frame
@@ -151,49 +171,119 @@ def evaluate(rule: ThresholdRule, snapshot: Snapshot, firing: Set[int] = frozens
     )
 
 
-def compose_message(rule: ThresholdRule, zone: str, result: Mapping[str, Any], values: Sequence[float | None]) -> str:
+def compose_message(
+    rule: ThresholdRule,
+    snapshot: Snapshot,
+    result: Mapping[str, Any],
+    named: Sequence[ScenarioMetrics],
+    explanation: Explanation,
+) -> str:
     """
-    Compose the message of a result, whose rows have these values of the metric.
+    Compose the message of a result, which names these scenarios.
 
-    It has a line for the organization, one for the time frame, and one for each of the worst
-    ``MAX_MESSAGE_SCENARIOS``, and at most ``MAX_MESSAGE_LENGTH`` characters.
+    It has a line for the organization, one for the time frame, one for each of the first ``MAX_MESSAGE_SCENARIOS``,
+    each followed by its reasons, and at most ``MAX_MESSAGE_LENGTH`` characters.
     """
-    lines = [_headline(rule, result), f"{_frame(result)} ({zone})"]
-    count = result["scenario_count"]
-    for row, value in list(zip(result["scenarios"], values, strict=True))[:MAX_MESSAGE_SCENARIOS]:
-        line = _scenario(rule, zone, row, value)
-        if sum(map(len, lines)) + len(line) + len(lines) > MAX_MESSAGE_LENGTH - 50:
+    head = [_headline(rule, snapshot, result), f"{_frame(result)} ({snapshot.zone})"]
+    missing = [explanation.missing] if explanation.missing else []
+    scenarios: list[str] = []
+    for figures in named[:MAX_MESSAGE_SCENARIOS]:
+        line = _scenario(rule, snapshot.zone, figures)
+        if _length([*head, *scenarios, line, *missing]) > MAX_MESSAGE_LENGTH - 50:
             break
-        lines.append(line)
-    if more := count - (len(lines) - 2) if count else 0:
-        lines.append(f"… and {more:,} more {plural(more, 'scenario')}")
-    return "\n".join(lines)[:MAX_MESSAGE_LENGTH]
+        scenarios.append(line)
+    more = result["scenario_count"] - len(scenarios)
+    tail = [f"… and {more:,} more {plural(more, 'scenario')}", *missing] if more > 0 else missing
+    by_scenario = {failure["scenario_id"]: failure["errors"] for failure in explanation.failures}
+    reasons = [by_scenario.get(figures.scenario_id, []) for figures in named[: len(scenarios)]]
+    blocks = [[line] for line in scenarios]
+    for most, length, has_links in _REASONS if explanation.failures else ():
+        blocks = [
+            [line, *(_reason(error, result["date_to"], length, has_links) for error in errors[:most])]
+            for line, errors in zip(scenarios, reasons, strict=True)
+        ]
+        if _length([*head, *chain(*blocks), *tail]) <= MAX_MESSAGE_LENGTH:
+            break
+    # Those of the least severe scenarios go first.
+    for block in reversed(blocks):
+        while len(block) > 1 and _length([*head, *chain(*blocks), *tail]) > MAX_MESSAGE_LENGTH:
+            block.pop()
+    return "\n".join([*head, *chain(*blocks), *tail])[:MAX_MESSAGE_LENGTH]
 
 
-def _headline(rule: ThresholdRule, result: Mapping[str, Any]) -> str:
+def _length(lines: Sequence[str]) -> int:
+    return sum(map(len, lines)) + len(lines) - 1
+
+
+def _headline(rule: ThresholdRule, snapshot: Snapshot, result: Mapping[str, Any]) -> str:
+    filters, count, total = snapshot.filters, result["scenario_count"], result["total"]
     name, limit = rule.metric.name.replace("_", " "), f"{rule.comparison} {rule.metric.describe(rule.threshold)}"
-    organization = f"Make organization {result['organization_id']}"
-    count, total = result["scenario_count"], result["total"]
+    scenarios = f"{count:,} {plural(count, 'scenario')}"
+    if rule.scope == "scenario" and rule.is_breached_by_all and filters.status:
+        # Then the status is what the alert is about.
+        are, them = ("is", "it") if count == 1 else ("are", "them")
+        what = f"{scenarios} {are} {' or '.join(_unique(filters.status))}"
+        why = f": Make has disabled {them} because of errors" if set(filters.status) == {"invalid"} else ""
+        return f"{_organization(snapshot, 'team', 'folder')}: {what}{why}"
+    organization = _organization(snapshot, "team", "folder", "status")
     if rule.scope == "scenario":
-        return f"{organization}: {name} {limit} in {count:,} {plural(count, 'scenario')}"
+        return f"{organization}: {name} {limit} in {scenarios}"
     value = "unknown" if result["value"] is None else rule.metric.describe(result["value"], rule.threshold)
-    return f"{organization}: {name} {value} ({limit}){_executions(total['executions'], total['errors'])}"
+    # What the metric itself is, is not repeated.
+    figures = _figures(*(None if name == column else total[column] for column in ("executions", "errors")))
+    return f"{organization}: {name} {value} ({limit}){figures and f', {figures}'}"
 
 
-def _scenario(rule: ThresholdRule, zone: str, row: Mapping[str, Any], value: float | None) -> str:
-    name = _clean(row["name"]) or f"Scenario {row['scenario_id']}"
-    team = f" ({_clean(row['team_name'])})" if row["team_name"] else ""
-    text = f"- {name}{team}: {'unknown' if value is None else rule.metric.describe(value, rule.threshold)}"
-    text += _executions(row["executions"], row["errors"])
-    url = scenario_url(zone, row["team_id"], row["scenario_id"])
-    return f"{text} {url}" if url else text
+def _organization(snapshot: Snapshot, *filters: str) -> str:
+    allowed = {
+        "team": snapshot.filters.team_id,
+        "folder": snapshot.filters.folder_id,
+        "status": snapshot.filters.status,
+    }
+    named = [f"{name} {list_some(map(str, _unique(allowed[name] or ())))}" for name in filters if allowed[name]]
+    organization = f"Make organization {snapshot.organization_id}"
+    return f"{organization} ({', '.join(named)})" if named else organization
 
 
-def _executions(executions: int | None, errors: int | None) -> str:
-    if executions is None:
-        return ""
-    of = "" if errors is None else f"{errors:,} {plural(errors, 'error')} in "
-    return f", {of}{executions:,} {plural(executions, 'execution')}"
+def _unique(values: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys(values))
+
+
+def _scenario(rule: ThresholdRule, zone: str, figures: ScenarioMetrics) -> str:
+    name = _clean(figures.name) or f"Scenario {figures.scenario_id}"
+    team = f" ({_clean(figures.team_name)})" if figures.team_name else ""
+    parts = [_value(rule, figures), _figures(figures.executions, figures.errors)]
+    if rule.is_breached_by_all and not figures.executions:
+        # A scenario that Make has disabled: zeros would say nothing.
+        parts = []
+    text = ", ".join(part for part in parts if part)
+    url = scenario_url(zone, figures.team_id, figures.scenario_id)
+    return f"- {name}{team}{text and f': {text}'}{f' {url}' if url else ''}"
+
+
+def _value(rule: ThresholdRule, figures: ScenarioMetrics) -> str | None:
+    """Describe the value of the metric; None where it is among the figures anyway, or not about the scenario."""
+    if rule.scope == "organization" or rule.metric.name in ("errors", "executions"):
+        return None
+    value = rule.metric.value(figures)
+    return "unknown" if value is None else rule.metric.describe(value, rule.threshold)
+
+
+def _figures(executions: int | None, errors: int | None) -> str:
+    parts = [(errors, "error"), (executions, "execution")]
+    return " in ".join(f"{count:,} {plural(count, noun)}" for count, noun in parts if count is not None)
+
+
+def _reason(error: Mapping[str, Any], date_to: str, length: int, has_link: bool) -> str:
+    text = f"    {error['count']} x {error['name'] or 'Error'}"
+    text += f" in {error['module']}" if error["module"] else ""
+    message = error["message"] or ("" if error["name"] or error["module"] else "Make gives no reason")
+    text += f": {message if len(message) <= length else f'{message[: length - 1]}…'}".rstrip(" .:")
+    if error["last_at"]:
+        last = datetime.fromisoformat(error["last_at"])
+        is_same_day = last.date() == datetime.fromisoformat(date_to).date()
+        text += f", last {last:{'%H:%M' if is_same_day else '%Y-%m-%d %H:%M'}}"
+    return f"{text} {error['url']}" if has_link and error["url"] else text
 
 
 def _frame(result: Mapping[str, Any]) -> str:
@@ -203,8 +293,7 @@ def _frame(result: Mapping[str, Any]) -> str:
 
 
 def _clean(text: str | None) -> str:
-    one_line = " ".join(replace_unprintable(text or "").translate(_WITHOUT_MARKUP).split())
-    return one_line if len(one_line) <= _MAX_NAME_LENGTH else f"{one_line[: _MAX_NAME_LENGTH - 1]}…"
+    return to_plain_line(text or "", _MAX_NAME_LENGTH)
 
 
 def _count(scenarios: int) -> str:

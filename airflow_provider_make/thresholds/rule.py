@@ -22,6 +22,8 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<=": operator.le,
 }
 SCOPES = ("organization", "scenario")
+# Failed executions are a reason for these.
+EXPLAINED = ("error_rate", "errors", "error_rate_change", "errors_change", "executions")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,12 @@ class ThresholdRule:
     def is_about_high_values(self) -> bool:
         """Whether high values breach the threshold, rather than low ones."""
         return self.comparison in (">", ">=")
+
+    @property
+    def is_breached_by_all(self) -> bool:
+        """Whether all figures breach the threshold: amounts are never below zero."""
+        is_amount = not self.metric.is_percentage and self.min_executions == 0
+        return is_amount and self.is_about_high_values and self.breaches(0.0)
 
     @property
     def warning(self) -> str | None:

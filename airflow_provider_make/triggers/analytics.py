@@ -22,7 +22,7 @@ from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.check import ThresholdCheck
-from airflow_provider_make.thresholds.evaluation import Snapshot, evaluate
+from airflow_provider_make.thresholds.evaluation import NO_EXPLANATION, Evaluation, Explanation, Snapshot, evaluate
 from airflow_provider_make.thresholds.polling import Fetch, PollSchedule, poll
 from airflow_provider_make.triggers.event_payload import error_payload, success_payload, timeout_payload
 from airflow_provider_make.triggers.stored_arguments import InvalidTrigger, StoredArguments, takes_stored_arguments
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # A triggerer hands events on about once a second, on a busy machine much later.
 SECONDS_TO_STORE_AN_EVENT = 60.0
+# What a sensor gives its trigger beyond the deadline, to say why. Airflow 2 may end the deferral a little later.
+SECONDS_AFTER_THE_DEADLINE = 5.0
 # How often a watcher that finds nothing new says so.
 SECONDS_BETWEEN_LOG_LINES = 600.0
 log = logging.getLogger(__name__)
@@ -89,7 +91,9 @@ class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
                     evaluation = evaluate(check.rule, outcome)
                     if evaluation.crossed:
                         self.log.info("%s.", evaluation)
-                        return success_payload(evaluation.result())
+                        left = schedule.seconds_left(datetime.now(UTC))
+                        seconds = math.inf if left is None else max(left, SECONDS_AFTER_THE_DEADLINE)
+                        return success_payload(evaluation.result(await _explain(check, evaluation, seconds)))
                     self.log.info("%s%s.", evaluation, next_poke)
                 elif isinstance(outcome, MakeApiError) and is_retryable(outcome):
                     self.log.warning("The figures could not be fetched%s: %s", next_poke, outcome)
@@ -199,7 +203,7 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Snapshot]:
         """Yield a snapshot for each successful poll, until cancelled, for all watchers with the key of this one."""
         # Not cls(**kwargs): a subclass may have another signature.
-        arguments = ThresholdArguments(**{name: kwargs[name] for name in ThresholdArguments.names()})
+        arguments = ThresholdArguments(**{name: kwargs[name] for name in ThresholdArguments.names() if name in kwargs})
         check = ThresholdCheck.from_arguments(arguments)
         async with aclosing(_watch(check, check.fetch, _parse_interval(kwargs["poke_interval"]))) as snapshots:
             async for snapshot in snapshots:
@@ -229,9 +233,11 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
             if has_changed or clock() - logged_at >= SECONDS_BETWEEN_LOG_LINES:
                 level, logged_at, beyond_count = logging.INFO, clock(), evaluation.beyond_count
             self.log.log(level, "%s; next poll in %g s.", evaluation, self._interval)
+            # Before the state is updated: what is stopped while it asks has emitted nothing.
+            explanation = await _explain(self._check, evaluation) if evaluation.crossed else NO_EXPLANATION
             state.update(evaluation.firing, clock())
             if evaluation.crossed:
-                yield TriggerEvent(success_payload(evaluation.event()))
+                yield TriggerEvent(success_payload(evaluation.event(explanation)))
                 if self._interval > SECONDS_TO_STORE_AN_EVENT:
                     await asyncio.sleep(SECONDS_TO_STORE_AN_EVENT)
             await state.save(clock() - SECONDS_TO_STORE_AN_EVENT)
@@ -252,6 +258,15 @@ async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncG
             is_transient = isinstance(outcome, MakeApiError) and is_retryable(outcome)
             level = logging.WARNING if is_transient else logging.ERROR
             log.log(level, "The figures could not be fetched%s: %s", _announce("poll", schedule), text)
+
+
+async def _explain(check: ThresholdCheck, evaluation: Evaluation, seconds: float = math.inf) -> Explanation:
+    if not check.explain:
+        return NO_EXPLANATION
+    from airflow_provider_make.thresholds.reasons import TIME_LIMIT, explain
+
+    # A client of its own: that of the polls may belong to another watcher, and must not remember a refusal.
+    return await explain(_open_client(check), evaluation, min(TIME_LIMIT, seconds))
 
 
 def _announce(noun: str, schedule: PollSchedule) -> str:

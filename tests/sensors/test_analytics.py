@@ -181,6 +181,122 @@ def test_pages_are_read_only_until_no_further_scenario_can_cross(
         assert len(sandbox.requests) == 1
 
 
+MODES_BUT_RESCHEDULE = pytest.mark.parametrize("wait", [in_poke_mode, deferred])
+QUOTA = {
+    "name": "RateLimitError",
+    "message": "[429] Quota exceeded.",
+    "causeModule": {"name": "addRow", "appName": "google-sheets"},
+}
+MAIL = {"name": "DataError", "message": "Missing value of required parameter 'mail'."}
+
+
+def failing(sandbox: Sandbox, count: int) -> list[int]:
+    """Let scenarios fail from the third request on, the first with 50 errors, each other one with one less."""
+    organization = sandbox.organization()
+    ids = [scenario.id for scenario in organization.scenarios][:count]
+    organization.set_counts(1000, 0)
+    organization.set_errors(QUOTA, MAIL, QUOTA)
+
+    def fail(organization: Organization) -> None:
+        for number, id_ in enumerate(ids):
+            organization.set_counts(100, 50 - number, [id_])
+
+    sandbox.at_request(len(sandbox.requests) + 3, fail)
+    return ids
+
+
+@MODES
+def test_every_mode_asks_why_at_the_crossing_only(wait: Wait, connected: Sandbox) -> None:
+    ids = failing(connected, 12)
+    result = wait(sensor(scope="scenario", explain=True))
+    # Two pokes without a crossing, and one of which each of ten scenarios costs a request more.
+    assert [request.path.split("/")[3] for request in connected.requests] == ["analytics"] * 3 + ["scenarios"] * 10
+    assert [failure["scenario_id"] for failure in result["failures"]] == ids[:10]
+    first = result["failures"][0]
+    # The other nine of 50 entries are events.
+    assert (first["count"], [(group["count"], group["name"]) for group in first["errors"]]) == (
+        41,
+        [(27, "RateLimitError"), (14, "DataError")],
+    )
+    lines = result["message"].splitlines()
+    assert lines[2].startswith("- ")
+    assert lines[3].startswith("    27 x RateLimitError in google-sheets addRow: [429] Quota exceeded, last ")
+    assert json.loads(json.dumps(result)) == result
+    assert connected.token not in json.dumps(result)
+
+
+@MODES
+def test_every_mode_names_the_scenarios_behind_an_organizations_figures(wait: Wait, connected: Sandbox) -> None:
+    ids = failing(connected, 12)
+    result = wait(sensor(explain=True, threshold=0.1))
+    # One page of the scenarios with the most errors.
+    assert len(connected.requests) == 3 + 1 + 10
+    assert [failure["scenario_id"] for failure in result["failures"]] == ids[:10]
+    assert (result["scenarios"], result["message"].count("\n- ")) == ([], 10)
+
+
+@MODES_BUT_RESCHEDULE
+def test_the_modes_agree_on_reasons_that_are_missing(
+    wait: Wait, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = make_sandbox_factory(scopes=["analytics:read", "organizations:read", "user:read"])
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
+    failing(sandbox, 12)
+    result = wait(sensor(scope="scenario", explain=True))
+    assert len(sandbox.requests) == 3 + 1
+    assert (result["failures"], result["scenario_count"]) == ([], 12)
+    assert result["message"].splitlines()[-1] == (
+        "Reasons are missing: the token needs the scope scenarios:read (HTTP 401: Unauthorized (SC401): Access denied.)"
+    )
+
+
+@MODES_BUT_RESCHEDULE
+def test_an_alert_is_complete_without_its_reasons_while_make_limits_the_rate(wait: Wait, connected: Sandbox) -> None:
+    failing(connected, 12)
+    connected.fail(None, None, None, None, "429:60")
+    result = wait(sensor(scope="scenario", explain=True, api_retry_limit=5))
+    assert len(result["failures"]) == 3
+    assert "Reasons are missing for 7 of 10 scenarios: HTTP 429" in result["message"].splitlines()[-1]
+
+
+def test_an_alert_is_returned_before_the_task_would_time_out(
+    connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(analytics, "TIME_TO_RETURN", timedelta(seconds=29.5))
+    connected.organization().set_counts(100, 50)
+    connected.fail(None, "stall:20")
+    result = in_poke_mode(sensor(scope="scenario", explain=True, execution_timeout=timedelta(seconds=30)))
+    assert "Reasons are missing: Make did not answer within" in result["message"].splitlines()[-1]
+
+
+def test_what_make_has_disabled_is_explained_by_the_last_month(connected: Sandbox) -> None:
+    organization = connected.organization()
+    ids = [scenario.id for scenario in organization.scenarios]
+    organization.set_counts(0, 0)
+    organization.set_status("active", ids)
+    organization.set_status("invalid", ids[:1])
+    organization.set_counts(3, 3, ids[:1])
+    organization.set_errors(MAIL)
+    arguments = {"metric": "executions", "threshold": 0, "status": "invalid", "scope": "scenario", "explain": True}
+    result = in_poke_mode(sensor(**arguments))
+    headline, _, _, reason = result["message"].splitlines()
+    assert headline == "Make organization 1: 1 scenario is invalid: Make has disabled it because of errors"
+    assert reason.startswith("    3 x DataError: Missing value")
+    query = dict(connected.requests[-1].query)
+    assert int(query["to"]) - int(query["from"]) == 30 * 86_400_000
+
+
+@pytest.mark.parametrize("metric", ["credits", "operations", "executions_change", "credits_change"])
+def test_failed_executions_explain_no_other_metric(metric: str, connected: Sandbox) -> None:
+    with pytest.raises(MakeInputError, match=f"^explain=True is not valid: expected False for metric='{metric}'"):
+        sensor(metric=metric, explain=True)
+    templated = sensor(metric="{{ params.metric }}", explain=True)
+    templated.metric = metric
+    with pytest.raises(MakeInputError, match="^explain=True"):
+        templated.execute({})
+    assert connected.requests == []
+
+
 @MODES
 def test_transient_errors_do_not_fail_the_sensor(wait: Wait, connected: Sandbox) -> None:
     connected.organization().set_counts(100, 50)
@@ -233,6 +349,7 @@ INVALID: list[tuple[str, Any]] = [
     ("make_conn_id", ""), ("make_conn_id", None), ("api_retry_limit", 0), ("api_retry_delay", -1),
     ("threshold", b"5"), ("team_id", range(3)), ("organization_id", 0),
     ("team_id", "x"), ("team_id", []), ("folder_id", -1), ("status", "paused"),
+    ("explain", "yes"), ("explain", 1), ("explain", None), ("explain", "{{ params.x }}"),
 ]  # fmt: skip
 
 
@@ -246,7 +363,7 @@ def test_invalid_arguments_are_errors_when_the_dag_is_parsed(name: str, value: A
 def test_invalid_arguments_from_templates_are_errors_before_any_request(
     name: str, value: Any, connected: Sandbox
 ) -> None:
-    waiting = sensor(**({} if name.startswith("api_") else {name: "{{ params.x }}"}))
+    waiting = sensor(**({name: "{{ params.x }}"} if name in MakeAnalyticsSensor.template_fields else {}))
     setattr(waiting, name, value)
     with pytest.raises(MakeInputError, match=f"^{name}="):
         waiting.execute({})
@@ -254,7 +371,7 @@ def test_invalid_arguments_from_templates_are_errors_before_any_request(
 
 
 def test_templates_and_outputs_of_other_tasks_are_not_checked_when_the_dag_is_parsed() -> None:
-    templated = {name: "{{ params.x }}" for name, _ in INVALID if not name.startswith("api_")}
+    templated = {name: "{{ params.x }}" for name in MakeAnalyticsSensor.template_fields}
     sensor(since="{{ params.x }}", lookback=None)
     sensor(**templated)
     with DAG("templates", schedule=None):

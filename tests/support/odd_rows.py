@@ -9,6 +9,8 @@ RULE: dict[str, Any] = {"threshold": 5, "metric": "error_rate"}
 # triggerer gets the first six.
 INVALID_ROWS: list[tuple[dict[str, Any], str]] = [
     ({"metric": "duration"}, "metric='duration' is not valid"),
+    ({"explain": "yes"}, "explain='yes' is not valid"),
+    ({"explain": True, "metric": "credits"}, "explain=True is not valid"),
     ({"colour": "blue"}, "has the unknown argument 'colour'"),
     ({"threshold": ...}, "lacks the argument 'threshold'"),
     ({"team_id": ["x"] * 100_000}, "team_id="),

@@ -11,8 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.page import Metrics, ScenarioMetrics
+from airflow_provider_make.api.query import ScenarioFilters
 from airflow_provider_make.api.time_frame import TimeFrame
-from airflow_provider_make.thresholds.evaluation import MAX_MESSAGE_LENGTH, Snapshot, evaluate
+from airflow_provider_make.thresholds.evaluation import (
+    MAX_MESSAGE_LENGTH,
+    NO_EXPLANATION,
+    Explanation,
+    Snapshot,
+    evaluate,
+)
 from airflow_provider_make.thresholds.rule import COMPARISONS, METRICS, SCOPES, Metric, ThresholdRule
 
 FRAME = TimeFrame(datetime(2026, 1, 31, 6, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
@@ -144,13 +151,14 @@ def test_result_is_json_with_the_documented_keys() -> None:
     assert json.loads(json.dumps(result)) == result
     assert list(result) == [
         "organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",
-        "scenario_count", "total", "date_from", "date_to", "checked_at", "message",
+        "scenario_count", "total", "date_from", "date_to", "checked_at", "failures", "message",
     ]  # fmt: skip
     (row,) = result.pop("scenarios")
     assert (row["organization_id"], row["scenario_id"], row["error_rate"]) == (42, 0, 60.0)
     assert row["date_from"] == result["date_from"] == "2026-01-31T06:00:00Z"
     assert result.pop("total")["error_rate"] == 1.0
     assert result.pop("message").startswith("Make organization 42: ")
+    assert result.pop("failures") == []
     assert list(result.values()) == [
         42, "scenario", "error_rate", 5.0, ">=", 60.0, 1, "2026-01-31T06:00:00Z", "2026-01-31T07:00:00Z",
         "2026-01-31T07:00:00Z",
@@ -221,9 +229,16 @@ def test_an_evaluation_is_shown_as_a_log_line(
 MONTH = TimeFrame(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
 
 
-def message(rule: ThresholdRule, total: Metrics, *entries: ScenarioMetrics, frame: TimeFrame = FRAME) -> str:
-    snapshot = Snapshot(42, "eu1.make.com", frame, NOW, total, entries)
-    text: str = evaluate(rule, snapshot).result()["message"]
+def message(
+    rule: ThresholdRule,
+    total: Metrics,
+    *entries: ScenarioMetrics,
+    frame: TimeFrame = FRAME,
+    explanation: Explanation = NO_EXPLANATION,
+    **filters: Any,
+) -> str:
+    snapshot = Snapshot(42, "eu1.make.com", frame, NOW, total, entries, ScenarioFilters(**filters))
+    text: str = evaluate(rule, snapshot).result(explanation)["message"]
     return text
 
 
@@ -287,3 +302,176 @@ def test_a_message_shows_ten_scenarios_and_counts_the_others(count: int) -> None
     text: str = evaluate(ThresholdRule(5.0, scope="scenario"), of_scenarios(*[50.0] * count)).result()["message"]
     assert text.count("\n- ") == min(count, 10)
     assert (f"and {count - 10} more" in text) == (count > 10)
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "line"),
+    [
+        ("errors", {"executions": 1000, "errors": 62}, "62 errors in 1,000 executions"),
+        ("errors", {"errors": 62}, "62 errors"),
+        ("executions", {"executions": 1, "errors": 0}, "0 errors in 1 execution"),
+        ("executions", {"executions": 0}, "0 executions"),
+        ("operations", {"operations": 7, "executions": 3, "errors": 1}, "7, 1 error in 3 executions"),
+        ("errors_change", {"errors_change": 30.0, "errors": 9}, "+30 %, 9 errors"),
+    ],
+)
+def test_no_amount_is_written_twice(metric: str, figures: dict[str, Any], line: str) -> None:
+    rule = ThresholdRule(100.0, Metric(metric), comparison="<", scope="scenario", min_executions=0)
+    text = message(rule, Metrics(), ScenarioMetrics(scenario_id=5, **figures))
+    assert text.splitlines()[2] == f"- Scenario 5: {line}"
+
+
+@pytest.mark.parametrize(
+    ("metric", "figures", "headline"),
+    [
+        ("errors", {"executions": 1000, "errors": 62}, "errors 62 (< 100), 1,000 executions"),
+        ("executions", {"executions": 1, "errors": 1}, "executions 1 (< 100), 1 error"),
+        ("executions", {"executions": 0}, "executions 0 (< 100)"),
+        (
+            "operations",
+            {"operations": 7, "executions": 3, "errors": 1},
+            "operations 7 (< 100), 1 error in 3 executions",
+        ),
+    ],
+)
+def test_no_headline_repeats_its_amount(metric: str, figures: dict[str, Any], headline: str) -> None:
+    rule = ThresholdRule(100.0, Metric(metric), comparison="<", min_executions=0)
+    assert message(rule, Metrics(**figures)).splitlines()[0] == f"Make organization 42: {headline}"
+
+
+FAILING = ScenarioMetrics(scenario_id=9, name="Sync", team_id=7, executions=40, errors=30, error_rate=75.0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "named"),
+    [
+        ({"team_id": 100}, " (team 100)"),
+        ({"team_id": [100, 101, 100]}, " (team 100, 101)"),
+        ({"status": "active", "folder_id": 3}, " (folder 3, status active)"),
+        ({"team_id": list(range(1, 13))}, " (team 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more)"),
+        ({"organization_id": 42}, ""),
+    ],
+)
+def test_every_headline_names_the_filters(filters: dict[str, Any], named: str) -> None:
+    for scope, what in (
+        ("scenario", "error rate >= 20 % in 1 scenario"),
+        ("organization", "error rate 75 % (>= 20 %)"),
+    ):
+        rule, total = ThresholdRule(20.0, scope=scope), Metrics(executions=40, error_rate=75.0)
+        headline = message(rule, total, FAILING, **filters).splitlines()[0]
+        assert headline.startswith(f"Make organization 42{named}: {what}")
+
+
+EXISTS = ThresholdRule(0.0, Metric("executions"), scope="scenario", min_executions=0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "count", "headline"),
+    [
+        ({"status": "invalid"}, 1, ": 1 scenario is invalid: Make has disabled it because of errors"),
+        ({"status": ["invalid"]}, 2, ": 2 scenarios are invalid: Make has disabled them because of errors"),
+        (
+            {"status": "invalid", "team_id": 7},
+            2,
+            " (team 7): 2 scenarios are invalid: Make has disabled them because of errors",
+        ),
+        ({"status": "inactive"}, 2, ": 2 scenarios are inactive"),
+        ({"status": ["inactive", "invalid"]}, 2, ": 2 scenarios are inactive or invalid"),
+        ({}, 2, ": executions >= 0 in 2 scenarios"),
+    ],
+)
+def test_a_threshold_that_all_scenarios_cross_is_about_their_status(
+    filters: dict[str, Any], count: int, headline: str
+) -> None:
+    entries = [ScenarioMetrics(scenario_id=id_, name="Sync", executions=0, errors=0) for id_ in range(count)]
+    first, _, *lines = message(EXISTS, Metrics(), *entries, **filters).splitlines()
+    assert first == f"Make organization 42{headline}"
+    assert lines == ["- Sync"] * count
+
+
+def test_a_scenario_that_make_has_disabled_may_have_run_before() -> None:
+    text = message(EXISTS, Metrics(), FAILING, status="invalid")
+    assert text.splitlines()[2] == "- Sync: 30 errors in 40 executions https://eu1.make.com/7/scenarios/9/edit"
+
+
+def reason(count: int = 1, **values: Any) -> dict[str, Any]:
+    defaults = {"name": "DataError", "message": "Missing 'mail'.", "module": None, "last_at": "2026-01-31T06:58:12.5Z"}
+    return {
+        "count": count,
+        **defaults,
+        "execution_id": "ab",
+        "url": "https://eu1.make.com/7/scenarios/9/logs/ab",
+        **values,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({}, "2 x DataError: Missing 'mail', last 06:58 https://eu1.make.com/7/scenarios/9/logs/ab"),
+        (
+            {"module": "google-sheets addRow", "message": "[429] Quota exceeded", "last_at": "2026-01-30T06:58:12Z"},
+            "2 x DataError in google-sheets addRow: [429] Quota exceeded, last 2026-01-30 06:58 "
+            "https://eu1.make.com/7/scenarios/9/logs/ab",
+        ),
+        ({"last_at": None, "url": None}, "2 x DataError: Missing 'mail'"),
+        ({"name": None, "url": None}, "2 x Error: Missing 'mail', last 06:58"),
+        ({"message": None, "url": None}, "2 x DataError, last 06:58"),
+        ({"name": None, "message": None, "url": None}, "2 x Error: Make gives no reason, last 06:58"),
+        ({"message": "x" * 300, "url": None}, f"2 x DataError: {'x' * 300}, last 06:58"),
+    ],
+)
+def test_a_reason_is_a_line_under_its_scenario(values: dict[str, Any], line: str) -> None:
+    found = Explanation([{"scenario_id": 9, "count": 2, "errors": [reason(2, **values)]}])
+    text = message(ThresholdRule(20.0, scope="scenario"), Metrics(), FAILING, explanation=found)
+    assert text.splitlines()[2:] == [
+        "- Sync: 75 %, 30 errors in 40 executions https://eu1.make.com/7/scenarios/9/edit",
+        f"    {line}",
+    ]
+
+
+def test_the_message_about_an_organization_names_the_scenarios_with_the_most_errors() -> None:
+    found = Explanation(
+        [{"scenario_id": 9, "count": 1, "errors": [reason(url=None)]}], [FAILING], "Reasons are missing"
+    )
+    evaluation = evaluate(ThresholdRule(20.0), of_organization(25.0, 100))
+    result = evaluation.result(found)
+    assert result["message"].splitlines() == [
+        "Make organization 42: error rate 25 % (>= 20 %), 100 executions",
+        "2026-01-31 06:00 to 07:00 UTC (eu1.make.com)",
+        "- Sync: 30 errors in 40 executions https://eu1.make.com/7/scenarios/9/edit",
+        "    1 x DataError: Missing 'mail', last 06:58",
+        "Reasons are missing",
+    ]
+    # They have not crossed.
+    assert (result["scenarios"], result["scenario_count"], result["failures"]) == ([], 0, found.failures)
+
+
+@given(
+    st.integers(1, 30), st.integers(0, 300), st.integers(0, 3), st.none() | st.integers(0, 280), st.text(max_size=90)
+)
+def test_a_message_drops_reasons_before_scenarios_and_never_what_is_missing(
+    count: int, length: int, groups: int, missing: int | None, name: str
+) -> None:
+    entries = [
+        ScenarioMetrics(scenario_id=id_, name=name, team_id=4202, executions=100, errors=50, error_rate=50.0)
+        for id_ in range(count)
+    ]
+    note = None if missing is None else f"Reasons are missing{'x' * missing}"
+    rule = ThresholdRule(20.0, scope="scenario")
+    url = f"https://eu1.make.com/4202/scenarios/9/logs/{'a' * 32}"
+    errors = [
+        reason(30 - number, message="m" * length, module="google-sheets addRow", url=url) for number in range(groups)
+    ]
+    found = Explanation(
+        [{"scenario_id": id_, "count": 50, "errors": errors} for id_ in range(min(count, 10))], (), note
+    )
+    lines = message(rule, Metrics(), *entries, explanation=found).splitlines()
+    assert len("\n".join(lines)) <= MAX_MESSAGE_LENGTH
+    without = message(rule, Metrics(), *entries, explanation=Explanation((), (), note)).splitlines()
+    assert [line for line in lines if not line.startswith("    ")] == without
+    assert (lines[-1] == note) == (note is not None)
+    # Names of ordinary length leave room for a reason each.
+    if groups and len(name) <= 40:
+        shown = sum(line.startswith("    ") for line in lines)
+        assert shown >= min(count, 10)

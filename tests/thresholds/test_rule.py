@@ -202,3 +202,21 @@ def test_a_percentage_between_0_and_1_is_worth_a_warning(threshold: float, metri
 )
 def test_a_rule_that_can_cross_once_at_most_is_worth_a_warning(rule: ThresholdRule, text: str | None) -> None:
     assert (rule.warning is None) if text is None else text in (rule.warning or "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (ThresholdRule(0.0, Metric("executions"), min_executions=0), True),
+        (ThresholdRule(-1.0, Metric("errors"), comparison=">", min_executions=0), True),
+        (ThresholdRule(0.0, Metric("executions"), comparison=">", min_executions=0), False),
+        (ThresholdRule(0.0, Metric("executions"), min_executions=1), False),
+        (ThresholdRule(1.0, Metric("executions"), min_executions=0), False),
+        (ThresholdRule(0.0, Metric("executions"), comparison="<=", min_executions=0), False),
+        # These may be without a value, or below zero.
+        (ThresholdRule(0.0, min_executions=0), False),
+        (ThresholdRule(0.0, Metric("errors_change"), min_executions=0), False),
+    ],
+)
+def test_some_thresholds_are_crossed_by_all_scenarios(rule: ThresholdRule, expected: bool) -> None:
+    assert rule.is_breached_by_all == expected

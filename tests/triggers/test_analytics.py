@@ -22,13 +22,14 @@ from airflow_provider_make.api.time_frame import TimeFrame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.sandbox import Organization, Sandbox
 from airflow_provider_make.thresholds.check import ThresholdCheck
-from airflow_provider_make.thresholds.evaluation import Snapshot
+from airflow_provider_make.thresholds.evaluation import NO_EXPLANATION, Snapshot
 from airflow_provider_make.triggers import analytics
 from airflow_provider_make.triggers.analytics import (
     SECONDS_TO_STORE_AN_EVENT,
     MakeAnalyticsEventTrigger,
     MakeAnalyticsTrigger,
 )
+from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger
 from tests.support.airflow_versions import HAS_WATCHERS, VERSION, decode_argument, encode_watcher
 from tests.support.asset_state_store import Store, accessor
 from tests.support.odd_rows import INVALID_ROWS, RULE, odd_row
@@ -52,6 +53,7 @@ VALUES: dict[str, Any] = {
     "team_id": [1, "2"],
     "folder_id": "3",
     "status": ["active"],
+    "explain": True,
     "make_conn_id": "other",
     "api_retry_limit": 2,
     "api_retry_delay": 0.5,
@@ -59,7 +61,7 @@ VALUES: dict[str, Any] = {
     "first_poke": datetime(2026, 1, 30, tzinfo=UTC),
     "deadline": datetime(2026, 1, 31, tzinfo=UTC),
     "hysteresis": 1.5,
-    "stored_version": 2,
+    "stored_version": 3,
 }
 
 
@@ -156,7 +158,7 @@ def test_a_stored_trigger_that_is_not_valid_is_an_error_event(changes: dict[str,
 
 @pytest.mark.parametrize(("name", "value"), [("deadline", "2026-01-30"), ("first_poke", 7), ("deadline", "soon")])
 def test_a_stored_time_that_is_not_valid_is_an_error_event(name: str, value: Any) -> None:
-    assert f"{name}={value!r} is not valid" in wait_for_event(stored_version=2, **{name: value})["message"]
+    assert f"{name}={value!r} is not valid" in wait_for_event(stored_version=3, **{name: value})["message"]
 
 
 @pytest.mark.parametrize("version", [1, 3, 99])
@@ -612,6 +614,146 @@ def test_watchers_that_share_a_poll_detect_their_own_crossings(connected: Sandbo
         ]
 
     assert asyncio.run(run()) == [[6.0], [12.0], []]
+
+
+@watchers_only
+def test_a_watcher_asks_why_at_its_crossings_only(connected: Sandbox) -> None:
+    organization = connected.organization()
+    first, second = (scenario.id for scenario in organization.scenarios[:2])
+    organization.set_counts(1000, 10)
+    organization.set_errors({"name": "DataError", "message": f"Key {'0a' * 40}, token {connected.token}"})
+    connected.at_request(3, lambda organization: organization.set_counts(1000, 500, [first]))
+    connected.at_request(7, lambda organization: organization.set_counts(1000, 600, [second]))
+    payloads = watch(connected, 12, scope="scenario", explain=True)
+    kinds = [request.path.split("/")[3] for request in connected.requests[:12]]
+    # The third poll and the sixth: one scenario each.
+    assert kinds == [*["analytics"] * 3, "scenarios", *["analytics"] * 3, "scenarios", *["analytics"] * 4]
+    assert [[failure["scenario_id"] for failure in payload["failures"]] for payload in payloads] == [[first], [second]]
+    (group,) = payloads[0]["failures"][0]["errors"]
+    assert (group["count"], group["message"]) == (41, "Key ***, token ***")
+
+
+@watchers_only
+def test_a_watcher_emits_its_event_also_if_nobody_says_why(connected: Sandbox) -> None:
+    organization = connected.organization()
+    organization.set_counts(100, 0)
+    organization.set_counts(100, 50, [organization.scenarios[0].id])
+    connected.fail(None, "401")
+    (payload,) = watch(connected, 4, scope="scenario", explain=True)
+    assert payload["failures"] == []
+    assert "Reasons are missing: the token needs the scope scenarios:read" in payload["message"]
+
+
+@watchers_only
+def test_an_event_that_was_not_emitted_is_not_remembered(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    # While Make is asked why, the triggerer stops.
+    connected.fail(None, "stall:20")
+    store = Store()
+
+    async def stop_while_asking() -> None:
+        trigger = MakeAnalyticsEventTrigger(**{**RULE, "poke_interval": 0.05, "scope": "scenario", "explain": True})
+        trigger.asset_state_store = accessor(store)
+        task = asyncio.ensure_future(anext(aiter(trigger.run())))
+        while len(connected.requests) < 2:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(asyncio.wait_for(stop_while_asking(), 30))
+    assert store.values == {}
+    assert len(watch(connected, 20, accessor(store), scope="scenario", explain=True)) == 1
+
+
+@watchers_only
+def test_what_an_event_says_is_stored_a_minute_after_the_event_however_long_the_reasons_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, emitted = Store(), list[float]()
+
+    async def explain(*_: Any) -> Any:
+        await asyncio.sleep(20)
+        return NO_EXPLANATION
+
+    monkeypatch.setattr(analytics, "_explain", explain)
+
+    async def polls() -> AsyncIterator[Snapshot]:
+        for _ in range(20):
+            yield snapshot(50.0)
+            if emitted and asyncio.get_running_loop().time() < emitted[0] + SECONDS_TO_STORE_AN_EVENT:
+                assert not any(value["not_back"] for value in store.values.values())
+            await asyncio.sleep(7)
+
+    async def watch() -> None:
+        trigger = MakeAnalyticsEventTrigger(**RULE, poke_interval=7.0, explain=True)
+        trigger.asset_state_store = accessor(store)
+        async for _ in trigger.filter_shared_stream(polls()):
+            emitted.append(asyncio.get_running_loop().time())
+
+    run_in_virtual_time(watch())
+    assert emitted == [20.0]
+    assert [value["not_back"] for value in store.values.values()] == [[1]]
+
+
+@watchers_only
+def test_watchers_that_share_a_poll_ask_why_once(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 50)
+    watchers = [
+        MakeAnalyticsEventTrigger(threshold=threshold, metric="error_rate", explain=True) for threshold in (5, 10, 20)
+    ]
+    quiet = MakeAnalyticsEventTrigger(threshold=5, metric="credits")
+    assert {watcher.shared_stream_key() for watcher in (*watchers, quiet)} == {quiet.shared_stream_key()}
+
+    async def run() -> list[Any]:
+        async with aclosing(MakeAnalyticsEventTrigger.open_shared_stream(quiet.serialize()[1])) as snapshots:  # type: ignore[type-var]
+            shared = await anext(snapshots)
+
+        async def first(watcher: MakeAnalyticsEventTrigger) -> Any:
+            async def stream() -> AsyncIterator[Any]:
+                yield shared
+
+            return (await anext(aiter(watcher.filter_shared_stream(stream())))).payload
+
+        return await asyncio.gather(*map(first, watchers))
+
+    payloads = asyncio.run(run())
+    assert [len(payload["failures"]) for payload in payloads] == [10] * 3
+    # A poll, the scenarios with the most errors, and their executions.
+    assert len(connected.requests) == 1 + 1 + 10
+
+
+@TRIGGERS
+def test_what_an_earlier_version_stored_has_no_reasons(trigger_class: type[Any], connected: Sandbox) -> None:
+    stored = store(trigger_class(**RULE))
+    del stored["explain"]
+    restored = trigger_class(**{**stored, "stored_version": 2})
+    restored.check_stored()
+    assert restored.explain is False
+    if trigger_class is MakeAnalyticsEventTrigger:
+        connected.organization().set_counts(100, 50)
+
+        async def first() -> Any:
+            async with aclosing(trigger_class.open_shared_stream(stored)) as snapshots:
+                return await asyncio.wait_for(anext(snapshots), 30)
+
+        assert asyncio.run(first()).total.errors
+
+
+@watchers_only
+@pytest.mark.parametrize("trigger_class", [MakeAnalyticsEventTrigger, MakeErrorRateEventTrigger])
+def test_a_metric_that_failed_executions_do_not_explain_raises_when_the_dag_is_parsed(trigger_class: type[Any]) -> None:
+    with pytest.raises(MakeInputError, match=r"explain=True is not valid: expected False for metric='credits'"):
+        trigger_class(threshold=5, metric="credits", explain=True)
+
+
+@watchers_only
+def test_whether_reasons_are_asked_for_is_no_part_of_the_state(connected: Sandbox) -> None:
+    identities = [
+        ThresholdCheck.from_arguments(MakeAnalyticsEventTrigger(**RULE, explain=explain)).identity()
+        for explain in (False, True)
+    ]
+    assert identities[0] == identities[1]
 
 
 @watchers_only
