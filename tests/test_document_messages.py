@@ -56,6 +56,7 @@ LINES = [
 ]
 # What differs between runs: its pattern in the documents, and its pattern in a run.
 DIFFERS = {
+    r"\b[0-9a-f]{32}\b": "[0-9a-f]{32}",
     r"\d{4}-\d\d-\d\dT[\d:.]+Z": r"[\dT:.-]+Z",
     r"/data/make/[\w/=.-]*\.parquet": r"/\S+\.parquet",
     r"/data/make": r"/\S+",
@@ -282,6 +283,7 @@ class Runs:
                 organization.set_counts(*counts, [id_])
             day = MakeErrorRateSensor(threshold=20.0, scope="scenario", since="day", **sensor)
             self.record(lambda: day.execute({})["message"])
+            self.explained(sandbox, sensor)
             self.failing_sensors(sandbox, sensor)
             expired = MakeErrorRateTrigger(threshold=20.0, deadline=datetime.now(UTC))
             self.record(lambda: parse_event(first_payload(expired)))
@@ -290,6 +292,28 @@ class Runs:
             self.record(lambda: parse_event(error_payload(unknown)))
             if HAS_WATCHERS:
                 self.watchers(sandbox)
+
+    def explained(self, sandbox: Sandbox, sensor: dict[str, Any]) -> None:
+        """Ask why scenarios fail, or have been disabled, also with a token that lacks the scope."""
+        organization = sandbox.organization()
+        ids = {scenario.name: scenario.id for scenario in organization.scenarios}
+        cause = {"causeModule": {"name": "addRow", "appName": "google-sheets"}}
+        text = "[429] Quota exceeded for quota metric 'Read requests'."
+        quota = {"name": "RateLimitError", "message": text, **cause}
+        mail = {"name": "DataError", "message": "Missing value of required parameter 'mail'."}
+        expired = {"name": "AccountValidationError", "message": "Invalid refresh token."}
+        organization.set_errors(quota, quota, mail, ids=[ids["Order sync"]])
+        organization.set_errors(mail, ids=[ids["Lead import"]])
+        waiting = {**sensor, "threshold": 20.0, "scope": "scenario", "since": "day", "explain": True}
+        self.record(lambda: MakeErrorRateSensor(**waiting).execute({})["message"])
+        sandbox.fail(None, "401")
+        self.record(lambda: MakeErrorRateSensor(**waiting).execute({})["message"])
+        organization.set_errors(expired, ids=ids.values())
+        organization.set_status("active", ids.values())
+        organization.set_status("invalid", [ids["Order sync"], ids["Lead import"]])
+        disabled = {**waiting, "metric": "executions", "threshold": 0, "status": "invalid"}
+        self.record(lambda: MakeErrorRateSensor(**disabled).execute({})["message"])
+        self.record(lambda: MakeErrorRateSensor(**{**waiting, "metric": "credits"}))
 
     def failing_sensors(self, sandbox: Sandbox, arguments: dict[str, Any]) -> None:
         """Wait with wrong arguments, with a refused token, and until timeouts."""

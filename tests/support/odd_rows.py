@@ -9,8 +9,6 @@ RULE: dict[str, Any] = {"threshold": 5, "metric": "error_rate"}
 # triggerer gets the first six.
 INVALID_ROWS: list[tuple[dict[str, Any], str]] = [
     ({"metric": "duration"}, "metric='duration' is not valid"),
-    ({"explain": "yes"}, "explain='yes' is not valid"),
-    ({"explain": True, "metric": "credits"}, "explain=True is not valid"),
     ({"colour": "blue"}, "has the unknown argument 'colour'"),
     ({"threshold": ...}, "lacks the argument 'threshold'"),
     ({"team_id": ["x"] * 100_000}, "team_id="),
@@ -22,6 +20,8 @@ INVALID_ROWS: list[tuple[dict[str, Any], str]] = [
     ({"poke_interval": "soon"}, "poke_interval='soon' is not valid"),
     ({"api_retry_limit": {}}, "api_retry_limit={} is not valid"),
     ({"make_conn_id": None}, "make_conn_id=None is not valid"),
+    ({"explain": "yes"}, "explain='yes' is not valid"),
+    ({"explain": True, "metric": "credits"}, "explain=True is not valid"),
     ({"metric": ..., "a": 1}, "has the unknown argument 'a' and lacks the argument 'metric'"),
 ]
 
