@@ -60,8 +60,9 @@ bench: .venv-bench/bench.ready  ## Compare with HttpOperator and dlt (BENCH="--f
 docs: .venv-docs/docs.ready  ## Build the documentation into site/; a dead link is an error
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
-picture: .venv/test.ready  ## Create docs/images/report.png; needs Chromium
+picture: .venv/test.ready  ## Create the pictures of a report and of alerts in docs/images; needs Chromium
 	$(BIN)/python -m tests.support.report_picture docs/images/report.png
+	$(BIN)/python -m tests.support.alert_pictures docs/images
 
 lint: .venv/test.ready  ## Run linters and type checks
 	$(BIN)/ruff check .

@@ -1,21 +1,25 @@
 """
-Mail the scenarios that begin to fail. Needs Airflow 3.0 or later, and apache-airflow-providers-smtp.
+Mail the scenarios that begin to fail, and why. Needs Airflow 3.0 or later, and apache-airflow-providers-smtp.
 
-The connection smtp_default has the mail server, and in its extra from_email.
+The connection smtp_default has the mail server, and in its extra from_email. The reasons need the scope scenarios:read.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
 
-from airflow.providers.smtp.operators.smtp import EmailOperator
 from airflow.sdk import Asset, AssetWatcher, dag, task
 
 from airflow_provider_make.triggers.error_rate import MakeErrorRateEventTrigger
 
 RECIPIENTS = ["on-call@example.com"]
+# Long lines wrap on a phone.
+PRE = '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">'
+# What to do now, for those who receive the mail: your page, or your copy of docs/alert-received.md.
+GUIDE = "https://wiki.example.com/make-alerts"
 
 failing = Asset(
     "make_scenarios_failing",
@@ -31,10 +35,17 @@ failing = Asset(
                 min_executions=10,
                 lookback=timedelta(hours=1),
                 poke_interval=60.0,
+                explain=True,
             ),
         )
     ],
 )
+
+
+def to_html(message: str) -> str:
+    """Convert a message, which is plain text: its addresses become short links, and long lines wrap on a phone."""
+    lines = re.sub(r"https://\S+$", r'<a href="\g<0>">open</a>', escape(message), flags=re.MULTILINE)
+    return f'{PRE}{lines}</pre><p><a href="{GUIDE}">What to do now</a></p>'
 
 
 @dag(
@@ -48,15 +59,20 @@ def make_alert_mail() -> None:
     """Send one mail for each event."""
 
     @task
-    def compose(triggering_asset_events: Any = None) -> list[str]:
+    def messages(triggering_asset_events: Any = None) -> list[str]:
         # Usually one event; several if they were emitted before this run began.
-        payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
-        # A message is plain text, and a mail is HTML.
-        return [f"<pre>{escape(payload['message'])}</pre>" for payload in payloads]
+        return [event.extra["payload"]["message"] for events in triggering_asset_events.values() for event in events]
 
-    # Mapped, so that a retry repeats only the mail that failed. Not by expand_kwargs(), which renders templates in
-    # values of other tasks: in the names of scenarios, too.
-    EmailOperator.partial(task_id="mail", to=RECIPIENTS, subject="Make: scenarios fail").expand(html_content=compose())
+    @task
+    def mail(message: str) -> None:
+        from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+        headline, _, _ = message.partition("\n")
+        with SmtpHook() as hook:
+            hook.send_email_smtp(to=RECIPIENTS, subject=headline, html_content=to_html(message))
+
+    # Mapped, so that a retry repeats only the mail that failed.
+    mail.expand(message=messages())
 
 
 example = make_alert_mail()

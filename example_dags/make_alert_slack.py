@@ -1,12 +1,15 @@
 """
-Post to Slack the scenarios with many errors today. Needs Airflow 3.0 or later, and apache-airflow-providers-slack.
+Post to Slack the scenarios with many errors today, and why.
 
-The connection slack_default, of type slackwebhook, has the token of an incoming webhook, T…/B…/…, as its password.
+Needs Airflow 3.0 or later, and apache-airflow-providers-slack. The connection slack_default, of type slackwebhook, has
+the token of an incoming webhook, T…/B…/…, as its password. The reasons need the scope scenarios:read.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 from airflow.providers.slack.operators.slack_webhook import SlackWebhookOperator
@@ -21,11 +24,23 @@ erroneous = Asset(
             name="errors",
             # Errors are counted from midnight (UTC), so each scenario crosses once a day at most.
             trigger=MakeAnalyticsEventTrigger(
-                metric="errors", scope="scenario", threshold=10, since="day", poke_interval=300.0
+                metric="errors", scope="scenario", threshold=10, since="day", poke_interval=300.0, explain=True
             ),
         )
     ],
 )
+
+# Lines that end with an address: a scenario has its name before its figures, an error has its name after its count.
+SCENARIO = re.compile(r"^(- )(.+?)((?:: [^:]*\d[^:]*)?) (https://\S+)$", re.MULTILINE)
+ERROR = re.compile(r"^( +\S+ x )(.+?)((?:: .*|, last .*)?) (https://\S+)$", re.MULTILINE)
+
+
+def to_mrkdwn(message: str) -> str:
+    """Convert a message, which is plain text: &, < and > are escaped, and names become links."""
+    text = escape(message, quote=False)
+    for line in (SCENARIO, ERROR):
+        text = line.sub(r"\1<\4|\2>\3", text)
+    return text
 
 
 @dag(
@@ -40,8 +55,9 @@ def make_alert_slack() -> None:
 
     @task
     def messages(triggering_asset_events: Any = None) -> list[str]:
-        # Usually one event; several if they were emitted before this run began. No name can notify a channel.
-        return [event.extra["payload"]["message"] for events in triggering_asset_events.values() for event in events]
+        # Usually one event; several if they were emitted before this run began.
+        payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
+        return [to_mrkdwn(payload["message"]) for payload in payloads]
 
     # Mapped, so that a retry repeats only the message that failed. Not by expand_kwargs(), which renders templates in
     # values of other tasks: in the names of scenarios, too.

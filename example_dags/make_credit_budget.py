@@ -19,6 +19,8 @@ from airflow_provider_make.triggers.analytics import MakeAnalyticsEventTrigger
 MONTHLY_CREDITS = 100_000
 LEVELS = (75, 90, 100)
 RECIPIENTS = ["finance@example.com"]
+# Long lines wrap on a phone.
+PRE = '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">'
 
 budget = Asset(
     "make_credit_budget",
@@ -51,7 +53,7 @@ def make_credit_budget() -> None:
         payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         # A message is plain text, and a mail is HTML.
         return [
-            f"<pre>{payload['threshold'] / MONTHLY_CREDITS:.0%} of the month's {MONTHLY_CREDITS:,} credits are spent."
+            f"{PRE}{payload['threshold'] / MONTHLY_CREDITS:.0%} of the month's {MONTHLY_CREDITS:,} credits are spent."
             f"\n\n{escape(payload['message'])}</pre>"
             for payload in payloads
         ]

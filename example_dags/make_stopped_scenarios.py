@@ -18,6 +18,8 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
 
 RECIPIENTS = ["on-call@example.com"]
+# Long lines wrap on a phone.
+PRE = '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">'
 
 
 @dag(
@@ -50,7 +52,7 @@ def make_stopped_scenarios() -> None:
         stopped = [row for row in summary["rows"] if not row["executions"]]
         # Names are plain text, and a mail is HTML. Without any, the mail is skipped.
         text = escape("\n".join(f"{row['name']} ({row['team_name']})" for row in stopped))
-        return [f"<pre>{text}</pre>"] if stopped else []
+        return [f"{PRE}{text}</pre>"] if stopped else []
 
     mail = EmailOperator.partial(
         task_id="mail", to=RECIPIENTS, subject="Make: active scenarios without executions", retries=3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
@@ -22,6 +24,11 @@ EXAMPLES = Path(__file__).parents[1] / "example_dags"
 ODD_NAME = "<!channel> <b>R&amp;D</b> {{ 7 * 7 }} “Grüße” 🚀"
 # As messages have it.
 CLEAN_NAME = "‹!channel› ‹b›R&amp;D‹/b› {{ 7 * 7 }} “Grüße” 🚀"
+
+PREFORMATTED = '<pre style="white-space: pre-wrap; overflow-wrap: anywhere">'
+MODULE = {"name": "addRow", "appName": "google-sheets"}
+QUOTA = {"name": "RateLimitError", "message": "Quota <b> & {{ 7 * 7 }}", "causeModule": MODULE}
+DATA = {"name": "DataError", "message": "Missing value: 'mail'"}
 
 pytestmark = [pytest.mark.usefixtures("airflow_database"), pytest.mark.timeout(300)]
 watchers_only = pytest.mark.skipif(not HAS_WATCHERS, reason="watchers came with Airflow 3.0")
@@ -74,8 +81,11 @@ def received(server: MailServer) -> list[tuple[list[str], str, str]]:
         body = mail.get_body(("html",))
         assert body is not None
         html = body.get_content()
-        assert html.startswith("<pre>") and html.rstrip("\n").endswith("</pre>")
-        text = html.rstrip("\n").removeprefix("<pre>").removesuffix("</pre>")
+        # A phone wraps long lines.
+        assert html.startswith(PREFORMATTED)
+        text, _, rest = html.removeprefix(PREFORMATTED).partition("</pre>")
+        assert rest.strip() in ("", '<p><a href="https://wiki.example.com/make-alerts">What to do now</a></p>')
+        text = re.sub(r'<a href="(https://[^"]+)">open</a>', r"\1", text)
         # A mail program shows the message, not its own reading of it as HTML.
         assert "<" not in text
         mails.append((recipients, str(mail["Subject"]), unescape(text)))
@@ -83,46 +93,134 @@ def received(server: MailServer) -> list[tuple[list[str], str, str]]:
 
 
 @watchers_only
-def test_failing_scenarios_are_mailed(make_sandbox: Sandbox, mail_server: MailServer) -> None:
+def test_failing_scenarios_are_mailed_with_their_reasons(make_sandbox: Sandbox, mail_server: MailServer) -> None:
     example = load("make_alert_mail")
     (watcher,) = watchers(example)
+    organization = make_sandbox.organization()
     scenario = scenario_with_odd_name(make_sandbox)
-    make_sandbox.organization().set_counts(100, 1)
-    make_sandbox.organization().set_counts(1000, 300, [scenario.id])
+    organization.set_counts(100, 1)
+    organization.set_counts(1000, 300, [scenario.id])
+    organization.set_errors(QUOTA, QUOTA, DATA, ids=[scenario.id])
     first = first_payload(watcher.trigger)
-    make_sandbox.organization().set_counts(100, 40, [each.id for each in make_sandbox.organization().scenarios[-12:]])
+    organization.set_counts(100, 40, [each.id for each in organization.scenarios[-12:]])
     second = first_payload(watcher.trigger)
     run = run_triggered_dag(example, first, second)
-    assert states(run) == {"compose": "success", "mail": "success"}
-    assert received(mail_server) == [
-        (["on-call@example.com"], "Make: scenarios fail", payload["message"]) for payload in (first, second)
-    ]
-    headline, _, line = first["message"].splitlines()
+    assert states(run) == {"messages": "success", "mail": "success"}
+    messages = sorted(payload["message"] for payload in (first, second))
+    # The subject is the headline.
+    assert received(mail_server) == [(["on-call@example.com"], text.splitlines()[0], text) for text in messages]
+    headline, _, line, *reasons = first["message"].splitlines()
     assert headline == "Make organization 1: error rate >= 20 % in 1 scenario"
     assert f"{CLEAN_NAME} ({scenario.team_name}): 30 %, 300 errors in 1,000 executions http" in line
     assert f"/{scenario.team_id}/scenarios/{scenario.id}/edit" in line
-    assert second["message"].splitlines()[-1] == "… and 3 more scenarios"
+    quota, data = reasons
+    # Of the newest 50 entries, nine are events.
+    assert quota.startswith("    28 x RateLimitError in google-sheets addRow: Quota ‹b› & {{ 7 * 7 }}, last ")
+    assert data.startswith("    13 x DataError: Missing value: 'mail', last ")
+    assert "… and 3 more scenarios" in second["message"].splitlines()
 
 
 @watchers_only
-def test_scenarios_with_errors_are_posted_to_slack(make_sandbox: Sandbox, webhook: Webhook) -> None:
+def test_scenarios_with_errors_are_posted_to_slack_with_their_reasons(make_sandbox: Sandbox, webhook: Webhook) -> None:
     example = load("make_alert_slack")
     (watcher,) = watchers(example)
+    organization = make_sandbox.organization()
     scenario = scenario_with_odd_name(make_sandbox)
-    make_sandbox.organization().set_counts(100, 9)
-    make_sandbox.organization().set_counts(100, 10, [scenario.id])
+    organization.set_counts(100, 9)
+    organization.set_counts(100, 10, [scenario.id])
+    organization.set_errors(QUOTA, DATA, ids=[scenario.id])
     first = first_payload(watcher.trigger)
-    make_sandbox.organization().set_counts(100, 11)
+    organization.set_counts(100, 11)
     second = first_payload(watcher.trigger)
     run = run_triggered_dag(example, first, second)
     assert states(run) == {"messages": "success", "post": "success"}
-    expected = [("/services/T0001/B0002/webhook-token", {"text": each["message"]}) for each in (first, second)]
-    assert sorted(webhook.posts, key=str) == sorted(expected, key=str)
-    headline, frame, line = first["message"].splitlines()
-    assert headline == "Make organization 1: errors >= 10 in 1 scenario"
+    assert {path for path, _ in webhook.posts} == {"/services/T0001/B0002/webhook-token"}
+    texts = sorted((post["text"] for _, post in webhook.posts), key=len)
+    # As Slack shows it, the message is the same, but for the addresses.
+    shown = [unescape(re.sub(r"<https://[^|>]+\|([^>]+)>", r"\1", text)) for text in texts]
+    assert shown == [re.sub(r" https://\S+$", "", each["message"], flags=re.MULTILINE) for each in (first, second)]
+    headline, frame, line, *reasons = texts[0].splitlines()
+    assert headline == "Make organization 1: errors &gt;= 10 in 1 scenario"
     assert frame.startswith(f"{datetime.now(UTC):%Y-%m-%d} 00:00 to ")
-    assert f"{CLEAN_NAME} ({scenario.team_name}): 10, 10 errors in 100 executions http" in line
+    address = rf"https://\S+/{scenario.team_id}/scenarios/{scenario.id}/"
+    name = re.escape(f"{CLEAN_NAME} ({scenario.team_name})".replace("&", "&amp;"))
+    assert re.fullmatch(rf"- <{address}edit\|{name}>: 10 errors in 100 executions", line)
+    quota = r"    5 x <ADDRESS\|RateLimitError in google-sheets addRow>: Quota ‹b› &amp; {{ 7 \* 7 }}, last [\d:]+"
+    data = r"    5 x <ADDRESS\|DataError>: Missing value: 'mail', last [\d:]+"
+    for pattern, reason in zip((quota, data), reasons, strict=True):
+        assert re.fullmatch(pattern.replace("ADDRESS", rf"{address}logs/[0-9a-f]{{32}}"), reason)
     assert len(second["message"]) <= 3000
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("- a: 1 (b): 2 % URL", "- <URL|a: 1 (b)>: 2 %"),
+        # Of a scenario that has not run.
+        ("- a (b) URL", "- <URL|a (b)>"),
+        ("- a: b (c) URL", "- <URL|a: b (c)>"),
+        ("- a (b): 2 %", "- a (b): 2 %"),
+        ("    1,000 x E URL", "    1,000 x <URL|E>"),
+        ("    1 x E in a b: c: d, last 09:58 URL", "    1 x <URL|E in a b>: c: d, last 09:58"),
+        ("    1 x E, last 09:58 URL", "    1 x <URL|E>, last 09:58"),
+        ("    1 x E: see https://a.b/c, last 09:58", "    1 x E: see https://a.b/c, last 09:58"),
+    ],
+)
+@watchers_only
+def test_names_are_links_in_slack(line: str, expected: str) -> None:
+    to_mrkdwn = runpy.run_path(str(EXAMPLES / "make_alert_slack.py"))["to_mrkdwn"]
+    url = "https://eu1.make.com/4202/scenarios/4846/edit"
+    assert to_mrkdwn(line.replace("URL", url)) == expected.replace("URL", url)
+
+
+@watchers_only
+def test_scenarios_that_make_has_disabled_are_mailed(make_sandbox: Sandbox, mail_server: MailServer) -> None:
+    example = load("make_disabled_scenarios")
+    (watcher,) = watchers(example)
+    organization = make_sandbox.organization()
+    organization.set_status("active", [scenario.id for scenario in organization.scenarios])
+    scenario = scenario_with_odd_name(make_sandbox)
+    organization.set_counts(2, 2, [scenario.id])
+    organization.set_status("invalid", [scenario.id])
+    payload = first_payload(watcher.trigger)
+    assert payload["scenario_count"] == 1
+    run = run_triggered_dag(example, payload)
+    assert states(run) == {"messages": "success", "mail": "success"}
+    ((recipients, subject, text),) = received(mail_server)
+    assert (recipients, text) == (["on-call@example.com"], payload["message"])
+    assert subject == "Make organization 1: 1 scenario is invalid: Make has disabled it because of errors"
+    assert f"{CLEAN_NAME} ({scenario.team_name})" in text
+    assert "2 x AccountValidationError in " in text
+
+
+@watchers_only
+def test_a_recovery_is_reported_after_an_alert_only(
+    make_sandbox: Sandbox, mail_server: MailServer, webhook: Webhook
+) -> None:
+    example = load("make_alert_recovered")
+    high, low = [watcher.trigger for watcher in watchers(example)]
+    organization = make_sandbox.organization()
+
+    def texts(*payloads: dict[str, Any]) -> list[str]:
+        mail_server.mails.clear()
+        webhook.posts.clear()
+        run_triggered_dag(example, *payloads)
+        mails = received(mail_server)
+        assert [subject for _, subject, _ in mails] == [text.splitlines()[0] for _, _, text in mails]
+        assert sorted(unescape(post["text"]) for _, post in webhook.posts) == [text for _, _, text in mails]
+        return [text for _, _, text in mails]
+
+    organization.set_counts(1000, 10)
+    assert texts(first_payload(low)) == []
+    organization.set_counts(1000, 110)
+    alert = first_payload(high)
+    assert texts(alert) == [alert["message"]]
+    organization.set_counts(1000, 70)
+    back = first_payload(low)
+    assert texts(back) == [f"Recovered: {back['message']}"]
+    assert "error rate 7 % (< 8 %)" in back["message"]
+    # Of a watcher that was started again.
+    assert texts(back) == []
 
 
 @watchers_only

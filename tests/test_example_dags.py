@@ -57,9 +57,11 @@ def test_airflow_parses_all_example_dags() -> None:
         "make_analytics_to_xcom",
         "make_error_rate_guard",
         "make_error_rate_incidents",
+        "make_failures_daily",
         "make_stopped_scenarios",
     ]
-    with_watchers = ["make_alert_mail", "make_alert_slack", "make_credit_budget", "make_error_rate_watcher"]
+    with_watchers = ["make_alert_mail", "make_alert_recovered", "make_alert_slack", "make_credit_budget"]
+    with_watchers += ["make_disabled_scenarios", "make_error_rate_watcher"]
     assert sorted(Path(path).stem for path in bag.import_errors) == ([] if HAS_WATCHERS else with_watchers)
     assert sorted(bag.dags) == sorted(names + with_watchers * HAS_WATCHERS)
 
@@ -103,6 +105,52 @@ def test_daily_writes_one_file_per_day(make_sandbox: Sandbox, tmp_path: Path) ->
     rates = [row["error_rate"] for row in results["worst"]]
     assert len(rates) == 5
     assert rates == sorted(rates, reverse=True)
+
+
+def test_failed_executions_of_each_day_are_written_to_a_file(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    organization = make_sandbox.organization()
+    ids = [scenario.id for scenario in organization.scenarios]
+    organization.set_counts(100, 0)
+    organization.set_counts(100, 60, ids[3:5])
+    organization.set_errors({"name": "DataError", "message": "Missing"}, ids=ids[3:4])
+    folder = tmp_path / "organization_id=1" / f"date={MIDNIGHT - timedelta(days=1):%Y-%m-%d}"
+    for errors in (60, 2):
+        organization.set_counts(100, errors, ids[4:5])
+        requests_before = len(make_sandbox.requests)
+        state, results = run("make_failures_daily")
+        assert state == "success"
+        # Two pages of a log with 60 errors, and events; of the others, none.
+        paths = [request.path for request in make_sandbox.requests[requests_before:] if "/logs" in request.path]
+        assert set(paths) == {f"/api/v2/scenarios/{id_}/logs" for id_ in ids[3:5]}
+        assert len(paths) == (4 if errors == 60 else 3)
+        assert results["failures"] == {"path": str(folder / "failures.parquet"), "row_count": 60 + errors}
+        assert sorted(path.name for path in folder.iterdir()) == ["analytics.parquet", "failures.parquet"]
+        rows = pq.read_table(folder / "failures.parquet").to_pylist()
+        assert [row["scenario_id"] for row in rows].count(ids[4]) == errors
+    for row in rows:
+        assert MIDNIGHT - timedelta(days=1) <= row["failed_at"] < MIDNIGHT
+        scenario = next(each for each in organization.scenarios if each.id == row["scenario_id"])
+        assert (row["name"], row["team_name"], row["organization_id"]) == (scenario.name, scenario.team_name, 1)
+        assert row["url"].endswith(f"/{scenario.team_id}/scenarios/{scenario.id}/logs/{row['execution_id']}")
+    named = {(row["error_name"], row["error_message"]) for row in rows if row["scenario_id"] == ids[3]}
+    assert named == {("DataError", "Missing")}
+
+
+def test_a_day_without_failed_executions_has_a_file_with_the_same_columns(
+    make_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    organization = make_sandbox.organization()
+    organization.set_counts(100, 0)
+    assert run("make_failures_daily")[1]["failures"]["row_count"] == 0
+    (path,) = tmp_path.rglob("failures.parquet")
+    empty = pq.read_table(path).schema
+    organization.set_counts(100, 1, [organization.scenarios[0].id])
+    assert run("make_failures_daily")[1]["failures"]["row_count"] == 1
+    assert pq.read_table(path).schema == empty
+    # Deleted since the pull, which is the first request.
+    make_sandbox.at_request(len(make_sandbox.requests) + 2, lambda each: each.delete_scenarios([each.scenarios[0].id]))
+    state, results = run("make_failures_daily")
+    assert (state, results["failures"]["row_count"]) == ("success", 0)
 
 
 def test_consumer_uses_the_extra_of_asset_events() -> None:

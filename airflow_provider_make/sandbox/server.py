@@ -25,7 +25,7 @@ _IDS_PER_ORGANIZATION = 100_000_000
 
 class Sandbox:
     """
-    A local HTTP server that imitates Make's analytics endpoint, and its neighbours.
+    A local HTTP server that imitates Make's analytics endpoint, and those about the token and about executions.
 
     As a context manager it serves until the block ends. A sandbox that is stopped and started again keeps its port,
     its scenarios and its recorded requests. All methods are thread-safe.

@@ -160,6 +160,7 @@ def test_every_block_of_the_page_is_tested() -> None:
         *(block("python", f"def make_analytics_to_{name}(") for name in ("duckdb", *TYPES)),
         block("sql", "CREATE OR REPLACE VIEW"),
         block("sql", "CREATE TABLE IF NOT EXISTS make_analytics (\n    zone text"),
+        block("sql", "-- failures"),
         block("sql", "-- models/"),
         block("sql", "-- tests/"),
         block("bash", "pip install"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,6 +69,38 @@ def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(dag: Any, sand
         rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
     days.assert_loaded(rows)
     assert {row["date"] for row in rows} == {(MIDNIGHT - number * DAY).date() for number in (1, 2)}
+
+
+def test_the_query_lists_errors_by_app_with_their_first_and_last_time(sandbox: Sandbox, tmp_path: Path) -> None:
+    def failure(scenario_id: int, day: int, minute: int, name: str, module: str | None) -> dict[str, Any]:
+        at = MIDNIGHT - day * DAY + timedelta(minutes=minute)
+        error = {"error_name": name, "module": module, "error_message": f"{name} {minute}", "url": f"https://{minute}"}
+        return {"scenario_id": scenario_id, "failed_at": at, **error}
+
+    days = {
+        40: [failure(1, 40, 1, "RateLimitError", "google-sheets addRow")],
+        3: [failure(1, 3, 2, "RateLimitError", "google-sheets addRow"), failure(1, 3, 3, "DataError", None)],
+        1: [
+            failure(2, 1, 4, "RateLimitError", "google-sheets addRow"),
+            failure(1, 1, 5, "RateLimitError", "google-sheets addRow"),
+            failure(2, 1, 6, "RateLimitError", "google-sheets getRow"),
+        ],
+    }
+    for day, failures in days.items():
+        path = tmp_path / "organization_id=1" / f"date={(MIDNIGHT - day * DAY):%Y-%m-%d}" / "failures.parquet"
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.Table.from_pylist(failures), path)
+    with duckdb.connect() as connection:
+        query = block("sql", "-- failures").text.replace("/data/make", str(tmp_path))
+        rows = connection.sql(query).to_arrow_table().to_pylist()
+    assert [(row["app"], row["module"], row["error_name"], row["failures"], row["scenarios"]) for row in rows] == [
+        ("google-sheets", "google-sheets addRow", "RateLimitError", 3, 2),
+        ("google-sheets", "google-sheets getRow", "RateLimitError", 1, 1),
+        (None, None, "DataError", 1, 1),
+    ]
+    times = [MIDNIGHT - day * DAY + timedelta(minutes=minute) for day, minute in ((3, 2), (1, 5))]
+    assert [rows[0]["first_at"], rows[0]["last_at"]] == times
+    assert (rows[0]["newest_message"], rows[0]["newest_url"]) == ("RateLimitError 5", "https://5")
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
