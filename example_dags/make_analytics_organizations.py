@@ -56,8 +56,8 @@ def make_analytics_organizations() -> None:
     def add_up(summaries: list[dict[str, Any]]) -> dict[str, int]:
         return {
             "scenarios": sum(summary["row_count"] for summary in summaries),
-            "executions": sum(summary["total"]["executions"] for summary in summaries),
-            "errors": sum(summary["total"]["errors"] for summary in summaries),
+            "executions": sum(summary["total"]["executions"] or 0 for summary in summaries),
+            "errors": sum(summary["total"]["errors"] or 0 for summary in summaries),
         }
 
     add_up(pull.output)

@@ -23,7 +23,7 @@ def make_error_rate_incidents() -> None:
 
     @task
     def find_failing(summary: dict[str, Any]) -> list[dict[str, Any]]:
-        return [row for row in summary["rows"] if row["executions"] >= 10 and (row["error_rate"] or 0) >= 20]
+        return [row for row in summary["rows"] if (row["executions"] or 0) >= 10 and (row["error_rate"] or 0) >= 20]
 
     @task.branch
     def choose(failing: list[dict[str, Any]]) -> str:

@@ -1,9 +1,11 @@
 """
 Pull each day's analytics, and then the failed executions of the scenarios that had errors, with their reasons.
 
-Each day's folder has two Parquet files, analytics.parquet and failures.parquet; docs/warehouse.md has a query. The
-token needs the scope scenarios:read besides analytics:read. Each scenario with errors takes a request, or one for each
-50 of its errors: requests_per_minute in the connection leaves a part of the organization's rate limit to others.
+The Airflow variable ``make_failures_root`` sets the folder or bucket. Each day has two Parquet files in it,
+analytics.parquet and failures.parquet; docs/warehouse.md has a query. It is not the folder of make_analytics_daily,
+which reports read as a whole. The token needs the scope scenarios:read besides analytics:read. Each scenario with
+errors takes a request, or one for each 50 of its errors: requests_per_minute in the connection leaves a part of the
+organization's rate limit to others.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ def make_failures_daily() -> None:
     pull = MakeAnalyticsOperator(
         task_id="pull",
         output_path=(
-            "{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}"
+            "{{ var.value.get('make_failures_root', '/tmp/make_failures') }}"
             "/organization_id={organization_id}/date={date_from:%Y-%m-%d}/analytics.parquet"
         ),
         timezone=TIMEZONE,

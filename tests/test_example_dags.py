@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("airflow_database")
 @pytest.fixture(autouse=True)
 def environment(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
-    for name in ("MAKE_ANALYTICS_ROOT", "MAKE_ORGANIZATIONS_ROOT", "MAKE_REPORTS_ROOT"):
+    for name in ("MAKE_ANALYTICS_ROOT", "MAKE_FAILURES_ROOT", "MAKE_ORGANIZATIONS_ROOT", "MAKE_REPORTS_ROOT"):
         monkeypatch.setenv(f"AIRFLOW_VAR_{name}", str(tmp_path))
 
 

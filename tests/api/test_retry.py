@@ -47,7 +47,7 @@ def rate_limited(seconds: float) -> MakeApiError:
 
 
 BAD_RULES: dict[str, list[Any]] = {
-    "limit": [0, -1, None, True, 2.0, "x", math.inf],
+    "limit": [0, -1, None, True, 2.5, "x", math.inf],
     "delay": [-0.1, -1, None, True, "x", math.nan, math.inf, [1], 10**400],
 }
 

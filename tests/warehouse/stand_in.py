@@ -75,7 +75,9 @@ class StandIn:
             # DuckDB's own catalog has another name.
             table.set("catalog", None)
         if isinstance(statement, exp.Copy):
-            (source,) = [str(text.this) for text in statement.find_all(exp.Literal) if "/analytics." in text.this]
+            # In a subquery, the name of a file is parsed as that of a table.
+            names = [node.name for node in statement.find_all(exp.Literal, exp.Table)]
+            (source,) = [name for name in names if "/analytics." in name]
             select = statement.find(exp.Select)
             columns = ", ".join(column.sql("duckdb") for column in select.expressions) if select else ""
             self.load(statement.this.sql("duckdb"), source.removeprefix("s3://your-bucket/"), columns=columns)

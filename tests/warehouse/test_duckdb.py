@@ -23,6 +23,7 @@ from tests.warehouse.recipes import (
     MIDNIGHT,
     Days,
     Rows,
+    add_column,
     arrow_types,
     block,
     dag_source,
@@ -91,7 +92,7 @@ def test_the_query_lists_errors_by_app_with_their_first_and_last_time(sandbox: S
         path.parent.mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(failures), path)
     with duckdb.connect() as connection:
-        query = block("sql", "-- failures").text.replace("/data/make", str(tmp_path))
+        query = block("sql", "-- failures").text.replace("/tmp/make_failures", str(tmp_path))
         rows = connection.sql(query).to_arrow_table().to_pylist()
     assert [(row["app"], row["module"], row["error_name"], row["failures"], row["scenarios"]) for row in rows] == [
         ("google-sheets", "google-sheets addRow", "RateLimitError", 3, 2),
@@ -132,6 +133,28 @@ def test_pull_without_rows_replaces_its_day_and_nothing_else(dag: Any, tmp_path:
     assert len(read(tmp_path / "make.duckdb")) == 8
     load(write_pull(tmp_path / "empty.parquet", []))
     assert read(tmp_path / "make.duckdb") == normalized(expected)
+
+
+def test_columns_are_loaded_by_name(dag: Any, tmp_path: Path) -> None:
+    load = dag.get_task("load").python_callable
+    folder = tmp_path / "make_warehouse" / "zone=eu1.make.com" / "organization_id=42"
+    pulls = []
+    for number in (1, 2):
+        path = folder / f"date={MIDNIGHT - number * DAY:%Y-%m-%d}" / "analytics.parquet"
+        pulls.append(write_pull(path, [entry(7), entry(8)], date_from=MIDNIGHT - number * DAY))
+    load(pulls[0])
+    with duckdb.connect(tmp_path / "make.duckdb") as connection:
+        connection.execute("ALTER TABLE make_analytics ADD COLUMN loaded_at TIMESTAMPTZ")
+    add_column(Path(pulls[1]["path"]))
+    for summary in pulls:
+        load(summary)
+    expected = normalized(row for summary in pulls for row in expected_of_pull(summary, [entry(7), entry(8)]))
+    assert read(tmp_path / "make.duckdb") == expected
+    with duckdb.connect() as connection:
+        connection.execute(block("sql", "CREATE OR REPLACE VIEW").text.replace("/data", str(tmp_path)))
+        rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
+    assert normalized(rows) == expected
+    assert {row["since"] for row in rows} == {None, "1"}
 
 
 def test_table_has_the_types_of_the_files(dag: Any, tmp_path: Path) -> None:

@@ -118,7 +118,19 @@ def test_loads_at_the_same_time_create_one_table_and_replace_each_day_once(
     assert table() == normalized(row for pull in pulls[:2] for row in expected_of_pull(pull, rows))
 
 
-@pytest.mark.parametrize("damage", ["cut", "other column", "same id"])
+def test_columns_are_loaded_by_name(load: Callable[[dict[str, Any]], None], tmp_path: Path) -> None:
+    rows = [entry(7), entry(8)]
+    load(write_pull(tmp_path / "first.csv", rows))
+    hook = PostgresHook("make_warehouse")
+    hook.run("ALTER TABLE make_analytics ADD COLUMN loaded_at timestamptz NOT NULL DEFAULT now()")
+    # A table whose columns are in another order.
+    hook.run("ALTER TABLE make_analytics DROP COLUMN name; ALTER TABLE make_analytics ADD COLUMN name text")
+    summary = write_pull(tmp_path / "second.csv", rows)
+    load(summary)
+    assert table() == expected_of_pull(summary, rows)
+
+
+@pytest.mark.parametrize("damage", ["cut", "other column", "new column", "same id"])
 def test_failed_load_leaves_the_rows_of_the_one_before(
     damage: str, load: Callable[[dict[str, Any]], None], tmp_path: Path
 ) -> None:
@@ -130,7 +142,10 @@ def test_failed_load_leaves_the_rows_of_the_one_before(
         path.write_bytes(path.read_bytes()[:-20])
     elif damage == "other column":
         path.write_bytes(path.read_bytes().replace(b"errors,error_rate", b"error_rate,errors"))
-    with pytest.raises(Exception, match="invalid input|mismatch|duplicate key"):
+    elif damage == "new column":
+        lines = path.read_text().splitlines()
+        path.write_text("".join(f"{line},{'since' if number == 0 else 1}\n" for number, line in enumerate(lines)))
+    with pytest.raises(Exception, match="invalid input|mismatch|duplicate key|wrong number of fields"):
         load(summary)
     assert table() == before
 
