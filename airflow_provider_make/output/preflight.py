@@ -32,6 +32,8 @@ IF_EXISTS = ("replace", "skip", "fail")
 IDENTITY = ("organization_id", "zone", "filters", "date_from", "date_to")
 # Bytes of an object that are read to find its first row.
 _HEAD = 65_536
+# Bytes. A thousand row groups have three million.
+_LARGEST_METADATA = 64 << 20
 # Others may pass, such as those of a full disk: Airflow retries the task.
 _LASTING = frozenset(
     (
@@ -257,10 +259,17 @@ def _read_identity(target: StoredObject) -> dict[str, Any]:
 
 
 def _parquet_identity(target: StoredObject) -> dict[str, Any]:
+    from pyarrow import BufferReader
     from pyarrow.parquet import read_metadata
 
-    with target.fs.open(target.path, "rb") as file:
-        summary = json.loads(read_metadata(file).metadata[b"make_analytics"])
+    # Not from a file of Python's: what a signal handler raises while Arrow calls one can get lost.
+    size = target.fs.info(target.path)["size"]
+    tail = target.fs.cat_file(target.path, start=max(0, size - _HEAD), end=size)
+    # The metadata, its length in four bytes, and PAR1.
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    if len(tail) < length <= _LARGEST_METADATA:
+        tail = target.fs.cat_file(target.path, start=max(0, size - length), end=size)
+    summary = json.loads(read_metadata(BufferReader(tail)).metadata[b"make_analytics"])
     # Files of older versions have no filters.
     filters = {"filters": {**summary["filters"]}} if "filters" in summary else {}
     identity = {name: summary[name] for name in IDENTITY if name != "filters"}
