@@ -101,6 +101,7 @@ def test_every_example_dag_parses_or_names_the_provider_that_it_needs(without_ex
         missing[Path(path).stem] = f"apache-airflow-providers-{provider[1]}"
         assert missing[Path(path).stem] in docstring
     assert missing == {
+        "make_alert_recovered": "apache-airflow-providers-slack",
         "make_alert_slack": "apache-airflow-providers-slack",
         "make_analytics_to_postgres": "apache-airflow-providers-postgres",
     }
