@@ -368,6 +368,7 @@ def test_operator_can_be_copied_after_it_ran(make_sandbox: Sandbox) -> None:
         each.hook.close()
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("airflow_database")
 def test_teams_may_be_the_outputs_of_mapped_tasks(
     make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -433,6 +434,9 @@ def test_make_conn_id_selects_the_zone_and_organization(
     assert summary["zone"] == other.host.removeprefix("http://")
 
 
+# Airflow 3.0 to 3.2 take a minute to run so many mapped tasks.
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("airflow_database")
 def test_mapped_tasks_with_one_path_lose_no_rows(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -456,6 +460,9 @@ def test_mapped_tasks_with_one_path_lose_no_rows(
         assert summary["bytes"] == Path(summary["path"]).stat().st_size
 
 
+# Airflow 3.0 to 3.2 take a minute to run so many mapped tasks.
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("airflow_database")
 def test_mapped_tasks_with_paths_of_their_own_are_pulled(
     make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
