@@ -6,7 +6,7 @@ import html
 import re
 import string
 from collections.abc import Iterator, Set
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 
 HIDDEN = "***"
@@ -73,7 +73,7 @@ def contains_token(text: str, token: str) -> bool:
     return _SHORTEST_TOKEN <= len(token) <= len(text) and _pattern(token).search(text) is not None
 
 
-@cache
+@lru_cache
 def _pattern(token: str) -> re.Pattern[str]:
     # Bounded repetitions: the text comes from a server, and the time to search it must not explode.
     gap = "[^ -~]{0,8}"

@@ -66,8 +66,8 @@ def test_interrupted_pulls_end_within_a_second(suffix: str, sandbox: Sandbox, tm
     path = tmp_path / "out" / f"analytics.{suffix}"
     operator(path).execute({})
     late = [pull_for(chance.uniform(0.01, 0.15), operator(path)) for _ in range(70)]
-    # On a busy machine, some take longer: the disk, or the processor.
-    assert sorted(late)[-8] < 1
+    # On a busy machine, the disk may take longer than that to write what a pull publishes.
+    assert sorted(late)[-2] < 1
     assert max(late) < 10
     requests = len(sandbox.requests)
     time.sleep(0.2)

@@ -99,7 +99,7 @@ class ScenarioFilters(BaseModel):
     @property
     def filters(self) -> dict[str, list[Any]]:
         """What is asked for, by argument, in one order whatever the arguments had; none for all scenarios."""
-        values = {name: getattr(self, name) for name in ("team_id", "folder_id", "status")}
+        values = {name: getattr(self, name) for name in FILTERS}
         return {name: sorted(set(value)) for name, value in values.items() if value is not None}
 
 

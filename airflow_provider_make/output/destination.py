@@ -179,13 +179,14 @@ class ObjectDestination:
             self._writer.write(entries)
 
     def publish(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        writer, self._writer = self._writer, None
-        if writer is None:
+        if self._writer is None:
             raise RuntimeError("begin() comes before publish()")
         with temporary_file_errors():
-            writer.close({**summary, "timezone": self.timezone})
+            # If a signal handler interrupts it, the writer is closed again at the end, before its file.
+            self._writer.close({**summary, "timezone": self.timezone})
             size = self._spool.seek(0, os.SEEK_END)
             self._spool.flush()
+        self._writer = None
         # Another task may have created the object meanwhile.
         warning = check_existing(self._target, self.if_exists, summary)
         kind = content_type(self.format_name, self.compressed)

@@ -284,10 +284,10 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         return evaluate(self.check.rule, self.hook.event_loop.run(fetch))
 
     def _explain(self, evaluation: Evaluation) -> Explanation:
-        from airflow_provider_make.thresholds.evaluation import Explanation
+        from airflow_provider_make.thresholds.evaluation import NO_EXPLANATION
 
         if not self.check.explain:
-            return Explanation()
+            return NO_EXPLANATION
         from airflow_provider_make.thresholds.reasons import TIME_LIMIT, explain
 
         # After execution_timeout, there would be no result at all.

@@ -216,16 +216,16 @@ def _length(lines: Sequence[str]) -> int:
 
 
 def _headline(rule: ThresholdRule, snapshot: Snapshot, result: Mapping[str, Any]) -> str:
-    filters, count, total = snapshot.filters, result["scenario_count"], result["total"]
+    filters, count, total = snapshot.filters.filters, result["scenario_count"], result["total"]
     name, limit = rule.metric.name.replace("_", " "), f"{rule.comparison} {rule.metric.describe(rule.threshold)}"
     scenarios = f"{count:,} {plural(count, 'scenario')}"
-    if rule.scope == "scenario" and rule.is_breached_by_all and filters.status:
+    if rule.scope == "scenario" and rule.is_breached_by_all and (statuses := filters.get("status")):
         # Then the status is what the alert is about.
         are, them = ("is", "it") if count == 1 else ("are", "them")
-        what = f"{scenarios} {are} {' or '.join(_unique(filters.status))}"
-        why = f": Make has disabled {them} because of errors" if set(filters.status) == {"invalid"} else ""
-        return f"{_organization(snapshot, 'team', 'folder')}: {what}{why}"
-    organization = _organization(snapshot, "team", "folder", "status")
+        what = f"{scenarios} {are} {' or '.join(statuses)}"
+        why = f": Make has disabled {them} because of errors" if statuses == ["invalid"] else ""
+        return f"{_organization(snapshot, {**filters, 'status': []})}: {what}{why}"
+    organization = _organization(snapshot, filters)
     if rule.scope == "scenario":
         return f"{organization}: {name} {limit} in {scenarios}"
     value = "unknown" if result["value"] is None else rule.metric.describe(result["value"], rule.threshold)
@@ -234,19 +234,10 @@ def _headline(rule: ThresholdRule, snapshot: Snapshot, result: Mapping[str, Any]
     return f"{organization}: {name} {value} ({limit}){figures and f', {figures}'}"
 
 
-def _organization(snapshot: Snapshot, *filters: str) -> str:
-    allowed = {
-        "team": snapshot.filters.team_id,
-        "folder": snapshot.filters.folder_id,
-        "status": snapshot.filters.status,
-    }
-    named = [f"{name} {list_some(map(str, _unique(allowed[name] or ())))}" for name in filters if allowed[name]]
+def _organization(snapshot: Snapshot, filters: Mapping[str, Sequence[Any]]) -> str:
+    named = [f"{name.removesuffix('_id')} {list_some(map(str, values))}" for name, values in filters.items() if values]
     organization = f"Make organization {snapshot.organization_id}"
     return f"{organization} ({', '.join(named)})" if named else organization
-
-
-def _unique(values: Sequence[Any]) -> list[Any]:
-    return list(dict.fromkeys(values))
 
 
 def _scenario(rule: ThresholdRule, zone: str, figures: ScenarioMetrics) -> str:

@@ -434,12 +434,11 @@ def test_make_conn_id_selects_the_zone_and_organization(
     assert summary["zone"] == other.host.removeprefix("http://")
 
 
-# Airflow 3.0 to 3.2 take a minute to run so many mapped tasks.
-@pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("dag_id", ["mapped_once", pytest.param("mapped", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("airflow_database")
 def test_mapped_tasks_with_one_path_lose_no_rows(
-    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    dag_id: str, make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sandbox = make_sandbox_factory(scenarios=3, organizations={2: 3, 7: 3})
     # The same organization id at another host.
@@ -447,7 +446,7 @@ def test_mapped_tasks_with_one_path_lose_no_rows(
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_OTHER", other.connection_json)
     monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
-    dag = load_dag(NATIVE, "mapped")
+    dag = load_dag(NATIVE, dag_id)
     tasks = run_dag(dag, MIDNIGHT).get_task_instances()
     # Airflow may start the tasks of a mapping in any order.
     pulled = {task.task_id: task for task in tasks if str(task.state) == "success"}
@@ -460,22 +459,22 @@ def test_mapped_tasks_with_one_path_lose_no_rows(
         assert summary["bytes"] == Path(summary["path"]).stat().st_size
 
 
-# Airflow 3.0 to 3.2 take a minute to run so many mapped tasks.
-@pytest.mark.slow
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("dag_id", ["mapped_apart_once", pytest.param("mapped_apart", marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("airflow_database")
 def test_mapped_tasks_with_paths_of_their_own_are_pulled(
-    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    dag_id: str, make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     sandbox = make_sandbox_factory(scenarios=3, organizations={2: 3, 7: 3})
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
     monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
     # The second run finds the files of the first.
     for _ in range(2):
-        assert str(run_dag(load_dag(NATIVE, "mapped_apart"), MIDNIGHT).state) == "success"
-    by_id = [f"{by}-{id_}.csv" for by in ("field", "task") for id_ in (1, 2, 7)]
-    by_index = [f"index-{number}.csv" for number in range(3)]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*by_id, *by_index, "same.csv"])
+        assert str(run_dag(load_dag(NATIVE, dag_id), MIDNIGHT).state) == "success"
+    expected = {f"field-{id_}.csv" for id_ in (1, 2, 7)}
+    if dag_id == "mapped_apart":
+        expected |= {"same.csv", *(f"task-{id_}.csv" for id_ in (1, 2, 7)), *(f"index-{n}.csv" for n in range(3))}
+    assert {path.name for path in tmp_path.iterdir()} == expected
 
 
 @pytest.mark.usefixtures("airflow_database")
