@@ -9,7 +9,7 @@ import pytest
 from tests.storage import worker
 from tests.storage.stores import Process, Target
 
-FEW, MANY = 10_000, 200_000
+FEW, MANY = 10_000, 500_000
 MIB = 1 << 20
 LIMIT = 60 * MIB
 UPLOAD = 100 * MIB
@@ -26,6 +26,7 @@ def connections() -> Iterator[dict[int, str]]:
         }
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("store", "suffix"), [("s3", "jsonl"), ("local", "csv.gz")], indirect=["store"])
 def test_memory_does_not_depend_on_the_number_of_rows(
     suffix: str,

@@ -88,7 +88,7 @@ def measure_upload(size: int, filesystem: Any, path: str) -> int:
 
 def _run(arguments: dict[str, Any]) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.storage.worker", json.dumps(arguments)]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=110)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True, timeout=250)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
 
