@@ -13,6 +13,7 @@ TOKEN = "c0ffee00-dead-4bad-8f00-0123456789ab"
 
 
 # Ten runs of a real Airflow, on a machine that may be busy.
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_run_shows_or_stores_the_token(tmp_path: Path) -> None:
     here = Path(__file__).parent

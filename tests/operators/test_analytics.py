@@ -371,11 +371,14 @@ def test_operator_can_be_copied_after_it_ran(make_sandbox: Sandbox) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("airflow_database")
 def test_teams_may_be_the_outputs_of_mapped_tasks(
-    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_sandbox_factory: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    sandbox = make_sandbox_factory(scenarios=2)
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", sandbox.connection_json)
     monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
     assert str(run_dag(load_dag(NATIVE, "team_ids")).state) == "success"
-    teams = {str(entry["teamId"]) for entry in make_sandbox.truth()}
+    teams = {str(entry["teamId"]) for entry in sandbox.truth()}
+    assert len(teams) > 1
     assert {path.stem for path in tmp_path.iterdir()} == {"all", *teams}
 
 
