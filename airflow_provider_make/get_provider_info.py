@@ -52,6 +52,20 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": CONNECTION_FIELDS,
             }
         ],
+        "config": {
+            "make": {
+                "description": "Settings of the provider for Make.",
+                "options": {
+                    "page": {
+                        "description": "Whether Airflow's navigation has the page *Make* (Airflow 3.1 and later).",
+                        "version_added": None,
+                        "type": "boolean",
+                        "example": None,
+                        "default": "True",
+                    }
+                },
+            }
+        },
     }
 
 

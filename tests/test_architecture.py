@@ -28,7 +28,7 @@ LAYERS = (
     {"sensors"},
 )
 # Outside the layers: these serve Airflow, pytest, or people, and no other part imports them.
-STANDALONE = {"examples", "get_provider_info", "pytest_plugin", "report", "retry_policy", "sandbox"}
+STANDALONE = {"examples", "get_provider_info", "page", "pytest_plugin", "report", "retry_policy", "sandbox"}
 
 
 def part(path: Path) -> str:
