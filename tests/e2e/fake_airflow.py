@@ -154,6 +154,8 @@ class FakeAirflow:
         # Status and detail instead of an answer, by the path of the API.
         self.refusals: dict[str, tuple[int, Any]] = {}
         self.requests: list[str] = []
+        # Expected as a Bearer token, as on Airflow 3.1.0.
+        self.token: str | None = None
         self._app = StaticFiles()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}{base}"
@@ -244,6 +246,8 @@ class FakeAirflow:
                     return self.reply(*fake._static(self, url.path))
                 if path.startswith("/api/v2/"):
                     status, content = fake.answer(path.removeprefix("/api/v2/"), parse_qs(url.query))
+                    if fake.token and self.headers["Authorization"] != f"Bearer {fake.token}":
+                        status, content = 401, {"detail": "Not authenticated"}
                     return self.reply(status, [(b"content-type", b"application/json")], json.dumps(content).encode())
                 page = FRAME.format(base=fake.base, theme=fake.theme) if path == "/plugin/make" else f"<p>{path}</p>"
                 self.reply(200, [(b"content-type", b"text/html")], page.encode())

@@ -1,5 +1,7 @@
 // The Airflow around the page: its API, colors, time zone, and links out of its frame.
 
+import { asObject } from "./format.js";
+
 const base = new URL("../", document.baseURI);
 const CONCURRENT_REQUESTS = 4;
 // Airflow answers 500 for a moment, while a run that an event created has not started.
@@ -55,7 +57,12 @@ export function get(path, parameters = []) {
   return oneOfFew(async () => {
     for (const pause of [...PAUSES_BEFORE_RETRIES, null]) {
       const response = await authorized(url);
-      if (response.ok) return response.json();
+      if (response.ok) {
+        const answer = await response.json().catch(() => {
+          throw new ApiError(response.status, "the response is not JSON");
+        });
+        return asObject(answer);
+      }
       if (response.status < 500 || pause === null) {
         const body = await response.json().catch(() => null);
         throw new ApiError(response.status, typeof body?.detail === "string" ? body.detail : "");
