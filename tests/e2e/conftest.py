@@ -23,7 +23,7 @@ from tests.e2e.stack import AirflowStack
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "example_dags"
 # Before the shared stack starts, because two at once would be slow.
-WITHOUT_THE_SHARED_STACK = ("test_page", "test_site_search", "test_form", "test_celery")
+WITHOUT_THE_SHARED_STACK = ("test_page", "test_page_in_airflow", "test_site_search", "test_form", "test_celery")
 # Its Dags run for minutes, while tests of other modules wait for theirs; those that kill triggerers come later.
 FIRST, LAST = "test_examples", "test_tokens"
 

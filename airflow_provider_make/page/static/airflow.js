@@ -137,7 +137,7 @@ export function followLinks() {
     const inAirflow = link.href.startsWith(base.href);
     const newTab = !inAirflow || event.button === 1 || event.ctrlKey || event.metaKey || event.shiftKey;
     const { history, document: page, PopStateEvent } = outer();
-    if (newTab || link.dataset.reload) {
+    if (newTab || "reload" in link.dataset) {
       const copy = page.createElement("a");
       copy.href = link.href;
       copy.rel = "noopener noreferrer";

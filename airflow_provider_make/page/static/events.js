@@ -24,8 +24,9 @@ export const isAlert = (event) => {
   return typeof payload.metric === "string" && payload.organization_id !== undefined && Array.isArray(payload.scenarios);
 };
 
-// Returns {pulls, alerts, assets, withoutEvents, notes}; raises the error of the first page of events.
-export async function findEvents(get, now) {
+// Yields {pulls, alerts, assets, withoutEvents, notes, isComplete}: first the newest events, then all. Raises the error of
+// the first page of events; what else can't be read is a note.
+export async function* findEvents(get, now) {
   const notes = [];
   const optional = async (what, promise, fallback) => {
     try {
@@ -51,34 +52,35 @@ export async function findEvents(get, now) {
 
   const sources = findSources(recent.events, tasks, assets);
   const first = Math.min(PAGE, Math.max(10, Math.floor(MAX_EVENTS / (sources.length || 1))));
-  const histories = Promise.all(
-    sources.map(async (source) => {
+  const [read, alerts] = await Promise.all([
+    Promise.all(sources.map(async (source) => {
       const parameters = [["source_dag_id", source.dag], ["source_task_id", source.task]];
       const page = await optional(`events of ${source.dag}`, events(parameters, 0, first), { events: [], total: 0 });
-      return { ...source, parameters, total: page.total, pulls: page.events.filter(isPull), read: page.events.length };
-    }),
-  );
-  const alerts = Promise.all(
-    findWatchedAssets(recent.events, assets).map((id) =>
+      return { ...source, parameters, total: page.total, events: page.events, read: page.events.length };
+    })),
+    Promise.all(findWatchedAssets(recent.events, assets).map((id) =>
       optional("events of watchers", events([["asset_id", id]], 0, ALERTS_OF_AN_ASSET), { events: [] }),
-    ),
-  );
+    )),
+  ]);
+  const summary = (pages, isComplete) => {
+    const unique = new Map(pages.flatMap((page) => page.events).map((event) => [event.id, event]));
+    const all = [...unique.values()].sort((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
+    return {
+      pulls: all.filter(isPull).slice(0, MAX_EVENTS),
+      alerts: all.filter(isAlert),
+      assets,
+      withoutEvents: read.filter((source) => source.ran && !source.events.some(isPull)),
+      notes: [...new Set(notes)],
+      isComplete,
+    };
+  };
 
-  const read = await histories;
-  const rest = planPages(read.filter((source) => source.pulls.length), MAX_EVENTS);
+  const rest = planPages(read.filter((source) => source.events.some(isPull)), MAX_EVENTS);
+  if (rest.length) yield summary([recent, ...read, ...alerts], false);
   const more = await Promise.all(
     rest.map(({ parameters, offset }) => optional("older events", events(parameters, offset), { events: [] })),
   );
-  const found = [recent, ...(await alerts), ...more].flatMap((page) => page.events);
-  const unique = new Map([...read.flatMap((source) => source.pulls), ...found].map((event) => [event.id, event]));
-  const all = [...unique.values()].sort((a, b) => (a.timestamp < b.timestamp ? 1 : -1));
-  return {
-    pulls: all.filter(isPull).slice(0, MAX_EVENTS),
-    alerts: all.filter(isAlert),
-    assets,
-    withoutEvents: read.filter((source) => source.ran && !source.pulls.length),
-    notes: [...new Set(notes)],
-  };
+  yield summary([recent, ...read, ...alerts, ...more], true);
 }
 
 // Of mapped tasks, the first index is enough.

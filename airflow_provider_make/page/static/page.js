@@ -28,7 +28,7 @@ MakeAnalyticsOperator(
 )`;
 
 const [content, status, footer, refresh] = ["content", "status", "footer", "refresh"].map((id) => document.getElementById(id));
-let shown = null;
+let shown = null, readAt = 0;
 let zone = airflow.timeZone();
 
 /* Times: in the viewer's zone, with UTC on hover, and as an age that grows */
@@ -327,24 +327,31 @@ function showProblem(error) {
 }
 
 async function load() {
+  if (refresh.disabled) return;
   refresh.disabled = true;
   try {
     const now = Date.now();
-    const events = await findEvents(airflow.get, now);
-    const data = { ...events, organizations: organizations(events, now), read: now };
-    const changed = document.querySelector(".empty") || JSON.stringify({ ...data, read: 0 }) !== JSON.stringify({ ...shown, read: 0 });
-    shown = data;
-    if (changed) showAgain(data);
-    status.replaceChildren(data.organizations.length ? `${summary(data.organizations, now)}.` : "");
+    for await (const events of findEvents(airflow.get, now)) {
+      // The newest events are shown as soon as possible; later, what is shown stays until all are there.
+      if (shown && !events.isComplete && shown.isComplete) continue;
+      const data = { ...events, organizations: organizations(events, now) };
+      const changed = document.querySelector("main > .empty") || JSON.stringify(data) !== JSON.stringify(shown);
+      shown = data;
+      if (changed) showAgain(data);
+      status.textContent = data.organizations.length ? `${summary(data.organizations, now)}.` : "";
+      document.documentElement.dataset.ready = data.isComplete ? "all" : "newest";
+      performance.mark(data.isComplete ? "complete" : "newest");
+    }
+    readAt = now;
     status.title = `Read at ${clock(now, zone)}`;
   } catch (error) {
     document.querySelectorAll("main > .empty").forEach((each) => each.remove());
     showProblem(error);
+    document.documentElement.dataset.ready = "all";
     if (error.status === undefined) console.error(error);
   } finally {
     refresh.disabled = false;
     refresh.hidden = false;
-    document.documentElement.dataset.ready = "";
   }
 }
 
@@ -357,10 +364,9 @@ airflow.onTimeZone(() => {
 refresh.addEventListener("click", load);
 setInterval(() => {
   updateAges();
-  const old = !shown || Date.now() - shown.read > REFRESH;
-  if (old && document.visibilityState === "visible") load();
+  if (Date.now() - readAt > REFRESH && document.visibilityState === "visible") load();
 }, MINUTE);
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible" && shown && Date.now() - shown.read > REFRESH) load();
+  if (document.visibilityState === "visible" && readAt && Date.now() - readAt > REFRESH) load();
 });
 load();
