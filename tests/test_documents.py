@@ -245,7 +245,7 @@ class BlockRunner:
 
         prefix, section, option = name.split("__", 2)
         assert prefix == "AIRFLOW"
-        known = retrieve_configuration_description(include_providers=False)
+        known = retrieve_configuration_description(include_providers=True)
         assert option.lower() in known[section.lower()]["options"]
         if option == "BACKEND":
             module, _, class_name = value.rpartition(".")

@@ -2,7 +2,8 @@
 The Airflow that most of these tests share, which ``make test-e2e`` runs: PostgreSQL, LocalExecutor, and all Dags.
 
 Each module pulls from a sandbox of its own, with connections, Dags, assets and folders that no other module uses, so
-that a fault or a change of figures reaches only the tests that cause it. Celery and the form have stacks of their own.
+that a fault or a change of figures reaches only the tests that cause it. Celery, the form and the page have
+stacks of their own.
 """
 
 from __future__ import annotations

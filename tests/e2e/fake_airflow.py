@@ -18,7 +18,8 @@ Json = dict[str, Any]
 NOW = datetime.now(UTC).replace(microsecond=0)
 _ids = count(1)
 # As on Airflow: the frame's sandbox, and a theme that is a class of the root.
-FRAME = """<!DOCTYPE html><html class="{theme}"><body style="margin: 0">
+FRAME = """<!DOCTYPE html><html class="{theme}">
+<style>body {{ margin: 0 }} .dark body {{ background: #111a2e }}</style><body>
 <script>addEventListener("popstate", () => document.title = location.pathname)</script>
 <iframe src="{base}/make/" sandbox="allow-scripts allow-same-origin allow-forms"
 style="border: 0; width: 100vw; height: 100vh"></iframe></body></html>"""

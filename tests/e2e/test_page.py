@@ -7,10 +7,12 @@ The page in a headless Chromium, in the frame of a stand-in for Airflow; test_pa
 from __future__ import annotations
 
 import math
+import os
 import random
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -720,6 +722,16 @@ def test_a_thousand_events_take_few_requests(fake: FakeAirflow, show: Callable[.
     size = frame.evaluate(f"{entries}.reduce((sum, each) => sum + each.decodedBodySize, 0)")
     milliseconds = frame.evaluate("performance.getEntriesByName('complete')[0].startTime")
     print(f"\nThe page: {len(api)} requests to the API, {size / 1000:.0f} KB, {milliseconds / 1000:.2f} s.")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_for_the_docs(theme: str, fake: FakeAirflow, show: Callable[..., Frame], tmp_path: Path) -> None:
+    fake.theme = theme
+    story(fake)
+    frame = show()
+    frame.page.set_viewport_size({"width": 1200, "height": 868})
+    folder = Path(os.environ.get("MAKE_SCREENSHOTS") or tmp_path)
+    frame.page.screenshot(path=folder / f"page-{theme}.png")
 
 
 def story(fake: FakeAirflow) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ pytest.importorskip("playwright")
 
 from playwright.sync_api import Browser, Frame, Page, expect
 from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Engine
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.metadata_database import states, unpause
@@ -67,7 +69,7 @@ def stack(
         names = ("page_pull", "page_without_outlets", "page_alert")
         wait_for("The Dags are parsed", lambda: unpause(database, *names), 300)
         for name in names:
-            wait_for(f"{name} has run", lambda name=name: states(database, name) == {"success": 1}, 300)
+            wait_for(f"{name} has run", partial(_has_run, database, name), 300)
         columns = "asset_id, source_task_id, source_dag_id, source_run_id, source_map_index"
         select = f"SELECT extra, timestamp, {columns} FROM asset_event WHERE source_dag_id = 'page_pull'"
         insert = f"INSERT INTO asset_event (extra, timestamp, {columns}) VALUES (:extra, :timestamp, " + ", ".join(
@@ -85,6 +87,10 @@ def stack(
             session.execute(text(insert + ")"), rows)
         database.dispose()
         yield running
+
+
+def _has_run(database: Engine, dag_id: str) -> bool:
+    return states(database, dag_id) == {"success": 1}
 
 
 def log_in(page: Page, user: str) -> None:
@@ -108,7 +114,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def shown(page: Page) -> Frame:
     """Wait until the page in Airflow's frame has read its events."""
-    frame = page.wait_for_selector("iframe").content_frame()
+    element = page.wait_for_selector("iframe")
+    assert element is not None
+    frame = element.content_frame()
     assert frame is not None
     frame.wait_for_url("**/make/")
     frame.wait_for_selector("html[data-ready=all]")

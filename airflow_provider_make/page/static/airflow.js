@@ -90,6 +90,10 @@ export function followColors() {
     const known = outer() !== window && (root.classList.contains("dark") || root.classList.contains("light"));
     const dark = known ? root.classList.contains("dark") : system.matches;
     document.documentElement.dataset.colors = dark ? "dark" : "light";
+    // Of several versions of Airflow, each has its own dark.
+    const ground = known ? outer().getComputedStyle(outer().document.body).backgroundColor : "";
+    if (/^rgb\(/.test(ground)) document.documentElement.style.setProperty("--ground", ground);
+    else document.documentElement.style.removeProperty("--ground");
   };
   if (outer() !== window) new MutationObserver(apply).observe(root, { attributeFilter: ["class"] });
   system.addEventListener("change", apply);

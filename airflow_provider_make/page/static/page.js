@@ -153,9 +153,9 @@ function change(figure, pull) {
   if (!found) return null;
   const size = Math.abs(found.change);
   const shownSize = found.unit === "points" ? `${size.toFixed(size < 10 ? 2 : 1)} points` : `${size < 10 ? size.toFixed(1) : Math.round(size).toLocaleString("en")} %`;
-  const sign = /[1-9]/.test(shownSize) ? (found.change > 0 ? "+" : "−") : "±";
+  const text = /[1-9]/.test(shownSize) ? ` ${found.change > 0 ? "+" : "−"}${shownSize}` : " as usual";
   const median = figure.long(pull.usual[figure.name].median);
-  return html("span", { class: `change ${found.remark}`, title: `Usually ${median}` }, ` ${sign}${shownSize}`);
+  return html("span", { class: `change ${found.remark}`, title: `Usually ${median}` }, text);
 }
 
 function table(pull, title) {
