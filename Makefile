@@ -49,7 +49,7 @@ test-matrix: $(MATRIX:%=test-airflow-%)  ## Run test-airflow-... for every minor
 
 test-airflow-%: .venv-airflow-%/test.ready  ## Run the fast tests on one minor version of Airflow, and a short run of a real one
 	.venv-airflow-$*/bin/python -m pytest -q $(SIDE_BY_SIDE) -m '$(FAST_ON_$*)'
-	.venv-airflow-$*/bin/python -m pytest -q tests/e2e/test_minor_versions.py
+	.venv-airflow-$*/bin/python -m pytest -q -s tests/e2e/test_minor_versions.py tests/e2e/test_page_in_airflow.py
 
 test-e2e: .venv/e2e.ready  ## Test on a real Airflow, with its components as processes on free loopback ports
 	$(BIN)/python -m pytest tests/e2e --ignore tests/e2e/test_minor_versions.py -s
@@ -121,7 +121,7 @@ clean:  ## Remove all environments, caches and build results
 	$(PYTHON) -m venv .venv-airflow-$*
 	.venv-airflow-$*/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints/development.txt uv
 	.venv-airflow-$*/bin/uv pip install --quiet --compile-bytecode --python .venv-airflow-$*/bin/python \
-		--constraint constraints/airflow-$*.txt --constraint constraints/development.txt --editable .[parquet] --group dev
+		--constraint constraints/airflow-$*.txt --constraint constraints/development.txt --editable .[parquet] --group dev playwright
 	@touch $@
 
 # A separate environment, so that dlt's requirements don't affect the project's versions.
