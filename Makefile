@@ -79,7 +79,7 @@ dist: .venv-release/release.ready  ## Build the distributions into dist/; TAG ch
 	@test -z "$(TAG)" || grep -q '^Repository = ' pyproject.toml || \
 		{ echo 'pyproject.toml has no Repository in [project.urls]: links of README would be broken on PyPI.'; exit 1; }
 	rm -rf dist
-	UV_CONSTRAINT=$(CURDIR)/constraints/release.txt .venv-release/bin/pyproject-build --installer uv
+	UV_CONSTRAINT=constraints/release.txt .venv-release/bin/pyproject-build --installer uv
 	.venv-release/bin/twine check --strict dist/*
 
 debian-packages:  ## Install what test-e2e needs, on Debian as root: PostgreSQL, Redis and Chromium

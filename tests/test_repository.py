@@ -182,3 +182,18 @@ def test_the_site_links_to_the_repository_once_it_is_known(repository: str | Non
 def write_project(folder: Path, repository: str | None) -> None:
     setting = "" if repository is None else f'Repository = "{repository}"\n'
     (folder / "pyproject.toml").write_text(f'[project]\nname = "airflow-provider-make"\n[project.urls]\n{setting}')
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["demo", "test", "test-slow", "test-storage", "test-release", "test-airflow-2.11", "docs", "dist", "clean"],
+)
+def test_a_target_works_in_a_folder_whose_name_has_a_space(target: str, tmp_path: Path) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "constraints", "airflow_provider_make"):
+        (folder / name).symlink_to(ROOT / name)
+    done = run("make", "--dry-run", "--always-make", target, folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    # No command has the folder's path, which a shell and some tools would split.
+    assert "two words" not in done.stdout

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
+from uuid import uuid4
 
 __all__ = ["Copied", "copy_examples", "find_examples"]
 
@@ -28,21 +32,47 @@ def find_examples() -> list[Path]:
 
 
 def copy_examples(directory: str | Path, *, overwrite: bool = False) -> Iterator[Copied]:
-    """Copy the example Dags into a folder, one at each step; files that differ are kept, or overwritten."""
+    """
+    Copy the example Dags into a folder, one at each step; files that differ are kept, or overwritten.
+
+    A file is there as a whole, or not at all. What a symbolic link leads to stays as it is: the link is replaced.
+    """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)
     for example in find_examples():
         path, content = folder / example.name, example.read_bytes()
-        try:
-            with path.open("xb") as file:
-                file.write(content)
-        except FileExistsError:
-            if path.read_bytes() == content:
-                yield Copied(path, "unchanged")
+        with _errors_naming(path):
+            if not os.path.lexists(path):
+                _write(path, content)
+                copied = Copied(path, "created")
+            # Not from a pipe, for example, which has no end.
+            elif path.is_file() and path.read_bytes() == content:
+                copied = Copied(path, "unchanged")
             elif overwrite:
-                path.write_bytes(content)
-                yield Copied(path, "replaced")
+                _write(path, content)
+                copied = Copied(path, "replaced")
             else:
-                yield Copied(path, "kept")
-        else:
-            yield Copied(path, "created")
+                copied = Copied(path, "kept")
+        yield copied
+
+
+def _write(path: Path, content: bytes) -> None:
+    # Not the name of a Dag file: Airflow may read the folder meanwhile.
+    part = path.with_name(f".{path.stem}-{uuid4().hex}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(content)
+        if path.is_file() and not path.is_symlink():
+            shutil.copymode(path, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_naming(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # Those of a full disk name none, and others the part.
+        raise OSError(error.errno, error.strerror, str(path)) from error

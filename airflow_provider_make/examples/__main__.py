@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from airflow_provider_make.examples import copy_examples
+from airflow_provider_make.command import print_error, run
+from airflow_provider_make.examples import Copied, copy_examples
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,17 +16,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.directory:
         # An unset variable of a shell. As a path, it would be the current folder.
         parser.error("DIRECTORY must not be empty")
-    kept = 0
+    copied: list[Copied] = []
+    problem = None
     try:
-        for path, outcome in copy_examples(options.directory, overwrite=options.overwrite):
-            print(f"{outcome} {path}")
-            kept += outcome == "kept"
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return 1
+        copied.extend(copy_examples(options.directory, overwrite=options.overwrite))
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    # Printed at the end: a reader that has gone must not end the copying.
+    for path, outcome in copied:
+        print(f"{outcome} {path}")
+    kept = sum(outcome == "kept" for _, outcome in copied)
     if kept:
-        print(f"Files kept because they differ: {kept}. To replace them, add --overwrite.", file=sys.stderr)
-    return 1 if kept else 0
+        print_error(f"Files kept because they differ: {kept}. To replace them, add --overwrite.")
+    if problem:
+        print_error(problem)
+    return 1 if kept or problem else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,4 +46,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

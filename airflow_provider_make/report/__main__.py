@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
+from airflow_provider_make.command import print_error, run
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.report import write_report
 
@@ -15,10 +15,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(_parser().parse_args(arguments))
     source = options.pop("source")
     try:
-        print(write_report(source[0] if len(source) == 1 else source, options.pop("output"), **options))
+        target = write_report(source[0] if len(source) == 1 else source, options.pop("output"), **options)
     except (MakeInputError, OSError) as error:
-        print(error, file=sys.stderr)
+        print_error(error)
         return 1
+    print(target)
     return 0
 
 
@@ -54,4 +55,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import errno
-import os
 import queue
 import shlex
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 
 from airflow_provider_make import __version__
+from airflow_provider_make.command import discard_output, print_error, run
 from airflow_provider_make.sandbox.faults import Fault
 from airflow_provider_make.sandbox.options import GROUPS, Options
 from airflow_provider_make.sandbox.server import Sandbox
@@ -44,15 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             in_use = "the port is in use. Set another one, or 0 for a free one, with --port."
             reason = in_use if error.errno == errno.EADDRINUSE else error
-            print(f"The sandbox can't listen on {chosen['host']}, port {chosen['port']}: {reason}", file=sys.stderr)
+            print_error(f"The sandbox can't listen on {chosen['host']}, port {chosen['port']}: {reason}")
             return 1
         try:
             _print_usage(sandbox, ids)
             _print_until_none(lines)
         except OSError as error:
-            print(f"The sandbox has stopped, because it can't print: {error}", file=sys.stderr)
-            # What is left in the buffer would fail again when Python ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print_error(f"The sandbox has stopped, because it can't print: {error}")
+            discard_output()
             return 1
         finally:
             sandbox.stop()
@@ -149,4 +147,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

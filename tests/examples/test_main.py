@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,65 @@ def test_what_can_not_be_written_is_an_error_that_names_it(tmp_path: Path) -> No
     assert (code, lines) == (1, [])
     assert str(file) in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("target", ["a file of mine", "nothing"])
+def test_a_symbolic_link_is_replaced_and_what_it_leads_to_stays(target: str, tmp_path: Path) -> None:
+    (tmp_path / "dags").mkdir()
+    (tmp_path / "a file of mine").write_text("# mine")
+    name, *_ = sorted(EXAMPLES)
+    link = tmp_path / "dags" / name
+    link.symlink_to(tmp_path / target)
+    assert dict(copy_examples(tmp_path / "dags"))[link] == "kept"
+    assert link.is_symlink()
+    assert dict(copy_examples(tmp_path / "dags", overwrite=True))[link] == "replaced"
+    assert (link.is_symlink(), link.read_text()) == (False, EXAMPLES[name])
+    assert contents(tmp_path / "dags") == EXAMPLES
+    assert (tmp_path / "a file of mine").read_text() == "# mine"
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    name, *_ = sorted(EXAMPLES)
+    os.mkfifo(tmp_path / name)
+    assert dict(copy_examples(tmp_path))[tmp_path / name] == "kept"
+    assert dict(copy_examples(tmp_path, overwrite=True))[tmp_path / name] == "replaced"
+    assert contents(tmp_path) == EXAMPLES
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_full_disk_leaves_no_part_of_a_file(overwrite: bool, tmp_path: Path) -> None:
+    first, *_ = sorted(EXAMPLES)
+    if overwrite:
+        (tmp_path / first).write_text("# mine")
+    before = contents(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{tmp_path / first}'"):
+            list(copy_examples(tmp_path, overwrite=overwrite))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert contents(tmp_path) == before
+    # The next run has the rest.
+    assert {outcome for _, outcome in copy_examples(tmp_path, overwrite=True)} <= {"created", "replaced"}
+    assert contents(tmp_path) == EXAMPLES
+
+
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path) -> None:
+    name, *_ = sorted(EXAMPLES)
+    (tmp_path / name).write_text("# mine")
+    (tmp_path / name).chmod(0o640)
+    list(copy_examples(tmp_path, overwrite=True))
+    assert (tmp_path / name).stat().st_mode & 0o777 == 0o640
+
+
+def test_what_was_copied_before_an_error_is_printed(tmp_path: Path) -> None:
+    last = sorted(EXAMPLES)[-1]
+    (tmp_path / last).mkdir()
+    code, lines, error = run("--overwrite", tmp_path)
+    assert (code, len(lines)) == (1, len(EXAMPLES) - 1)
+    assert error == f"[Errno 21] Is a directory: '{tmp_path / last}'\n"
 
 
 def test_an_empty_name_is_not_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
