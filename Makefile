@@ -61,7 +61,7 @@ docs: .venv-docs/docs.ready  ## Build the documentation into site/; a dead link 
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 picture: .venv/test.ready  ## Create the pictures of a report and of alerts in docs/images; needs Chromium
-	$(BIN)/python -m tests.support.report_picture docs/images/report.png
+	$(BIN)/python -m tests.support.report_picture docs/images
 	$(BIN)/python -m tests.support.alert_pictures docs/images
 
 lint: .venv/test.ready  ## Run linters and type checks

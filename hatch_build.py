@@ -10,9 +10,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 _VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
-# Both end with the target, if that is a path.
+# Each ends with the target, if that is a path.
 _IMAGE = re.compile(r"(!\[[^\]]*\]\()(?![a-z]+:|#)([^)\s]+)")
 _LINK = re.compile(r"(\]\()(?![a-z]+:|#)([^)\s]+)")
+_HTML_IMAGE = re.compile(r'(\bsrc(?:set)?=")(?![a-z]+:)([^"\s]+)')
+_HTML_LINK = re.compile(r'(\bhref=")(?![a-z]+:|#)([^"\s]+)')
 
 
 class ReadmeHook(MetadataHookInterface):
@@ -64,4 +66,8 @@ def absolute_links(markdown: str, root: Path, repository: str, tag: str) -> str:
         return f"{found[1]}{repository.rstrip('/')}/{'tree' if is_folder else 'blob'}/{tag}/{found[2]}"
 
     # Images first: they then have absolute links, also inside the text of a link.
-    return _LINK.sub(link, _IMAGE.sub(rf"\1{repository.rstrip('/')}/raw/{tag}/\2", markdown))
+    for pattern in (_IMAGE, _HTML_IMAGE):
+        markdown = pattern.sub(rf"\1{repository.rstrip('/')}/raw/{tag}/\2", markdown)
+    for pattern in (_LINK, _HTML_LINK):
+        markdown = pattern.sub(link, markdown)
+    return markdown

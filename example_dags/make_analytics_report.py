@@ -2,8 +2,7 @@
 
 The Airflow variable ``make_analytics_root`` sets the folder or bucket of the daily files, and ``make_reports_root``
 that of the report: it is another one, because the daily files are read as one table. Each run replaces the report. All
-files must be of one organization: if there are several, add a folder to both paths, such as /organization_id=42. It
-needs the extra ``report``.
+files must be of one organization: if there are several, add a folder to both paths, such as /organization_id=42.
 """
 
 from __future__ import annotations

@@ -53,12 +53,13 @@ def test_documented_versions_are_the_pinned_ones() -> None:
         path.stem.removeprefix("airflow-"): dict(re.findall(r"^(\S+)==(\S+)$", path.read_text(), re.MULTILINE))
         for path in (ROOT / "constraints").glob("airflow-*.txt")
     }
-    rows = table(README, "Airflow")
+    page = DOCS / "installation.md"
+    rows = table(page, "Airflow")
     assert [row[0] for row in rows] == [pins[minor]["apache-airflow"] for minor in sorted(pins, key=float)]
     for version, _, *features in rows:
         major, minor, _ = map(int, version.split("."))
         assert features == ["yes", "yes" if major >= 3 else "", "yes" if (major, minor) >= (3, 3) else ""]
-    (documented,) = re.findall(r"^Provider http (\S+), common-compat (\S+)\.$", README.read_text(), re.MULTILINE)
+    (documented,) = re.findall(r"^http (\S+) and common-compat (\S+):$", page.read_text(), re.MULTILINE)
     for versions in pins.values():
         names = ("http", "common-compat")
         assert documented == tuple(versions[f"apache-airflow-providers-{name}"] for name in names)
@@ -294,9 +295,31 @@ def test_every_public_class_has_a_page_in_the_reference() -> None:
     assert linked == pages.keys()
 
 
-def test_every_page_is_linked_from_the_overview_and_the_readme() -> None:
+def test_every_page_is_linked_from_the_overview() -> None:
     linked = {link.partition("#")[0] for link in links(DOCS / "index.md")}
     assert {page.name for page in PAGES if page.name != "index.md"} <= linked
-    assert {f"docs/{page.name}" for page in PAGES if page.name not in ("index.md", "reference.md")} <= {
-        link.partition("#")[0] for link in links(README)
+
+
+def test_the_readme_is_one_screen_with_a_picture_for_each_colour() -> None:
+    assert len(README.read_text().splitlines()) <= 80
+    assert {"docs/tutorial.md", "docs/warehouse.md", "docs/alerting.md", "docs/report.md"} <= {*links(README)}
+    pictures = [link for link in links(README) if link.endswith(".png")]
+    assert pictures == ["docs/images/report-part-dark.png", "docs/images/report-part.png"]
+
+
+def test_the_first_dag_is_the_same_everywhere() -> None:
+    (first,) = [block.text for block in blocks(README) if block.language == "python"]
+    assert len([line for line in first.splitlines() if line]) <= 10
+    for page in ("index.md", "tutorial.md"):
+        assert first in (DOCS / page).read_text(), page
+
+
+def test_only_the_installation_says_how_to_install_the_provider() -> None:
+    # One place to change when it is published.
+    named = {
+        page.name
+        for page in (README, *PAGES)
+        for block in blocks(page)
+        if re.search(r"^(RUN )?pip install .*airflow-provider-make", block.text.replace("\\\n", ""), re.MULTILINE)
     }
+    assert named == {"installation.md"}

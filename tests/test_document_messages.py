@@ -42,17 +42,13 @@ from airflow_provider_make.triggers.event_payload import (
     timeout_payload,
 )
 from tests.support.airflow_versions import HAS_WATCHERS
-from tests.support.documents import PAGES, README, blocks, first_payload
+from tests.support.documents import PAGES, blocks, first_payload
 from tests.support.loopback import http_response, responding
 from tests.support.sandbox_requests import get_page
 from tests.support.time_frames import CLOCKS_FORWARD, MIDNIGHT
 
 LINES = [
-    line
-    for page in (README, *PAGES)
-    for block in blocks(page)
-    if block.language == "text"
-    for line in block.text.splitlines()
+    line for page in PAGES for block in blocks(page) if block.language == "text" for line in block.text.splitlines()
 ]
 # What differs between runs: its pattern in the documents, and its pattern in a run.
 DIFFERS = {

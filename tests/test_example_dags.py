@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import runpy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -66,13 +69,35 @@ def test_airflow_parses_all_example_dags() -> None:
     assert sorted(bag.dags) == sorted(names + with_watchers * HAS_WATCHERS)
 
 
+def test_the_readme_shows_what_the_demo_prints(
+    make_sandbox_factory: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (shown,) = [block.text for block in blocks(README) if block.language == "text"]
+    begin, end = map(datetime.fromisoformat, re.findall(r"[\dT:-]+Z", shown))
+    demo = runpy.run_path(str(EXAMPLES / "demo.py"))
+    sandbox = make_sandbox_factory(scenarios=demo["SCENARIOS"], story=True)
+    frame: dict[str, Any] = {"date_from": begin, "date_to": end}
+    total, entries = sandbox.truth_total(**frame), sandbox.truth(**frame, sort_by="errorRate", sort_dir="desc")
+    total["error_rate"] = total["errorRate"]
+    worst = [entry | {"error_rate": entry["errorRate"]} for entry in entries if entry["executions"] >= 20][:5]
+    # Of the demo itself: a pull has three requests, and its times end in Z.
+    times = {name: f"{value:%Y-%m-%dT%H:%M:%SZ}" for name, value in frame.items()}
+    pull = {**times, "total": total, "organization_id": 1, "row_count": len(entries), "requests": 3}
+    main = demo["main"]
+    monkeypatch.setitem(main.__globals__, "run_daily_dag", lambda _: (pull | {"bytes": 1, "path": "/"}, worst))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    main()
+    assert shown in capsys.readouterr().out
+
+
 def test_no_example_or_guide_writes_into_the_folder_of_another() -> None:
     found = {path.name: places("python", path.read_text()) for path in EXAMPLES.glob("*.py")}
-    for page in (README, *PAGES):
-        found |= {f"{page.name}:{block.line}": places(block.language, block.text) for block in blocks(page)}
+    # The first Dag is in several documents.
+    pieces = {block.text: (f"{page.name}:{block.line}", block.language) for page in PAGES for block in blocks(page)}
+    found |= {name: places(language, text) for text, (name, language) in pieces.items()}
     writers = [(folder, name) for name, place in found.items() for folder in place.written]
     readers = [(folder, name) for name, place in found.items() for folder in place.read]
-    assert {"/tmp/make_analytics", "/tmp/make_organizations", "/tmp/make_csv", "/data/make"} < {*dict(writers)}
+    assert {"/tmp/make_analytics", "/tmp/make_organizations", "/tmp/make_csv", "/tmp/make"} < {*dict(writers)}
     assert {"/tmp/make_analytics", "/data/make_active", "/data/make_daily", "/data/make_warehouse"} <= {*dict(readers)}
     # A folder below another one's would be read with it.
     shared = [(one, other) for one, other in permutations(writers, 2) if f"{one[0]}/".startswith(f"{other[0]}/")]

@@ -20,7 +20,7 @@ import yaml
 
 from airflow_provider_make.sandbox.__main__ import DEFAULT_PORT
 from airflow_provider_make.sandbox.options import Options
-from tests.support.documents import README, ROOT, blocks, tables
+from tests.support.documents import ROOT, blocks, tables
 
 GITHUB = ROOT / ".github"
 URL = "https://example.org/owner/airflow-provider-make"
@@ -121,7 +121,7 @@ def test_workflows_have_few_permissions_and_actions_with_a_version(workflow: Pat
 
 def test_documented_pairs_of_airflow_and_python_are_those_of_the_workflow() -> None:
     pairs = [(values["airflow"], values["python"]) for values in matrix(parsed(WORKFLOWS[0])["jobs"]["fast"])]
-    (rows,) = [rows[1:] for rows in tables(README) if rows[0][:2] == ["Airflow", "Python"]]
+    (rows,) = [rows[1:] for rows in tables(ROOT / "docs" / "installation.md") if rows[0][:2] == ["Airflow", "Python"]]
     documented = []
     for airflow, python, *_ in rows:
         first, last = (int(version.removeprefix("3.")) for version in python.split(" to "))

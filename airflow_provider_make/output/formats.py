@@ -228,7 +228,7 @@ def choose_format(path: str, output_format: Any) -> tuple[str, bool]:
         if compressed:
             raise MakeInputError.expected("output_path", path, "a name without .gz: Parquet is compressed by itself")
         if find_spec("pyarrow") is None:
-            raise MakeInputError("Parquet needs pyarrow. Install it: pip install 'airflow-provider-make[parquet]'.")
+            raise MakeInputError("Parquet needs pyarrow. Install it: pip install pyarrow.")
     return chosen, compressed
 
 

@@ -19,7 +19,7 @@ def write_report(
     storage_conn_id: str | None = None,
 ) -> str:
     """
-    Write a report of Parquet files that the operator wrote. Needs the extra ``report``.
+    Write a report of Parquet files that the operator wrote. Needs pyarrow: the extra ``parquet``.
 
     One file makes a page about its time frame. Several files, of a day each or of the same number of days, make a page
     about the course of the figures. Only the needed columns of a few files are in memory. The same files always
@@ -40,10 +40,8 @@ def write_report(
         or a library is missing.
     :raises FileNotFoundError: There is no such file.
     """
-    missing = [name for name in ("jinja2", "pyarrow") if find_spec(name) is None]
-    if missing:
-        needs = f"A report needs {' and '.join(missing)}"
-        raise MakeInputError(f"{needs}. Install: pip install 'airflow-provider-make[report]'.")
+    if find_spec("pyarrow") is None:
+        raise MakeInputError("A report needs pyarrow. Install it: pip install pyarrow.")
     # Imported here, so that a Dag file can import this function without loading heavy libraries.
     from airflow_provider_make.arguments import parse_number, parse_positive_integer
     from airflow_provider_make.output.atomic_write import write_atomically

@@ -362,11 +362,11 @@ def test_other_formats_raise(path: str, output_format: Any, named: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "output_format"), [("rows.parquet", None), ("rows", "parquet")])
-def test_parquet_without_pyarrow_names_the_extra(
+def test_parquet_without_pyarrow_says_what_to_install(
     path: str, output_format: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(formats, "find_spec", lambda name: None if name == "pyarrow" else pytest.fail(name))
-    with pytest.raises(MakeInputError, match=r"pip install 'airflow-provider-make\[parquet\]'"):
+    with pytest.raises(MakeInputError, match=r"Install it: pip install pyarrow\."):
         choose_format(path, output_format)
     assert choose_format("rows.csv", None) == ("csv", False)
 

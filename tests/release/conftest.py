@@ -52,5 +52,5 @@ def with_extras(distributions: Distributions, tmp_path_factory: pytest.TempPathF
     environment = Environment(tmp_path_factory.mktemp("extras"))
     # pyarrow and pytest are pinned in development.txt.
     tools = ("--constraint", str(PINS / "development.txt"))
-    environment.install(f"{distributions.wheel}[parquet,report,sandbox]", *AIRFLOW, *tools)
+    environment.install(f"{distributions.wheel}[parquet,sandbox]", *AIRFLOW, *tools)
     return environment

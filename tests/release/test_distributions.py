@@ -93,8 +93,10 @@ def test_readme_has_absolute_links_if_the_url_of_the_repository_is_set(
     if repository:
         tag = f"v{__version__}"
         assert {
-            f"{repository}/raw/{tag}/docs/images/report.png",
-            f"{repository}/blob/{tag}/docs/analytics.md#limits",
+            f"{repository}/raw/{tag}/docs/images/report-part.png",
+            f"{repository}/raw/{tag}/docs/images/report-part-dark.png",
+            f"{repository}/blob/{tag}/docs/report.md",
+            f"{repository}/blob/{tag}/docs/analytics.md#what-a-pull-guarantees",
             f"{repository}/blob/{tag}/LICENSE",
             f"{repository}/tree/{tag}/example_dags",
         } <= {*links(readme)}

@@ -260,9 +260,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         write_report(tmp_path / "nothing.parquet")
 
 
-def test_missing_library_names_the_extra(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_package, "find_spec", lambda name: None if name == "jinja2" else object())
-    with pytest.raises(MakeInputError, match=r"needs jinja2\. Install: pip install 'airflow-provider-make\[report\]'"):
+def test_without_pyarrow_the_error_says_what_to_install(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_package, "find_spec", lambda name: None if name == "pyarrow" else object())
+    with pytest.raises(MakeInputError, match=r"A report needs pyarrow\. Install it: pip install pyarrow\."):
         write_report(source)
 
 

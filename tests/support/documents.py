@@ -37,9 +37,10 @@ def blocks(page: Path) -> list[Block]:
 
 
 def links(page: Path) -> list[str]:
-    """Return the targets of all links and images of a page."""
+    """Return the targets of all links and images of a page, HTML included."""
     found = [token.attrs.get("href") or token.attrs.get("src") for token in _tokens(page)]
-    return [str(target) for target in found if target]
+    html = "".join(token.content for token in _tokens(page) if token.type in ("html_block", "html_inline"))
+    return [str(target) for target in found if target] + re.findall(r'\b(?:href|src|srcset)="([^"]+)"', html)
 
 
 def tables(page: Path) -> list[list[list[str]]]:

@@ -1,4 +1,4 @@
-"""Create a picture of a report: a browser's screenshot of the story of a sandbox's organization, day by day."""
+"""Create pictures of a report: a browser's screenshots of the story of a sandbox's organization, day by day."""
 
 from __future__ import annotations
 
@@ -18,19 +18,33 @@ LAST, DAYS = date(2026, 5, 17), 42
 SEED = 4
 MONTHLY_CREDITS = 55_000_000
 SIZE = "1280,1470"
+# README's: its beginning as on a phone, because nobody enlarges a picture there.
+PART_SIZE = "500,372"
+PART = """<style>
+body { padding: 1rem } .charts { margin-top: .75rem } figcaption { margin-bottom: 0 } header .note { display: none }
+.tiles, figure:nth-of-type(n + 2), figcaption .note:nth-of-type(n + 3), main > section, main ~ * { display: none }
+</style>"""
 
 
-def main(picture: Path) -> None:
-    """Take the screenshot with Chromium."""
-    with tempfile.TemporaryDirectory() as folder:
+def main(folder: Path) -> None:
+    """Take the screenshots with Chromium: ``report.png``, and its beginning on a light and on a dark screen."""
+    with tempfile.TemporaryDirectory() as temporary:
         organization = Organization(42, 2500, story=True, seed=SEED)
-        files = write_days(Path(folder), organization, LAST - timedelta(days=DAYS - 1), DAYS)
+        files = write_days(Path(temporary), organization, LAST - timedelta(days=DAYS - 1), DAYS)
         # The server was down for two days.
         del files[16:18]
-        page = write_report(files, f"{folder}/report.html", monthly_credits=MONTHLY_CREDITS)
-        command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={folder}/profile"]
-        command += [f"--window-size={SIZE}", f"--screenshot={picture.resolve()}", f"file://{page}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=100)
+        page = Path(write_report(files, f"{temporary}/report.html", monthly_credits=MONTHLY_CREDITS))
+        _photograph(page, folder / "report.png", SIZE)
+        page.write_text(page.read_text().replace("</head>", f"{PART}</head>"))
+        _photograph(page, folder / "report-part.png", PART_SIZE, "--force-device-scale-factor=2")
+        dark = ("--force-device-scale-factor=2", "--blink-settings=preferredColorScheme=0")
+        _photograph(page, folder / "report-part-dark.png", PART_SIZE, *dark)
+
+
+def _photograph(page: Path, picture: Path, size: str, *options: str) -> None:
+    command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--user-data-dir={page.parent}/profile"]
+    command += [f"--window-size={size}", *options, f"--screenshot={picture.resolve()}", f"file://{page}"]
+    subprocess.run(command, check=True, capture_output=True, timeout=100)
 
 
 if __name__ == "__main__":

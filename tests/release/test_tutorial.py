@@ -1,4 +1,4 @@
-"""README's script: a Dag from nothing, as pasted into a shell."""
+"""The tutorial, as pasted into a shell."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from tests.release.commands import clean_environment
 
 
 @pytest.mark.timeout(900)
-def test_script_for_a_dag_from_nothing_runs_as_pasted(tree: Path, tmp_path: Path) -> None:
-    (script,) = re.findall(r"```sh\n(.*?)```", (tree / "README.md").read_text(), re.DOTALL)
+def test_the_tutorial_runs_as_pasted(tree: Path, tmp_path: Path) -> None:
+    script = "".join(re.findall(r"```sh\n(.*?)```", (tree / "docs" / "tutorial.md").read_text(), re.DOTALL))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     # The only changes: another port, another folder, and this Python.
     for documented, of_test in {
+        "/tmp/make": f"{tmp_path}/make",
         "127.0.0.1:6253": f"127.0.0.1:{port}",
         "--quiet": f"--quiet --port {port}",
         "python3 -m venv try": f"{sys.executable} -m venv {tmp_path}/try; ln -s {tmp_path}/try try",
@@ -33,5 +34,4 @@ def test_script_for_a_dag_from_nothing_runs_as_pasted(tree: Path, tmp_path: Path
     (tree / "try").unlink()
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-5000:]
-    assert re.search(r"\d+ of \d+ executions failed: \w", output), output[-5000:]
     assert "state=success" in output, output[-5000:]
