@@ -179,6 +179,17 @@ def test_the_site_links_to_the_repository_once_it_is_known(repository: str | Non
     assert (config.repo_url, config.repo_name) == (repository, repository and "airflow-provider-make")
 
 
+def test_cells_of_the_sites_tables_have_their_columns_as_labels() -> None:
+    head = '<thead><tr><th>key</th><th style="x"><code>a</code> &amp; "b"</th><th></th></tr></thead>'
+    rows = '<tr><td>1</td><td style="x">2</td><td></td><td>4</td></tr><tr>\n<td>5</td><td>6</td></tr>'
+    table = f"<table>{head}<tbody>{rows}</tbody></table>"
+    hook = runpy.run_path(str(ROOT / "docs" / "extensions" / "table_labels.py"))
+    label = 'data-label="a &amp; &quot;b&quot;"'
+    expected = rows.replace('<td style="x">2', f'<td {label} style="x">2').replace("<td>6", f"<td {label}>6")
+    changed = hook["on_page_content"](f"<td>{table}", None, None, None)
+    assert changed == f"<td><table>{head}<tbody>{expected}</tbody></table>"
+
+
 def write_project(folder: Path, repository: str | None) -> None:
     setting = "" if repository is None else f'Repository = "{repository}"\n'
     (folder / "pyproject.toml").write_text(f'[project]\nname = "airflow-provider-make"\n[project.urls]\n{setting}')
