@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import runpy
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 from airflow_provider_make.sandbox import Sandbox, Scenario
 from tests.support.airflow_versions import HAS_WATCHERS, load_dag, run_dag
 from tests.support.documents import first_payload
-from tests.support.inboxes import MailServer, Webhook
+from tests.support.inboxes import MailServer, Webhook, html_of
 from tests.support.triggered_runs import run_triggered_dag, watchers
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
@@ -49,13 +48,7 @@ def mail_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailServer]:
 @pytest.fixture
 def webhook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Webhook]:
     with Webhook() as receiver:
-        fields = {
-            "conn_type": "slackwebhook",
-            "schema": "http",
-            "host": f"{receiver.netloc}/services",
-            "password": "T0001/B0002/webhook-token",
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", json.dumps(fields))
+        monkeypatch.setenv("AIRFLOW_CONN_SLACK_DEFAULT", receiver.connection_json)
         yield receiver
 
 
@@ -78,9 +71,7 @@ def received(server: MailServer) -> list[tuple[list[str], str, str]]:
     mails = []
     for recipients, mail in server.mails:
         assert (mail["From"], mail["To"]) == ("airflow@example.com", ", ".join(recipients))
-        body = mail.get_body(("html",))
-        assert body is not None
-        html = body.get_content()
+        html = html_of(mail)
         # A phone wraps long lines.
         assert html.startswith(PREFORMATTED)
         text, _, rest = html.removeprefix(PREFORMATTED).partition("</pre>")

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
-from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.stack import PASSWORD, wait_for
 
 FINAL = ("success", "failed", "skipped", "upstream_failed", "removed")
 Json = dict[str, Any]
+
+
+class Server(Protocol):
+    """A server for tests, such as a sandbox."""
+
+    @property
+    def connection_json(self) -> str:
+        """The Airflow connection to it."""
 
 
 class Rest:
@@ -33,17 +40,17 @@ class Rest:
         result: Json = response.json() if response.content else {}
         return result
 
-    def add_connection(self, conn_id: str, sandbox: Sandbox, **fields: object) -> None:
-        """Add a connection to a sandbox, with some fields other than the sandbox's own."""
-        self.call("POST", "connections", json=self._connection(conn_id, sandbox, fields))
+    def add_connection(self, conn_id: str, server: Server, **fields: object) -> None:
+        """Add a connection to a server, with some fields other than the server's own."""
+        self.call("POST", "connections", json=self._connection(conn_id, server, fields))
 
-    def change_connection(self, conn_id: str, sandbox: Sandbox, **fields: object) -> None:
-        """Change some fields of a connection to a sandbox."""
-        body = self._connection(conn_id, sandbox, fields)
+    def change_connection(self, conn_id: str, server: Server, **fields: object) -> None:
+        """Change some fields of a connection to a server."""
+        body = self._connection(conn_id, server, fields)
         self.call("PATCH", f"connections/{conn_id}", params={"update_mask": list(fields)}, json=body)
 
-    def _connection(self, conn_id: str, sandbox: Sandbox, fields: dict[str, object]) -> Json:
-        body: Json = {**json.loads(sandbox.connection_json), "connection_id": conn_id, **fields}
+    def _connection(self, conn_id: str, server: Server, fields: dict[str, object]) -> Json:
+        body: Json = {**json.loads(server.connection_json), "connection_id": conn_id, **fields}
         return body | {"extra": json.dumps(body["extra"])}
 
     def wait_for_files(self, count: int, seconds: float = 240) -> None:

@@ -1,4 +1,4 @@
-"""Sensors on a real Airflow: no race, the same end in all modes, and 400 triggers in one triggerer."""
+"""Alerts on a real Airflow: no race, the same end in all modes, 400 triggers in one triggerer, and mail and Slack."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import Engine
@@ -19,15 +20,17 @@ from tests.e2e.metadata_database import defer_all, states
 from tests.e2e.rates import Rates
 from tests.e2e.rest import FINAL, Rest
 from tests.e2e.stack import TOKEN, WRONG_TOKEN, AirflowStack, blocked_seconds, free_port, wait_for
+from tests.support.inboxes import MailServer, Webhook, html_of
 
 RUNS, SENSORS = 3, 30
 TRIGGERS, INTERVAL = 400, 15.0
+QUOTA = {"name": "RateLimitError", "message": "Quota <b> & {{ 7 * 7 }}", "causeModule": {"name": "addRow"}}
 pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
 def sandbox(rest: Rest) -> Iterator[Sandbox]:
-    with Sandbox(scenarios=20, organizations=dict.fromkeys([3, *range(10, 14)], 20), token=TOKEN) as running:
+    with Sandbox(scenarios=20, organizations=dict.fromkeys([3, *range(10, 15)], 20), token=TOKEN) as running:
         rest.add_connection("make_alerts", running)
         rest.add_connection("make_refused", running, password=WRONG_TOKEN)
         rest.add_connection("make_down", running, host=f"http://127.0.0.1:{free_port()}")
@@ -63,12 +66,15 @@ def test_sensors_whose_condition_holds_succeed_without_a_deferral(
 
 def test_all_three_modes_end_in_the_same_state_with_the_same_result(sandbox: Sandbox, rest: Rest) -> None:
     # The success is one of the fourth poke.
-    scripts = {10: [1.0], **{number: [1.0, 4.9, 0.0, 5.0, 1.0] for number in (11, 12, 13)}}
+    scripts = {10: [1.0], **{number: [1.0, 4.9, 0.0, 5.0] for number in (11, 12, 13)}}
+    for number in (11, 12, 13):
+        sandbox.organization(number).set_errors(QUOTA)
     with Rates(sandbox, scripts) as rates:
         rest.pause("alerts_modes", False)
         run = rest.trigger("alerts_modes")
         rest.wait_for_run("alerts_modes", run, "failed", seconds=400)
-        assert [len(rates.arrivals(number)) for number in (11, 12, 13)] == [4, 4, 4]
+        # With one for the scenarios with the most errors.
+        assert [len(rates.arrivals(number)) for number in (11, 12, 13)] == [5, 5, 5]
     tasks = {task["task_id"]: task for task in rest.tasks("alerts_modes", run)}
     table = {case: [tasks[f"{case}-{mode}"]["state"] for mode in MODES] for case in CASES}
     print("\n" + "".join(f"{name:20}" for name in ("case", *MODES)))
@@ -100,13 +106,63 @@ def test_all_three_modes_end_in_the_same_state_with_the_same_result(sandbox: San
     results = [rest.xcom("alerts_modes", run, f"success-{mode}") for mode in MODES]
     assert [result.pop("organization_id") for result in results] == [11, 12, 13]
     for result in results:
-        assert "error rate 5 % (>= 5 %), 1,000 errors in 20,000 executions" in result.pop("message")
+        message = result.pop("message")
+        assert "error rate 5 % (>= 5 %), 1,000 errors in 20,000 executions" in message
+        assert len(re.findall(r"[0-9]+ x RateLimitError in addRow: Quota ‹b› & {{ 7 \* 7 }}, last ", message)) == 10
+        assert [len(failure["errors"]) for failure in result.pop("failures")] == [1] * 10
         # Operations and credits differ between organizations.
         assert result.pop("total")["error_rate"] == 5.0
         for moment in ("date_from", "date_to", "checked_at"):
             del result[moment]
     assert results[0] == results[1] == results[2]
     assert results[0]["value"] == 5.0
+
+
+def test_alerts_that_say_why_reach_a_mailbox_and_slack(sandbox: Sandbox, rest: Rest) -> None:
+    organization = sandbox.organization(14)
+    organization.set_counts(100, 1)
+    bad = organization.scenarios[0]
+    organization.rename_scenario(bad.id, "<!channel> R&D {{ 7 * 7 }}")
+    organization.set_errors(QUOTA, QUOTA, {"name": "DataError", "message": "Missing value: 'mail'"}, ids=[bad.id])
+    with MailServer() as mail_server, Webhook() as webhook:
+        rest.add_connection("smtp_default", mail_server)
+        rest.add_connection("slack_default", webhook)
+        requests_before = len(sandbox.requests)
+
+        def requests(part: str) -> list[float]:
+            return [each.arrived_at for each in sandbox.requests[requests_before:] if part in each.path]
+
+        rest.start_watchers("explained_mail", "explained_slack")
+        wait_for("Both watchers poll", lambda: len(requests("/analytics/14")) >= 8, 120)
+        assert requests("/logs") == []
+        organization.set_counts(100, 30, [bad.id])
+        wait_for("The mail and the post arrive", lambda: mail_server.mails and webhook.posts, 240)
+        polls = len(requests("/analytics/14"))
+        wait_for("The watchers poll again", lambda: len(requests("/analytics/14")) >= polls + 4, 120)
+        rest.stop_watchers("explained_mail", "explained_slack")
+    # One request at each crossing, none between crossings.
+    assert len(requests("/logs")) == 2
+    ((_, mail),), ((path, post),) = mail_server.mails, webhook.posts
+    messages = {}
+    for asset in ("explained_failing", "explained_errors"):
+        (event,) = rest.asset_events(asset)
+        payload = event["extra"]["payload"]
+        assert [failure["scenario_id"] for failure in payload["failures"]] == [bad.id]
+        messages[asset] = payload["message"]
+    assert str(mail["Subject"]) == "Make organization 14: error rate >= 20 % in 1 scenario"
+    html = unescape(html_of(mail))
+    text = re.sub(r'<a href="(https://[^"]+)">open</a>', r"\1", html.partition(">")[2].partition("</pre>")[0])
+    assert text == messages["explained_failing"]
+    assert path == "/services/T0001/B0002/webhook-token"
+    assert unescape(re.sub(r"<https://[^|>]+\|([^>]+)>", r"\1", post["text"])) == re.sub(
+        r" https://\S+$", "", messages["explained_errors"], flags=re.MULTILINE
+    )
+    address = rf"https://\S+/{bad.team_id}/scenarios/{bad.id}"
+    assert re.search(rf"^- <{address}/edit\|‹!channel› R&amp;D {{{{ 7 \* 7 }}}} ", post["text"], re.MULTILINE)
+    for shown in (text, unescape(post["text"])):
+        assert re.search(r"20 x .*RateLimitError in addRow.*: Quota ‹b› & {{ 7 \* 7 }}, last \d\d:\d\d", shown)
+        assert re.search(r"10 x .*DataError.*: Missing value: 'mail', last \d\d:\d\d", shown)
+    print(f"\n{text}\n{post['text']}")
 
 
 def test_four_hundred_triggers_do_not_block_one_triggerer(

@@ -46,6 +46,13 @@ class MailServer(Controller):
         self.stop()
 
 
+def html_of(mail: EmailMessage) -> str:
+    """Return the HTML of a mail."""
+    body: Any = mail.get_body(("html",))
+    assert body is not None
+    return str(body.get_content())
+
+
 class Webhook:
     """A receiver of JSON by HTTP; ``posts`` has the path and the body of each request. Used in ``with``."""
 
@@ -65,8 +72,14 @@ class Webhook:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.netloc = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever)
+
+    @property
+    def connection_json(self) -> str:
+        """The Airflow connection to this webhook, as one of Slack."""
+        host, token = f"127.0.0.1:{self._server.server_port}/services", "T0001/B0002/webhook-token"
+        fields = {"conn_type": "slackwebhook", "schema": "http", "host": host, "password": token}
+        return json.dumps({**fields, "extra": {}})
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -24,7 +24,7 @@ MODES: dict[str, dict[str, Any]] = {
     "deferrable": {"deferrable": True},
 }
 CASES: dict[str, dict[str, Any]] = {
-    "success": {"timeout": 600},
+    "success": {"timeout": 600, "explain": True},
     "timeout": {"timeout": 15},
     "timeout_soft_fail": {"timeout": 15, "soft_fail": True},
     "refused": {"timeout": 600, "make_conn_id": "make_refused"},
