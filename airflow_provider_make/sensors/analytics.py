@@ -290,9 +290,11 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
             return NO_EXPLANATION
         from airflow_provider_make.thresholds.reasons import TIME_LIMIT, explain
 
-        # After execution_timeout, there would be no result at all.
-        left = (self.execution_timeout or timedelta.max) - (datetime.now(UTC) - self._began) - TIME_TO_RETURN
-        seconds = max(0.0, min(TIME_LIMIT, left.total_seconds()))
+        seconds = TIME_LIMIT
+        if self.execution_timeout is not None:
+            # After that, there would be no result at all.
+            left = self.execution_timeout - TIME_TO_RETURN + (self._began - datetime.now(UTC))
+            seconds = max(0.0, min(seconds, left.total_seconds()))
         return self.hook.event_loop.run(lambda client: explain(nullcontext(client), evaluation, seconds))
 
     def _first_poke(self, context: Context) -> datetime:

@@ -66,8 +66,9 @@ def in_reschedule_mode(sensor: MakeAnalyticsSensor) -> dict[str, Any]:
     instance = FakeTaskInstance()
     with instance.patched_into_airflow():
         while True:
-            # Each poke runs in a new process, without the hook of the one before.
-            sensor.__dict__.pop("hook", None)
+            # Each poke runs in a new process, without what the one before has cached.
+            for name in ("hook", "check", "_began"):
+                sensor.__dict__.pop(name, None)
             try:
                 return sensor.execute({"ti": instance})  # type: ignore[typeddict-item, no-any-return]
             except AirflowRescheduleException:
