@@ -190,7 +190,7 @@ class ObjectDestination:
         # Another task may have created the object meanwhile.
         warning = check_existing(self._target, self.if_exists, summary)
         kind = content_type(self.format_name, self.compressed)
-        with self._target.errors_named("written"):
+        with self._target.errors_named("written to"):
             write_atomically(self._spool, self._target.fs, self._target.path, kind)
         if warning and warning != self._warning:
             self.log.warning(warning)

@@ -197,9 +197,9 @@ class StoredObject:
     @contextmanager
     def errors_named(self, action: str) -> Iterator[None]:
         """
-        Name the object, and what it can't be, in the errors of its storage: many of them could as well be Make's.
+        Name the object, its storage, and what it can't be, in any error: many of them could as well be Make's.
 
-        Those of local files mostly have a name.
+        The action is such as ``written to``. The errors of local files mostly have a name.
         """
         from airflow.providers.common.compat.sdk import AirflowException
         from fsspec.implementations.local import LocalFileSystem
@@ -214,7 +214,7 @@ class StoredObject:
                 raise
             kinds = (FileNotFoundError, PermissionError, OSError)
             kind = next((kind for kind in kinds if isinstance(error, kind)), OSError)
-            raise kind(f"{self.location!r} can't be {action}: {_reason(error)}") from error
+            raise kind(f"{self.location!r} can't be {action} its storage: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:

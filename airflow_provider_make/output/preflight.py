@@ -218,13 +218,14 @@ def check_existing(target: StoredObject, if_exists: str, pull: Mapping[str, Any]
 
 
 def _exists(target: StoredObject) -> bool:
-    try:
-        # Not exists(), which is False for every error.
-        target.fs.invalidate_cache()
-        # In an object store, a folder may have the name of an object.
-        return bool(target.fs.info(target.path)["type"] != "directory")
-    except FileNotFoundError:
-        return False
+    with target.errors_named("looked up in"):
+        try:
+            # Not exists(), which is False for every error.
+            target.fs.invalidate_cache()
+            # In an object store, a folder may have the name of an object.
+            return bool(target.fs.info(target.path)["type"] != "directory")
+        except FileNotFoundError:
+            return False
 
 
 def _differences(other: Mapping[str, Any], pull: Mapping[str, Any]) -> set[str]:

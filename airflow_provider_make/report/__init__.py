@@ -46,6 +46,7 @@ def write_report(
     from airflow_provider_make.arguments import parse_number, parse_positive_integer
     from airflow_provider_make.output.atomic_write import write_atomically
     from airflow_provider_make.output.object_path import parse_object_path, resolve_object
+    from airflow_provider_make.output.preflight import check_writable
     from airflow_provider_make.report.days import read_days
     from airflow_provider_make.report.days_page import render_days
     from airflow_provider_make.report.pull_files import default_target, find_files
@@ -63,15 +64,21 @@ def write_report(
     # Both are resolved before the source is read, which may take a while.
     files = find_files(source, storage_conn_id)
     target_path = default_target(source, files) if target is None else target
+    if target_path is None:
+        raise MakeInputError(
+            "A list and a glob have no name for the report: expected a target, with the command -o, whose path or URL "
+            "ends in .html."
+        )
     expectation = "a path or URL that ends in .html, or None for the name of the source's file or folder with .html"
     target_path = parse_object_path("target", target_path, expectation)
     if not target_path.endswith(".html"):
         raise MakeInputError.expected("target", target, expectation)
     target_object = resolve_object("target", target_path, storage_conn_id)
+    check_writable("target", target_path, target_object)
     if len(files) > 1:
         page = render_days(read_days(files, minimum), title, centicredits)
     else:
         page = render_pull(read_pull(files[0], minimum), title)
-    with target_object.errors_named("written"):
+    with target_object.errors_named("written to"):
         write_atomically(BytesIO(page.encode()), target_object.fs, target_object.path, "text/html; charset=utf-8")
     return str(target_object)

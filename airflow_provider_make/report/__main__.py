@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from airflow.providers.common.compat.sdk import AirflowException
+
 from airflow_provider_make.command import print_error, run
-from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.report import write_report
 
 
@@ -16,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = options.pop("source")
     try:
         target = write_report(source[0] if len(source) == 1 else source, options.pop("output"), **options)
-    except (MakeInputError, OSError) as error:
+    except (AirflowException, OSError) as error:
         print_error(error)
         return 1
     print(target)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,21 +105,21 @@ class Summary(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class PullFile:
-    """The open Parquet file of a pull."""
+    """The open Parquet file of a pull. Errors of reading it name it."""
 
+    source: SourceFile
     summary: Summary
     parquet: ParquetFile
 
     def batches(self) -> Iterator[pyarrow.RecordBatch]:
         """Read the rows in batches of ``COLUMNS``."""
         # Threads would not be faster, and would use more memory.
-        batches: Iterator[pyarrow.RecordBatch] = self.parquet.iter_batches(
-            BATCH_SIZE, columns=list(COLUMNS), use_threads=False
-        )
-        return batches
+        with _read_errors(self.source, "its rows can't be read"):
+            yield from self.parquet.iter_batches(BATCH_SIZE, columns=list(COLUMNS), use_threads=False)
 
     def read(self, columns: Sequence[str]) -> pyarrow.Table:
-        return self.parquet.read(list(columns), use_threads=False).select(list(columns))
+        with _read_errors(self.source, "its rows can't be read"):
+            return self.parquet.read(list(columns), use_threads=False).select(list(columns))
 
 
 def find_files(source: Any, storage_conn_id: str | None) -> list[SourceFile]:
@@ -154,13 +154,15 @@ def _find(source: Any, storage_conn_id: str | None) -> Iterator[SourceFile]:
         # Not looked for, as some users may read an object, but not list a bucket.
         yield SourceFile(location, path)
         return
-    if path.fs.isdir(path.path):
-        folder, names = location, _files_below(path.fs, path.path)
-    elif wildcards and not path.fs.isfile(path.path):
-        # The folder above the first wildcard.
-        folder = location[: min(map(location.find, wildcards))].rpartition("/")[0]
-        names = _matching(path.fs, path.path)
-    else:
+    folder, names = location, None
+    with path.errors_named("listed in"):
+        if path.fs.isdir(path.path):
+            names = _files_below(path.fs, path.path)
+        elif wildcards and not path.fs.isfile(path.path):
+            # The folder above the first wildcard.
+            folder = location[: min(map(location.find, wildcards))].rpartition("/")[0]
+            names = _matching(path.fs, path.path)
+    if names is None:
         yield SourceFile(location, path)
         return
     if not names:
@@ -197,30 +199,29 @@ def _matching(fs: Any, pattern: str) -> list[str]:
 
 @contextmanager
 def open_pull(file: SourceFile) -> Iterator[PullFile]:
-    """Open a file, and check that the operator wrote it; errors name it, also those of reading it."""
-    import pyarrow
+    """Open a file, and check that the operator wrote it; errors name it."""
     from pyarrow.parquet import ParquetFile
 
     if os.path.exists(file.location) and not os.path.isfile(file.location):
         # To open a pipe would wait for its writer.
         raise _not_a_pull(file, "this is not a regular file")
-    try:
-        with file.stored.open("rb") as stream:
-            try:
-                parquet = ParquetFile(stream)
-            except pyarrow.ArrowException as error:
-                raise _not_a_pull(file, f"this is not a Parquet file ({error})") from None
-            with parquet:
-                _check_columns(parquet, file)
-                yield PullFile(_parse_summary(parquet, file), parquet)
-    except pyarrow.ArrowException as error:
-        raise _not_a_pull(file, f"its rows can't be read ({error})") from None
-    except OSError as error:
-        # Those of pyarrow about damaged data, and those of storages, don't name the file.
-        if error.filename is not None:
-            raise
-        kind = next(kind for kind in (FileNotFoundError, PermissionError, OSError) if isinstance(error, kind))
-        raise kind(f"{file.location!r} can't be read: {error}") from error
+    with ExitStack() as stack:
+        with _read_errors(file, "this is not a Parquet file"):
+            parquet = stack.enter_context(ParquetFile(stack.enter_context(file.stored.open("rb"))))
+            _check_columns(parquet, file)
+        yield PullFile(file, _parse_summary(parquet, file), parquet)
+
+
+@contextmanager
+def _read_errors(file: SourceFile, problem: str) -> Iterator[None]:
+    """Name the file in the errors of the block: those of pyarrow about damaged data, and those of storages, don't."""
+    from pyarrow import ArrowException
+
+    with file.stored.errors_named("read from"):
+        try:
+            yield
+        except ArrowException as error:
+            raise _not_a_pull(file, f"{problem} ({error})") from None
 
 
 def _check_columns(parquet: ParquetFile, file: SourceFile) -> None:

@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
-from airflow.providers.common.compat.sdk import Asset, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowException, Asset, ObjectStoragePath
 from airflow.timetables.interval import CronDataIntervalTimetable
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from airflow_provider_make.api.time_frame import TimeFrame, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.object_path import (
     PathFields,
+    StoredObject,
     object_uri,
     parse_object_path,
     resolve_object,
@@ -321,3 +323,45 @@ def test_error_names_the_package_of_an_unknown_storage(url: str, advice: str) ->
         resolve_object("output_path", parse(url), None)
     assert str(caught.value).startswith(f"output_path={url!r} can't be reached: ")
     assert advice in str(caught.value)
+
+
+class Timeout(BaseException):
+    """As Airflow's signal handlers raise it."""
+
+
+CAUSES: list[tuple[Exception, type[OSError], str]] = [
+    (RuntimeError("Server disconnected"), OSError, "RuntimeError: Server disconnected"),
+    (TimeoutError(), OSError, "TimeoutError"),
+    (FileNotFoundError("bucket/a.csv"), FileNotFoundError, "FileNotFoundError: bucket/a.csv"),
+    (PermissionError(13, "Forbidden", "a.csv"), PermissionError, "PermissionError: [Errno 13] Forbidden: 'a.csv'"),
+]
+
+
+@pytest.mark.parametrize(("cause", "kind", "reason"), CAUSES)
+def test_any_error_of_a_storage_names_the_object(cause: Exception, kind: type[OSError], reason: str) -> None:
+    stored = StoredObject("s3://bucket/a.csv", MemoryFileSystem(), "bucket/a.csv")
+    with pytest.raises(kind) as caught, stored.errors_named("written to"):
+        raise cause
+    assert type(caught.value) is kind
+    assert str(caught.value) == f"'s3://bucket/a.csv' can't be written to its storage: {reason}"
+    assert caught.value.__cause__ is cause
+
+
+@pytest.mark.parametrize(
+    "error", [MakeInputError("ours"), AirflowException("a timeout"), Timeout(), KeyboardInterrupt()]
+)
+def test_what_is_no_error_of_the_storage_passes_unchanged(error: BaseException) -> None:
+    stored = StoredObject("s3://bucket/a.csv", MemoryFileSystem(), "bucket/a.csv")
+    with pytest.raises(type(error)) as caught, stored.errors_named("written to"):
+        raise error
+    assert caught.value is error
+
+
+def test_error_of_a_local_file_is_named_unless_it_has_a_name() -> None:
+    stored = resolve_object("output_path", "/data/a.csv", None)
+    named = OSError(28, "No space left on device", "/data/a.csv")
+    with pytest.raises(OSError) as caught, stored.errors_named("written to"):
+        raise named
+    assert caught.value is named
+    with pytest.raises(OSError, match=r"^'/data/a.csv' can't be .*No space left"), stored.errors_named("written to"):
+        raise OSError(28, "No space left on device")

@@ -326,7 +326,7 @@ def test_storage_that_refuses_the_question_is_an_error(monkeypatch: pytest.Monke
     monkeypatch.setattr(LocalFileSystem, "info", refuse)
     target = stored(tmp_path / "a.csv")
     check_existing(target, "replace", IDENTITY)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match=r"'.*a.csv' can't be looked up in its storage: .*HeadObject .*Forbidden"):
         check_existing(target, "skip", IDENTITY)
 
 

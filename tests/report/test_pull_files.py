@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,12 @@ import pyarrow
 import pyarrow.parquet as pq
 import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
+from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_make import __version__
 from airflow_provider_make.api.page import Metrics
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.output.object_path import StoredObject
 from airflow_provider_make.report.pull_files import (
     BATCH_SIZE,
     COLUMNS,
@@ -133,9 +136,14 @@ TOTAL = Metrics(executions=7, centicredits=str(10**50), error_rate=0.5, errors_c
 
 
 def read(data: bytes) -> tuple[Summary, list[pyarrow.RecordBatch]]:
-    path: Any = SimpleNamespace(open=lambda mode: io.BytesIO(data))
-    with open_pull(SourceFile("s3://bucket/a.parquet", path)) as pull:
+    storage: Any = SimpleNamespace(open=lambda path, mode: io.BytesIO(data))
+    with open_pull(stored_in(storage)) as pull:
         return pull.summary, list(pull.batches())
+
+
+def stored_in(storage: Any) -> SourceFile:
+    location = "s3://bucket/a.parquet"
+    return SourceFile(location, StoredObject(location, storage, "bucket/a.parquet"))
 
 
 @pytest.fixture
@@ -240,3 +248,60 @@ def test_columns_of_another_type_are_rejected(pulled: Path) -> None:
 def test_other_metadata_is_rejected(metadata: bytes | None, message: str, pulled: Path) -> None:
     with pytest.raises(MakeInputError, match=f"source='s3://bucket/a.parquet'.*{message}"):
         read(rewritten(pulled, make_analytics=metadata))
+
+
+class Disconnected(Exception):
+    """As the clients of storages have it, no ``OSError``."""
+
+
+class FailingFile(io.BytesIO):
+    """A file whose reads fail after a number of them."""
+
+    def __init__(self, data: bytes, reads: int) -> None:
+        super().__init__(data)
+        self._reads = reads
+
+    def read(self, size: int | None = -1) -> bytes:
+        self._reads -= 1
+        if self._reads < 0:
+            raise Disconnected("Server disconnected")
+        return super().read(size)
+
+
+def test_errors_of_a_storage_name_the_object_at_each_read(pulled: Path) -> None:
+    reads = 0
+    while True:
+        storage: Any = SimpleNamespace(open=lambda path, mode, reads=reads: FailingFile(pulled.read_bytes(), reads))
+        try:
+            with open_pull(stored_in(storage)) as pull:
+                list(pull.batches())
+                pull.read(["name"])
+        except OSError as error:
+            expected = "'s3://bucket/a.parquet' can't be read from its storage: Disconnected: Server disconnected"
+            assert str(error) == expected
+        else:
+            break
+        reads += 1
+    # The footer, the batches and the columns.
+    assert reads >= 3
+
+
+def test_what_fails_with_the_rows_of_a_file_is_not_its_storage_s_error(pulled: Path) -> None:
+    storage: Any = SimpleNamespace(open=lambda path, mode: io.BytesIO(pulled.read_bytes()))
+    with pytest.raises(KeyError, match="^'ours'$"), open_pull(stored_in(storage)):
+        raise KeyError("ours")
+
+
+@pytest.mark.parametrize("source", ["memory://bucket", "memory://bucket/*/a.parquet"])
+def test_errors_of_a_storage_name_the_folder_that_can_not_be_listed(
+    source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Any, path: str, **options: Any) -> Any:
+        raise Disconnected("Server disconnected")
+
+    monkeypatch.setattr(ObjectStoragePath, "fs", property(lambda self: fsspec.filesystem("memory")))
+    for name in ("isdir", "find", "glob"):
+        monkeypatch.setattr(MemoryFileSystem, name, fail)
+    location = re.escape(source)
+    with pytest.raises(OSError, match=f"^'{location}' can't be listed in its storage: Disconnected: Server disc"):
+        find_files([source], None)

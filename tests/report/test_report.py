@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 import pyarrow
 import pyarrow.parquet as pq
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_provider_make import report as report_package
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.report import __main__ as report_command
 from airflow_provider_make.report import write_report
 from airflow_provider_make.report.__main__ import main
 from airflow_provider_make.sandbox import Organization, Sandbox
@@ -303,9 +305,7 @@ def test_report_over_the_days_that_were_pulled(
 
 def test_a_glob_and_a_list_need_a_target(source: Path, tmp_path: Path) -> None:
     for several in (f"{tmp_path}/*.parquet", [source]):
-        with pytest.raises(
-            MakeInputError, match="target=None .*that ends in .html, or None for the name of the source"
-        ):
+        with pytest.raises(MakeInputError, match="expected a target, with the command -o, whose path or URL ends in"):
             write_report(several)
     assert files(tmp_path) == ["analytics.parquet"]
 
@@ -332,6 +332,12 @@ def test_command_writes_to_the_output(source: Path, tmp_path: Path, capsys: pyte
         (["nothing.parquet"], "nothing.parquet"),
         (["analytics.parquet", "--min-executions", "x"], "min_executions='x'"),
         (["analytics.parquet", "-o", "x.txt"], "target='x.txt'"),
+        (["analytics.parquet", "analytics.parquet"], "with the command -o"),
+        (["analytics.parquet", "-o", "folder.html"], "Is a directory: '{}/folder.html'"),
+        (["analytics.parquet", "-o", "analytics.parquet/a.html"], "Not a directory: '{}/analytics.parquet'"),
+        (["pipe.parquet"], "'{}/pipe.parquet' is not valid: expected a Parquet file"),
+        (["analytics.parquet", "-o", "taken.html"], "Not a regular file: '{}/taken.html'"),
+        (["s3://bucket/analytics.parquet"], "needs a package: pip install"),
     ],
 )
 def test_command_prints_errors_without_a_traceback(
@@ -343,11 +349,40 @@ def test_command_prints_errors_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.html").mkdir()
+    for name in ("pipe.parquet", "taken.html"):
+        os.mkfifo(tmp_path / name)
     assert main(arguments) == 1
     out, errors = capsys.readouterr()
     assert out == ""
-    assert message in errors
+    assert message.format(tmp_path) in errors
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AirflowNotFoundException("The conn_id `lake` isn't defined"),
+        OSError("'s3://lake/a.parquet' can't be read from its storage:\nEndpointConnectionError:\n  no route"),
+    ],
+)
+def test_command_prints_an_error_of_the_storage_or_its_connection_in_one_line(
+    error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: Any, **options: Any) -> str:
+        raise error
+
+    monkeypatch.setattr(report_command, "write_report", fail)
+    assert main(["s3://lake/a.parquet"]) == 1
+    assert capsys.readouterr() == ("", f"{' '.join(str(error).split())}\n")
+
+
+def test_what_can_not_be_written_is_an_error_before_the_source_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.html").mkdir()
+    with pytest.raises(MakeInputError, match=r"target='.*a.html' can't be written: Is a directory"):
+        write_report(tmp_path / "a.parquet")
 
 
 def test_import_loads_no_heavy_libraries() -> None:

@@ -125,7 +125,7 @@ def test_existing_object_survives_a_connection_lost_during_the_upload(
     assert gate.reached.is_set()
     # Its own name and the storage's reason: it could as well be Make.
     assert isinstance(error, OSError)
-    assert re.match(r"'(s3|gs|abfs)://.*/rows\.jsonl' can't be written: .*onnect", str(error))
+    assert re.match(r"'(s3|gs|abfs)://.*/rows\.jsonl' can't be written to its storage: .*onnect", str(error))
     assert len(sandbox.requests) == PAGES
 
 
