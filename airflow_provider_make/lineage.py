@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 SCHEME = "make"
 # The key in an asset's extra whose value is the strftime format of the partition key.
 PARTITION_KEY = "partition_key"
+# OpenLineage has one name for a storage, whichever scheme a URL has.
+_OPENLINEAGE_SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs", "local": "file"}
 # Airflow's limit.
 _MAX_KEY_LENGTH = 250
 
@@ -64,6 +66,7 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None) -> Operat
         statistics = OutputStatisticsOutputDatasetFacet(rowCount=summary["row_count"], size=summary["bytes"])
         # Not by the asset URI, which is percent-encoded: OpenLineage names objects as their storage does.
         scheme, host, path = split_location(summary["path"])
+        scheme = _OPENLINEAGE_SCHEMES.get(scheme, scheme)
         is_local = scheme == "file"
         lineage.outputs.append(
             OutputDataset(

@@ -106,11 +106,16 @@ def test_sensor_reports_the_organization(make_sandbox: Sandbox) -> None:
     [
         ("/data/a.parquet", "file", "/data/a.parquet"),
         ("file:///data/a.parquet", "file", "/data/a.parquet"),
+        ("local:///data/a.parquet", "file", "/data/a.parquet"),
         ("/data/run#2/Ü a%20.parquet", "file", "/data/run#2/Ü a%20.parquet"),
         ("s3://bucket/Ü a?#.parquet", "s3://bucket", "Ü a?#.parquet"),
         ("s3://bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
         ("s3://aws_default@bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
+        ("s3a://aws_default@bucket/make/a.parquet", "s3://bucket", "make/a.parquet"),
+        ("s3n://bucket/a.parquet", "s3://bucket", "a.parquet"),
         ("gs://bucket/a.csv.gz", "gs://bucket", "a.csv.gz"),
+        ("gcs://bucket/a.csv.gz", "gs://bucket", "a.csv.gz"),
+        ("abfs://container/a.csv", "abfs://container", "a.csv"),
     ],
 )
 def test_objects_are_named_by_openlineages_conventions(path: str, namespace: str, name: str) -> None:
