@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_make.api.client import MakeClient
 from airflow_provider_make.api.event_loop import EventLoopThread
-from airflow_provider_make.api.page import ScenarioMetrics, fraction_warning
+from airflow_provider_make.api.page import Metrics, ScenarioMetrics, fraction_warning
 from airflow_provider_make.api.query import AnalyticsQuery
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.schedule import Schedule
@@ -35,6 +35,7 @@ from airflow_provider_make.connection.settings import (
     explain_unreadable_variable,
 )
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.gauges import Gauges, TeamTotals, describe_omission, parse_level, set_gauges
 from airflow_provider_make.lineage import Outlets
 from airflow_provider_make.output.destination import Destination, open_destination
 from airflow_provider_make.output.object_path import PathFields
@@ -60,6 +61,7 @@ class PreparedPull:
     max_concurrency: int
     destination: Destination
     outlets: Outlets
+    gauges: Gauges
     log: Any
 
     @classmethod
@@ -69,6 +71,7 @@ class PreparedPull:
         """Check the operator's arguments, by name, and the task's outlets; look up the connection."""
         max_concurrency = parse_positive_integer("max_concurrency", arguments["max_concurrency"])
         page_size = parse_page_size(arguments["page_size"])
+        emit_metrics = parse_level(arguments["emit_metrics"])
         timezone = parse_timezone(arguments["timezone"])
         time_frame = _choose_time_frame(arguments, context, timezone, log)
         retry_rules = RetryRules(arguments["api_retry_limit"], arguments["api_retry_delay"])
@@ -97,15 +100,21 @@ class PreparedPull:
         checked_outlets.check(destination.path)
         if destination.path is not None:
             check_mapped_tasks(context.get("ti"), destination.path, arguments["storage_conn_id"], identity)
-        return cls(settings, retry_rules, query, page_size, max_concurrency, destination, checked_outlets, log)
+        gauges = Gauges(emit_metrics, query.organization_id, settings.zone, query.filters)
+        if omission := describe_omission(emit_metrics, query.filters, reads_scenarios=True):
+            log.info(omission)
+        return cls(settings, retry_rules, query, page_size, max_concurrency, destination, checked_outlets, gauges, log)
 
     def run(self) -> dict[str, Any]:
         """Read every scenario of the query, exactly once, and publish the rows; return the summary for XCom."""
+        began = time.monotonic()
         new_client = partial(MakeClient, self.settings, self.retry_rules, self.log)
         with self.destination, closing(EventLoopThread(new_client)) as event_loop:
-            progress = _Progress(self.query, self.destination, self.log)
+            teams = TeamTotals() if self.gauges.level == "team" else None
+            progress = _Progress(self.query, self.destination, teams, self.log)
             self.log.info("Pulling %s: requesting the first page.", self._subject)
-            summary = self.destination.publish(event_loop.run(partial(self._read, progress)))
+            total, result = event_loop.run(partial(self._read, progress))
+            summary = self.destination.publish(result)
         self.log.info(
             "Pulled %d %s of %s in %d %s, %.0f a second, into %s.",
             progress.row_count,
@@ -116,9 +125,14 @@ class PreparedPull:
             progress.rows_per_second(),
             summary["path"] or "XCom",
         )
+        gauges = self.gauges.of_figures(total, teams.figures() if teams else {})
+        gauges += self.gauges.of_pull(
+            rows=progress.row_count, requests=summary["requests"], seconds=time.monotonic() - began
+        )
+        set_gauges(gauges, self.log)
         return summary
 
-    async def _read(self, progress: _Progress, client: MakeClient) -> dict[str, Any]:
+    async def _read(self, progress: _Progress, client: MakeClient) -> tuple[Metrics, dict[str, Any]]:
         total = await read_exactly(
             client.fetch_page,
             self.query,
@@ -129,7 +143,7 @@ class PreparedPull:
         )
         if warning := fraction_warning(total):
             self.log.warning(warning)
-        return {
+        return total, {
             **_identify(self.query, self.settings.zone),
             "total": to_total(total),
             "row_count": progress.row_count,
@@ -183,8 +197,9 @@ def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone:
 class _Progress:
     """Passes the entries to the destination, and logs the progress every few seconds."""
 
-    def __init__(self, query: AnalyticsQuery, destination: Destination, log: Any) -> None:
+    def __init__(self, query: AnalyticsQuery, destination: Destination, teams: TeamTotals | None, log: Any) -> None:
         self._destination = destination
+        self._teams = teams
         self._log = log
         self._began = self._logged = time.monotonic()
         frame = query.time_frame
@@ -196,6 +211,8 @@ class _Progress:
 
     def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         self._destination.add(entries)
+        if self._teams is not None:
+            self._teams.add(entries)
         self.row_count += len(entries)
         self._page_count += 1
         if time.monotonic() - self._logged >= SECONDS_BETWEEN_LOG_LINES:
@@ -208,6 +225,8 @@ class _Progress:
     def restart(self, error: MakeApiError, delay: float) -> None:
         self._log.warning("The pull starts again in %.1f s: %s.", delay, error.headline())
         self._destination.begin(self._builder)
+        if self._teams is not None:
+            self._teams.restart()
         self.row_count = self._page_count = 0
         self._began = time.monotonic() + delay
 

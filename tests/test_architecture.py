@@ -19,7 +19,7 @@ LAYERS = (
     {"arguments"},
     {"connection"},
     {"api"},
-    {"paging", "output"},
+    {"paging", "output", "gauges"},
     {"lineage"},
     {"links"},
     {"thresholds", "pull"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Annotated, Any
@@ -95,6 +96,15 @@ def make_names(kind: type[Metrics]) -> dict[str, str]:
     names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))
     del names["extra"]
     return names
+
+
+def to_credits(centicredits: str) -> float:
+    """Convert text of digits."""
+    try:
+        return int(centicredits) / 100
+    except OverflowError:
+        # Text of digits has no largest number, and JSON has no infinity.
+        return sys.float_info.max
 
 
 def fraction_warning(total: Metrics) -> str | None:

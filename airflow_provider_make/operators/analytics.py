@@ -37,7 +37,7 @@ TEMPLATED = (
     "max_xcom_bytes",
     "make_conn_id",
 )
-NOT_TEMPLATED = ("csv_safe", "api_retry_limit", "api_retry_delay")
+NOT_TEMPLATED = ("csv_safe", "api_retry_limit", "api_retry_delay", "emit_metrics")
 
 
 class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
@@ -53,8 +53,8 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     ``{date_to:%Y-%m-%d}``, with any format for strftime. They are filled with what the pull requests, times in
     ``timezone``.
 
-    All arguments but ``csv_safe``, ``api_retry_limit`` and ``api_retry_delay`` are templated; numbers may be rendered
-    as text.
+    All arguments but ``csv_safe``, ``api_retry_limit``, ``api_retry_delay`` and ``emit_metrics`` are templated; numbers
+    may be rendered as text.
 
     The asset events of the task's ``outlets`` have the summary without ``rows``, and ``error_rate``, as ``extra``. An
     outlet with a ``partition_key`` in its own ``extra``, a strftime format such as ``%Y-%m-%d``, gets an event with a
@@ -95,6 +95,8 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full
         jitter. A ``Retry-After`` replaces it, up to 600 s.
+    :param emit_metrics: ``organization``: the pull sets gauges in Airflow's metrics, of the organization's figures, and
+        of rows, requests and seconds; ``team``: also of the figures of its teams. None for no gauges.
     :return: To XCom: ``{"organization_id", "zone", "filters", "date_from", "date_to", "total", "row_count",
         "requests", "path", "format", "bytes", "rows"}``; ``rows`` only without ``output_path``, and then the
         three before it are None.
@@ -134,6 +136,7 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
         make_conn_id: str = "make_default",
         api_retry_limit: int = 5,
         api_retry_delay: float = 1.0,
+        emit_metrics: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -158,6 +161,7 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
         self.make_conn_id = make_conn_id
         self.api_retry_limit = api_retry_limit
         self.api_retry_delay = api_retry_delay
+        self.emit_metrics = emit_metrics
 
     @cached_property
     def hook(self) -> MakeHook:

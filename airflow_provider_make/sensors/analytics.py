@@ -72,6 +72,8 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
     :param explain: Whether the result also says why: when figures cross, Make is asked for the failed executions of
         the ten scenarios of the message, in up to 21 requests and 20 seconds. For ``error_rate``, ``errors``, their
         changes and ``executions``; the token needs the scope ``scenarios:read``, too. It never fails the sensor.
+    :param emit_metrics: ``organization``: each poke sets the organization's figures as gauges in Airflow's metrics;
+        ``team``: also those of its teams, for which scope ``scenario`` reads all pages. None for no gauges.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
     :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
@@ -106,6 +108,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         folder_id: int | str | Sequence[int | str] | None = None,
         status: str | Sequence[str] | None = None,
         explain: bool = False,
+        emit_metrics: str | None = None,
         make_conn_id: str = "make_default",
         api_retry_limit: int = 5,
         api_retry_delay: float = 1.0,
@@ -125,6 +128,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         self.folder_id = folder_id
         self.status = status
         self.explain = explain
+        self.emit_metrics = emit_metrics
         self.make_conn_id = make_conn_id
         self.api_retry_limit = api_retry_limit
         self.api_retry_delay = api_retry_delay
@@ -156,8 +160,9 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
             settings = self.hook.settings
             zone, organization_id = settings.zone, settings.resolve_organization_id(self.check.filters.organization_id)
             self.record_organization(context, zone, organization_id)
-            if (warning := self.check.rule.warning) and self._first_poke(context) == self._began:
-                self.log.warning(warning)
+            if (warnings := self.check.warnings) and self._first_poke(context) == self._began:
+                for warning in warnings:
+                    self.log.warning(warning)
             with self.hook:
                 if self.deferrable and self._time_left() >= SHORTEST_DEFERRAL:
                     result = self._poke_and_defer(context, zone, organization_id)
@@ -276,12 +281,15 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         return MakeAnalyticsTrigger(**arguments)
 
     def _evaluate(self, context: Context) -> Evaluation:
+        from airflow_provider_make.gauges import set_gauges
         from airflow_provider_make.thresholds.evaluation import evaluate
         from airflow_provider_make.thresholds.polling import fetch_in_time
 
         left = self.timeout - (datetime.now(UTC) - self._first_poke(context)).total_seconds()
         fetch = partial(fetch_in_time, fetch=self.check.fetch, seconds_left=left)
-        return evaluate(self.check.rule, self.hook.event_loop.run(fetch))
+        snapshot = self.hook.event_loop.run(fetch)
+        set_gauges(self.check.gauges(snapshot), self.log)
+        return evaluate(self.check.rule, snapshot)
 
     def _explain(self, evaluation: Evaluation) -> Explanation:
         from airflow_provider_make.thresholds.evaluation import NO_EXPLANATION

@@ -26,6 +26,7 @@ class ThresholdArguments:
     folder_id: int | str | Sequence[int | str] | None = None
     status: str | Sequence[str] | None = None
     explain: bool = False
+    emit_metrics: str | None = None
     make_conn_id: str = "make_default"
     api_retry_limit: int = 5
     api_retry_delay: float = 1.0
@@ -56,7 +57,8 @@ class ThresholdArguments:
         return ThresholdArguments(**{"threshold": 1.0, "metric": "error_rate", **known})
 
 
-TEMPLATED = tuple(name for name in ThresholdArguments.names() if name != "explain" and not name.startswith("api_"))
+_NOT_TEMPLATED = ("explain", "emit_metrics", "api_retry_limit", "api_retry_delay")
+TEMPLATED = tuple(name for name in ThresholdArguments.names() if name not in _NOT_TEMPLATED)
 
 
 def _is_rendered_later(value: Any) -> bool:

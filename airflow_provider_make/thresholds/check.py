@@ -14,6 +14,7 @@ from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, Scenari
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import TimeFrame, parse_lookback, resolve_time_frame
 from airflow_provider_make.exceptions import MakeInputError
+from airflow_provider_make.gauges import Gauge, Gauges, TeamTotals, describe_omission, parse_level
 from airflow_provider_make.paging.exact_reader import read_exactly
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.evaluation import Snapshot
@@ -43,6 +44,8 @@ class ThresholdCheck:
     explain: bool
     make_conn_id: str
     retry_rules: RetryRules
+    # Whose figures become gauges.
+    emit_metrics: str | None = None
 
     @classmethod
     def from_arguments(cls, arguments: ThresholdArguments, *, hysteresis: Any = 0.0) -> ThresholdCheck:
@@ -61,7 +64,20 @@ class ThresholdCheck:
         )
         filters = ScenarioFilters.from_arguments(**{name: getattr(arguments, name) for name in _FILTERS})
         explain = _parse_explain(arguments.explain, rule)
-        return cls(rule, filters, lookback, since, explain, arguments.make_conn_id, retry_rules)
+        emit_metrics = parse_level(arguments.emit_metrics)
+        return cls(rule, filters, lookback, since, explain, arguments.make_conn_id, retry_rules, emit_metrics)
+
+    @property
+    def warnings(self) -> list[str]:
+        """The texts of warnings about arguments that are valid, but hardly what was meant."""
+        reads_scenarios = self.rule.scope == "scenario"
+        omission = describe_omission(self.emit_metrics, self.filters.filters, reads_scenarios=reads_scenarios)
+        return [warning for warning in (self.rule.warning, omission) if warning]
+
+    def gauges(self, snapshot: Snapshot) -> list[Gauge]:
+        """Choose the gauges of a snapshot."""
+        gauges = Gauges(self.emit_metrics, snapshot.organization_id, snapshot.zone, self.filters.filters)
+        return gauges.of_figures(snapshot.total, snapshot.teams)
 
     def query(self, settings: ConnectionSettings, now: datetime) -> AnalyticsQuery:
         """Build the query of one check, whose time frame ends now."""
@@ -105,10 +121,12 @@ class ThresholdCheck:
         """
         now = datetime.now(UTC).replace(microsecond=0)
         query = self.query(client.settings, now)
+        # A team's figures are whole only if all pages are read.
+        teams = TeamTotals() if self.emit_metrics == "team" else None
         if self.rule.scope == "organization":
             total, entries = (await client.fetch_page(query, PageRequest(limit=1))).total, list[ScenarioMetrics]()
         else:
-            relevant = _RelevantScenarios(self.rule, firing)
+            relevant = _RelevantScenarios(self.rule, firing, teams)
 
             async def fetch_page(query: AnalyticsQuery, request: PageRequest) -> AnalyticsPage:
                 page = await client.fetch_page(query, request)
@@ -122,7 +140,7 @@ class ThresholdCheck:
                 page_size=PAGE_SIZE,
                 max_concurrency=1,
                 delay=client.retry_rules.delay,
-                first_page_size=FIRST_PAGE_SIZE if self.rule.metric.is_sortable else None,
+                first_page_size=FIRST_PAGE_SIZE if self.rule.metric.is_sortable and teams is None else None,
             )
             entries = relevant.entries()
             if relevant.wrong_order:
@@ -132,7 +150,14 @@ class ThresholdCheck:
         if warning := fraction_warning(total):
             client.warn_once("fraction", warning)
         return Snapshot(
-            query.organization_id, client.settings.zone, query.time_frame, now, total, entries, self.filters
+            query.organization_id,
+            client.settings.zone,
+            query.time_frame,
+            now,
+            total,
+            entries,
+            self.filters,
+            teams.figures() if teams else {},
         )
 
     def _time_frame(self, now: datetime) -> TimeFrame:
@@ -180,11 +205,13 @@ def _parse_lookback(lookback: Any) -> timedelta:
 class _RelevantScenarios:
     """Receives scenarios, and keeps those that matter, up to the page with the first that rules out all after it."""
 
-    def __init__(self, rule: ThresholdRule, firing: Set[int]) -> None:
+    def __init__(self, rule: ThresholdRule, firing: Set[int], teams: TeamTotals | None = None) -> None:
         # What contradicts the requested order: then, no scenario rules out those after it.
         self.wrong_order: str | None = None
         self._rule = rule
         self._firing = firing
+        # Of all scenarios, also of those that do not matter for the rule.
+        self._teams = teams
         self.restart()
 
     def restart(self, *_: Any) -> None:
@@ -194,6 +221,8 @@ class _RelevantScenarios:
         self._highest_severity = -math.inf
         self._last_value: float | None = None
         self._unseen = set(self._firing)
+        if self._teams is not None:
+            self._teams.restart()
 
     def compare_order(self, query: AnalyticsQuery, pagination: Pagination) -> None:
         """Compare the order of a page, as its server reports it, with the order of the query."""
@@ -206,6 +235,8 @@ class _RelevantScenarios:
     def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         """Receive the next entries, sorted by the metric if Make can; return whether later ones may matter."""
         may_matter = True
+        if self._teams is not None:
+            self._teams.add(entries)
         for entry in entries:
             value = self._rule.metric.value(entry)
             self._unseen.discard(entry.scenario_id)
@@ -217,7 +248,7 @@ class _RelevantScenarios:
             if value is not None and self._rule.metric.is_sortable:
                 self._compare_with_last(value)
                 may_matter = may_matter and (breaches or self._may_be_firing(value))
-        return may_matter or self.wrong_order is not None
+        return may_matter or self.wrong_order is not None or self._teams is not None
 
     def entries(self) -> list[ScenarioMetrics]:
         """Return the scenarios that breach the threshold or were firing, and the most severe of all."""

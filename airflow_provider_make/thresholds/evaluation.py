@@ -41,6 +41,8 @@ class Snapshot:
     # The scenarios that may matter; none where the rule is about the organization.
     entries: Sequence[ScenarioMetrics] = ()
     filters: ScenarioFilters = ScenarioFilters()
+    # The figures of the teams whose scenarios were all read.
+    teams: Mapping[int, Metrics] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

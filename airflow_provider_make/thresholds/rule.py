@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import operator
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_make.api.page import Metrics
+from airflow_provider_make.api.page import Metrics, to_credits
 from airflow_provider_make.api.query import SORT_KEYS
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeInputError
@@ -51,7 +50,7 @@ class Metric:
         if self.name == "error_rate" and figures.executions == 0:
             return None
         value: float | str | None = getattr(figures, self.column)
-        return _credits(value) if isinstance(value, str) else value
+        return to_credits(value) if isinstance(value, str) else value
 
     def describe(self, value: float, apart_from: float | None = None) -> str:
         """Format a value with its unit, such as ``+30 %``; a value that differs from ``apart_from`` also reads so."""
@@ -175,14 +174,6 @@ def _format(value: float, decimals: int) -> str:
         return f"{value:.{decimals}g}" if decimals > 2 else f"{value:g}"
     text = f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
-
-
-def _credits(centicredits: str) -> float:
-    try:
-        return int(centicredits) / 100
-    except OverflowError:
-        # Text of digits has no largest number, and JSON has no infinity.
-        return sys.float_info.max
 
 
 def _expected_threshold(threshold: Any) -> str:

@@ -20,6 +20,7 @@ from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.time_frame import iso
 from airflow_provider_make.arguments import parse_number
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.gauges import set_gauges
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 from airflow_provider_make.thresholds.check import ThresholdCheck
 from airflow_provider_make.thresholds.evaluation import NO_EXPLANATION, Evaluation, Explanation, Snapshot, evaluate
@@ -88,6 +89,7 @@ class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
             async for outcome in outcomes:
                 next_poke = _announce("poke", schedule)
                 if isinstance(outcome, Snapshot):
+                    await _set_gauges(check, outcome, self.log)
                     evaluation = evaluate(check.rule, outcome)
                     if evaluation.crossed:
                         self.log.info("%s.", evaluation)
@@ -220,11 +222,12 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
         return WatcherState(getattr(self, "asset_state_store", None), identity)
 
     async def _emit(self, snapshots: AsyncIterator[Snapshot], state: WatcherState) -> AsyncGenerator[TriggerEvent]:
-        if warning := self._check.rule.warning:
+        for warning in self._check.warnings:
             self.log.warning(warning)
         await state.load()
         clock, logged_at, beyond_count = asyncio.get_running_loop().time, -math.inf, 0
         async for snapshot in snapshots:
+            await _set_gauges(self._check, snapshot, self.log)
             state.begin_period(iso(snapshot.time_frame.date_from) if self._check.since else None)
             evaluation = evaluate(self._check.rule, snapshot, state.firing)
             # Each line in a triggerer's log costs as much CPU as a poll.
@@ -258,6 +261,12 @@ async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncG
             is_transient = isinstance(outcome, MakeApiError) and is_retryable(outcome)
             level = logging.WARNING if is_transient else logging.ERROR
             log.log(level, "The figures could not be fetched%s: %s", _announce("poll", schedule), text)
+
+
+async def _set_gauges(check: ThresholdCheck, snapshot: Snapshot, log: Any) -> None:
+    # Backends look up hosts, and take long to import.
+    if gauges := check.gauges(snapshot):
+        await asyncio.to_thread(set_gauges, gauges, log, in_triggerer=True)
 
 
 async def _explain(check: ThresholdCheck, evaluation: Evaluation, seconds: float = math.inf) -> Explanation:

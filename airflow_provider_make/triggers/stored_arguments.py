@@ -14,7 +14,7 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.thresholds.arguments import ThresholdArguments
 
 # Increased when a trigger takes other arguments than before, or means something else by them.
-VERSION = 3
+VERSION = 4
 _DAYS_OF_A_YEAR = 365
 _Trigger = TypeVar("_Trigger", bound="type[StoredArguments]")
 

@@ -12,13 +12,14 @@ from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # With the default lookback.
-RULE: dict[str, Any] = {"threshold": 5.0, "poke_interval": 1.0}
+RULE: dict[str, Any] = {"threshold": 5.0, "poke_interval": 1.0, "emit_metrics": "organization"}
 
 with DAG("pulled", schedule="@once", start_date=START):
     MakeAnalyticsOperator(
         task_id="pull",
         lookback=timedelta(days=1),
         output_path="{{ var.value.make_analytics_root }}/{organization_id}.parquet",
+        emit_metrics="team",
     )
     MakeErrorRateSensor(task_id="wait", deferrable=True, **RULE)
 

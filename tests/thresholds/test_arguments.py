@@ -27,7 +27,12 @@ def test_arguments_are_collected_from_the_attributes_of_a_task() -> None:
     sensor = MakeAnalyticsSensor(task_id="wait", threshold=5, metric="errors", team_id=7, api_retry_limit=2)
     values = ThresholdArguments.from_task(sensor).values()
     assert (values["threshold"], values["team_id"], values["api_retry_limit"]) == (5, 7, 2)
-    assert set(MakeAnalyticsSensor.template_fields) == values.keys() - {"api_retry_limit", "api_retry_delay", "explain"}
+    assert set(MakeAnalyticsSensor.template_fields) == values.keys() - {
+        "api_retry_limit",
+        "api_retry_delay",
+        "explain",
+        "emit_metrics",
+    }
 
 
 def test_missing_attribute_raises() -> None:

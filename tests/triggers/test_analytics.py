@@ -54,6 +54,7 @@ VALUES: dict[str, Any] = {
     "folder_id": "3",
     "status": ["active"],
     "explain": True,
+    "emit_metrics": "team",
     "make_conn_id": "other",
     "api_retry_limit": 2,
     "api_retry_delay": 0.5,
@@ -61,7 +62,7 @@ VALUES: dict[str, Any] = {
     "first_poke": datetime(2026, 1, 30, tzinfo=UTC),
     "deadline": datetime(2026, 1, 31, tzinfo=UTC),
     "hysteresis": 1.5,
-    "stored_version": 3,
+    "stored_version": 4,
 }
 
 
@@ -724,12 +725,14 @@ def test_watchers_that_share_a_poll_ask_why_once(connected: Sandbox) -> None:
 
 
 @TRIGGERS
-def test_what_an_earlier_version_stored_has_no_reasons(trigger_class: type[Any], connected: Sandbox) -> None:
+def test_what_an_earlier_version_stored_has_no_reasons_and_no_gauges(
+    trigger_class: type[Any], connected: Sandbox
+) -> None:
     stored = store(trigger_class(**RULE))
-    del stored["explain"]
+    del stored["explain"], stored["emit_metrics"]
     restored = trigger_class(**{**stored, "stored_version": 2})
     restored.check_stored()
-    assert restored.explain is False
+    assert (restored.explain, restored.emit_metrics) == (False, None)
     if trigger_class is MakeAnalyticsEventTrigger:
         connected.organization().set_counts(100, 50)
 
