@@ -313,13 +313,14 @@ def test_constructor_keeps_arguments_unchanged() -> None:
     assert all(getattr(operator, name) is value for name, value in arguments.items())
 
 
-def test_all_arguments_are_templated_except_retries_and_csv_safe() -> None:
+def test_all_arguments_are_templated_except_retries_csv_safe_and_emit_metrics() -> None:
     parameters = inspect.signature(MakeAnalyticsOperator.__init__).parameters.values()
     keyword_only = {parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY}
     assert keyword_only - set(MakeAnalyticsOperator.template_fields) == {
         "api_retry_limit",
         "api_retry_delay",
         "csv_safe",
+        "emit_metrics",
     }
 
 
