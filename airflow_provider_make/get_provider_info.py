@@ -23,7 +23,8 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-make",
         "name": "Make",
-        "description": "`Make <https://www.make.com/>`__ scenario analytics for data pipelines.",
+        # Airflow's page of providers glues a word to a URL before it.
+        "description": "Scenario analytics for data pipelines, from `Make <https://www.make.com/>`__.",
         "versions": [__version__],
         "integrations": [
             {
@@ -33,14 +34,16 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": _list_modules("hooks.make"),
-        "operators": _list_modules("operators.analytics"),
+        "operators": _list_modules("operators.analytics", "operators.report"),
         "sensors": _list_modules("sensors.analytics", "sensors.error_rate"),
         "triggers": _list_modules("triggers.analytics", "triggers.error_rate"),
         "asset-uris": _ASSET_URIS,
         # Airflow 2 calls assets datasets.
         "dataset-uris": _ASSET_URIS,
         "extra-links": [
+            "airflow_provider_make.links.MakeObjectLink",
             "airflow_provider_make.links.MakeOrganizationLink",
+            "airflow_provider_make.links.MakeReportLink",
             "airflow_provider_make.links.MakeScenarioLink",
         ],
         "connection-types": [

@@ -89,11 +89,12 @@ def _dataset(uri: str) -> Dataset:
 
 @dataclass(frozen=True)
 class Outlets:
-    """The outlets of a task that pulls a time frame: assets, or aliases, which get an event for the object written."""
+    """The outlets of a task: assets, or aliases, which get an event for the object written."""
 
     outlets: Sequence[Any]
     context: Context
-    time_frame: TimeFrame
+    # Of a pull; a report has none, and so no partition keys.
+    time_frame: TimeFrame | None = None
     # In which partition keys are written.
     timezone: tzinfo = UTC
 
@@ -114,10 +115,14 @@ class Outlets:
         """Fill the events with the pull's summary, without the rows."""
         extra = {name: value for name, value in summary.items() if name != "rows"}
         extra["error_rate"] = summary["total"]["error_rate"]
+        self.fill_extra(extra)
+
+    def fill_extra(self, extra: Mapping[str, Any]) -> None:
+        """Fill the events with what describes the object at ``path``."""
         for outlet, event in self._events:
             if isinstance(outlet, AssetAlias):
-                if summary["path"]:
-                    event.add(Asset(uri=object_uri(summary["path"])), extra=extra)
+                if extra["path"]:
+                    event.add(Asset(uri=object_uri(extra["path"])), extra=dict(extra))
                 continue
             event.extra.update(extra)
             if key := self.partition_key(outlet):
@@ -131,6 +136,8 @@ class Outlets:
         expectation = "a format for strftime such as %Y-%m-%d, in the outlet"
         if not isinstance(template, str):
             raise MakeInputError.expected(PARTITION_KEY, template, expectation)
+        if self.time_frame is None:
+            raise MakeInputError(f"The outlet's {PARTITION_KEY}={template!r} is for pulls: a report has no time frame.")
         if self.time_frame.date_from is None:
             raise MakeInputError(
                 f"The outlet's {PARTITION_KEY}={template!r} needs a time frame with a start: expected a data interval, "

@@ -57,17 +57,48 @@ class MakeScenarioLink(_MakeLink):
     xcom_key = "_link_MakeScenarioLink"
 
 
-class LinksAndLineage:
-    """Mixin of operators and sensors: records the organization that is read, as a link and as lineage."""
+class MakeObjectLink(_MakeLink):
+    """Link to the object that the task wrote, if its storage has a web page for it."""
 
-    # For lineage, once they are known; a sensor has no summary.
-    _organization_uri: str | None = None
-    _summary: dict[str, Any] | None = None
+    name = "Written object"
+    xcom_key = "_link_MakeObjectLink"
+
+
+class MakeReportLink(_MakeLink):
+    """Link to the report that the task wrote, if its storage has a web page for it."""
+
+    name = "Report"
+    xcom_key = "_link_MakeReportLink"
+
+
+class StoredLinks:
+    """Mixin of operators and sensors: stores the URLs of their links."""
 
     @cached_property
     def link_urls(self) -> dict[str, str]:
         """The URLs stored so far, by XCom key."""
         return {}
+
+    def record_object(self, context: Context, link: type[_MakeLink], location: str, conn_id: str | None) -> None:
+        """Record the object that the task has written, if it has a web page."""
+        from airflow_provider_make.output.object_path import object_page
+
+        if url := object_page(location, conn_id):
+            self._store_link(context, link, url)
+
+    def _store_link(self, context: Context, link: type[_MakeLink], url: str) -> None:
+        self.link_urls[link.xcom_key] = url
+        # The context has no task instance where users call execute() in their own tests.
+        if push := getattr(context.get("ti"), "xcom_push", None):
+            push(key=link.xcom_key, value=url)
+
+
+class LinksAndLineage(StoredLinks):
+    """Mixin of what asks Make: records the organization that is read, as a link and as lineage."""
+
+    # For lineage, once they are known; a sensor has no summary.
+    _organization_uri: str | None = None
+    _summary: dict[str, Any] | None = None
 
     def record_organization(self, context: Context, zone: str, organization_id: int) -> None:
         """Record the organization that the task reads."""
@@ -92,9 +123,3 @@ class LinksAndLineage:
         from airflow_provider_make.lineage import to_openlineage
 
         return to_openlineage(self._organization_uri, self._summary)
-
-    def _store_link(self, context: Context, link: type[_MakeLink], url: str) -> None:
-        self.link_urls[link.xcom_key] = url
-        # The context has no task instance where users call execute() in their own tests.
-        if push := getattr(context.get("ti"), "xcom_push", None):
-            push(key=link.xcom_key, value=url)

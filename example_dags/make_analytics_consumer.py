@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Asset, dag, task
 
 # The outlet of make_analytics_daily.
-DAILY = Asset(uri="file:///tmp/make_analytics")
+DAILY = Asset("make_daily_figures")
 
 
 @dag(schedule=[DAILY], start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, tags=["make", "example"])

@@ -19,7 +19,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 # The time zone of the days.
 TIMEZONE = "UTC"
 # Triggers make_analytics_consumer, which reads the summary from the asset event.
-DAILY = Asset(uri="file:///tmp/make_analytics")
+DAILY = Asset("make_daily_figures")
 
 
 @dag(

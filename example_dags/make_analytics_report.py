@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.providers.common.compat.sdk import dag, task
+from airflow.providers.common.compat.sdk import Asset, dag
 
-from airflow_provider_make.report import write_report
+from airflow_provider_make.operators.report import MakeReportOperator
+
+REPORT = Asset("make_weekly_report")
 
 
 @dag(
@@ -24,14 +26,11 @@ from airflow_provider_make.report import write_report
 )
 def make_analytics_report() -> None:
     """Write the report of the organization."""
-
-    @task
-    def report(source: str, target: str) -> str:
-        return write_report(source, target, min_executions=20)
-
-    report(
+    MakeReportOperator(
+        task_id="report",
         source="{{ var.value.get('make_analytics_root', '/tmp/make_analytics') }}",
         target="{{ var.value.get('make_reports_root', '/tmp/make_reports') }}/analytics.html",
+        outlets=[REPORT],
     )
 
 

@@ -22,13 +22,13 @@ LAYERS = (
     {"paging", "output", "gauges"},
     {"lineage"},
     {"links"},
-    {"thresholds", "pull"},
+    {"thresholds", "pull", "report"},
     {"hooks"},
     {"operators", "triggers"},
     {"sensors"},
 )
 # Outside the layers: these serve Airflow, pytest, or people, and no other part imports them.
-STANDALONE = {"examples", "get_provider_info", "page", "pytest_plugin", "report", "retry_policy", "sandbox"}
+STANDALONE = {"examples", "get_provider_info", "page", "pytest_plugin", "retry_policy", "sandbox"}
 
 
 def part(path: Path) -> str:

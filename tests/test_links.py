@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,15 @@ import pytest
 from airflow_provider_make.get_provider_info import get_provider_info
 from airflow_provider_make.links import (
     LinksAndLineage,
+    MakeObjectLink,
     MakeOrganizationLink,
+    MakeReportLink,
     MakeScenarioLink,
     organization_url,
     scenario_url,
 )
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.operators.report import MakeReportOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from tests.support.airflow_versions import NATIVE, VERSION, find, load_dag, run_dag
@@ -65,9 +69,38 @@ def test_no_link_for_a_scenario_without_team_or_outside_a_task() -> None:
 
 
 def test_link_classes_are_in_the_provider_info() -> None:
-    links = [*MakeAnalyticsOperator.operator_extra_links, *MakeErrorRateSensor.operator_extra_links]
+    operators = (MakeAnalyticsOperator, MakeReportOperator, MakeErrorRateSensor)
+    links = [link for operator in operators for link in operator.operator_extra_links]
     paths = {f"{type(link).__module__}.{type(link).__qualname__}" for link in links}
     assert paths == set(get_provider_info()["extra-links"])
+
+
+def test_written_objects_have_a_link_where_their_storage_has_a_page(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
+    page = "https://console.aws.amazon.com/s3/object/b?prefix="
+    asked = []
+
+    def object_page(path: str, conn_id: str | None) -> str | None:
+        asked.append((Path(path).name, conn_id))
+        return page + path
+
+    monkeypatch.setattr("airflow_provider_make.output.object_path.object_page", object_page)
+    path = f"{tmp_path}/a.parquet"
+    pull = MakeAnalyticsOperator(task_id="pull", output_path=path, date_from=MIDNIGHT, date_to=MIDNIGHT.replace(hour=1))
+    report = MakeReportOperator(task_id="report", source=path)
+    for operator, link, name in ((pull, MakeObjectLink, path), (report, MakeReportLink, f"{tmp_path}/a.html")):
+        task_instance = FakeTaskInstance()
+        context: Any = {"ti": task_instance}
+        operator.execute(context)
+        assert task_instance[link.xcom_key] == link().get_link(operator, ti_key=None) == page + name
+    assert asked == [("a.parquet", None), ("a.html", None)]
+    # Nothing is written.
+    pull.output_path = None
+    pull.link_urls.clear()
+    pull.execute({})
+    assert MakeObjectLink().get_link(pull, ti_key=None) == ""
 
 
 @pytest.mark.usefixtures("airflow_database")

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
-from airflow_provider_make.pull import describe_progress
+from airflow_provider_make.pull import describe_figures, describe_progress
 from airflow_provider_make.sandbox import Organization, Sandbox
 from tests.support.time_frames import LAST_WEEK
 
@@ -207,16 +207,31 @@ def test_pull_works_inside_a_running_event_loop(start: Start) -> None:
 @pytest.mark.parametrize(
     ("pages", "rows", "total", "seconds", "text"),
     [
-        (57, 56_944, 250_000, 5.0, "57 pages, 56944 of 250000 scenarios (22 %), 11389 a second, 0:00:17 left."),
+        (57, 56_944, 250_000, 5.0, "57 pages, 56,944 of 250,000 scenarios (22 %), 11,389 a second, 0:00:17 left."),
         (1, 1, 1, 2.0, "1 page, 1 of 1 scenario (100 %), 0 a second, 0:00:00 left."),
         (2, 199, 200, 1.0, "2 pages, 199 of 200 scenarios (99 %), 199 a second, 0:00:01 left."),
-        (1, 100, 1_000_000, 1.0, "1 page, 100 of 1000000 scenarios (0 %), 100 a second, 2:46:39 left."),
+        (1, 100, 1_000_000, 1.0, "1 page, 100 of 1,000,000 scenarios (0 %), 100 a second, 2:46:39 left."),
         (1, 100, None, 1.0, "1 page, 100 scenarios, 100 a second."),
         # More than there should be, and before the clock moves.
-        (1, 3, 2, 0.0, "1 page, 3 of 2 scenarios (100 %), 3000000 a second, 0:00:00 left."),
+        (1, 3, 2, 0.0, "1 page, 3 of 2 scenarios (100 %), 3,000,000 a second, 0:00:00 left."),
     ],
 )
 def test_progress_has_a_percentage_and_the_time_left(
     pages: int, rows: int, total: int | None, seconds: float, text: str
 ) -> None:
     assert describe_progress(pages, rows, total, seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("figures", "text"),
+    [
+        ((1893, 61, 3.2224, "953776"), "1,893 executions, 61 errors, error rate 3.22 %, 9,537.76 credits"),
+        ((1, 1, 100.0, "5"), "1 execution, 1 error, error rate 100.00 %, 0.05 credits"),
+        # Exact beyond what a float has.
+        ((0, 0, None, "1" * 30), f"0 executions, 0 errors, {int('1' * 28):,}.11 credits"),
+        ((None, None, None, None), "no figures"),
+    ],
+)
+def test_last_line_of_the_log_has_the_figures_that_make_sent(figures: tuple[Any, ...], text: str) -> None:
+    total = dict(zip(("executions", "errors", "error_rate", "centicredits"), figures, strict=True))
+    assert describe_figures(total) == text

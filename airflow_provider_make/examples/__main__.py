@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         problem = str(error)
     # Printed at the end: a reader that has gone must not end the copying.
-    for path, outcome in copied:
-        print(f"{outcome} {path}")
-    kept = sum(outcome == "kept" for _, outcome in copied)
+    for path, outcome, missing in copied:
+        print(f"{outcome} {path}" + f": it needs {' and '.join(missing)}" * bool(missing))
+    kept = sum(outcome == "kept" for _, outcome, _ in copied)
     if kept:
         print_error(f"Files kept because they differ: {kept}. To replace them, add --overwrite.")
     if problem:
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_make.examples",
-        description="Copy the example Dags into a folder. Each file begins with what it is for and what it needs.",
+        description="Copy the example Dags into a folder. Each file begins with what it is for and what it needs. "
+        "Those that need what is not installed are skipped.",
     )
     parser.add_argument(
         "directory", metavar="DIRECTORY", help="the folder, such as Airflow's; created if it is missing"

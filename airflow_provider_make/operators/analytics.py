@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_make.links import LinksAndLineage, MakeOrganizationLink
+from airflow_provider_make.links import LinksAndLineage, MakeObjectLink, MakeOrganizationLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -109,7 +109,9 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     """
 
     template_fields: Sequence[str] = TEMPLATED
-    operator_extra_links = (MakeOrganizationLink(),)
+    operator_extra_links = (MakeOrganizationLink(), MakeObjectLink())
+    # Airflow 3 then shows what execute() has assigned to templated fields.
+    overwrite_rtif_after_execution = True
     ui_color = "#e8d7fb"
 
     def __init__(
@@ -184,6 +186,12 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
         arguments = {name: to_plain(getattr(self, name)) for name in (*TEMPLATED, *NOT_TEMPLATED)}
         pull = PreparedPull.from_arguments(arguments, self.outlets, context, self.log)
         self.record_organization(context, pull.settings.zone, pull.query.organization_id)
+        # A task has an operator of its own. Elsewhere, one may be executed again, for another time frame.
+        if context.get("ti") is not None:
+            for name, value in pull.resolved_arguments().items():
+                setattr(self, name, value)
         self._summary = pull.run()
+        if path := self._summary["path"]:
+            self.record_object(context, MakeObjectLink, path, arguments["storage_conn_id"])
         pull.outlets.fill_events(self._summary)
         return self._summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -242,6 +242,47 @@ def resolve_object(name: str, location: str, storage_conn_id: str | None) -> Sto
     except Exception as error:
         # Without valid credentials, for example.
         raise OSError(f"{name}={location!r} can't be reached: {_reason(error)}") from error
+
+
+# By scheme: the address of the storage whose objects have web pages, and that of an object's page.
+_PAGES: dict[str, tuple[Callable[[Any], str], re.Pattern[str], str]] = {
+    **dict.fromkeys(
+        ("s3", "s3a"),
+        (
+            lambda fs: fs.s3.meta.endpoint_url,
+            # Not compatible stores, nor the partitions of AWS that have a console of their own.
+            re.compile(r"https://s3[.-](?!.*us-(gov|iso))([a-z0-9.-]+\.)?amazonaws\.com/?"),
+            "https://console.aws.amazon.com/s3/object/{bucket}?prefix={name}",
+        ),
+    ),
+    **dict.fromkeys(
+        ("gs", "gcs"),
+        (
+            lambda fs: fs.base,
+            re.compile(r"https://storage\.googleapis\.com/.*"),
+            "https://storage.cloud.google.com/{bucket}/{name}",
+        ),
+    ),
+}
+
+
+def object_page(location: str, storage_conn_id: str | None) -> str | None:
+    """Return the URL at which people open an object, after it was written; None if its storage has none."""
+    scheme, bucket, path = split_location(location)
+    if scheme not in _PAGES:
+        return None
+    address_of, pattern, page = _PAGES[scheme]
+    from airflow.providers.common.compat.sdk import AirflowException
+
+    try:
+        address = address_of(resolve_object("path", location, storage_conn_id).fs)
+    except AirflowException:
+        # Of Airflow's signal handlers.
+        raise
+    except Exception:
+        # The object is written: another version of the storage's client costs the link only.
+        return None
+    return page.format(bucket=bucket, name=quote(path.removeprefix("/"))) if pattern.fullmatch(address) else None
 
 
 def _storage_advice(scheme: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, Asset, task, task_group
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+from airflow_provider_make.operators.report import MakeReportOperator
 from airflow_provider_make.retry_policy import MakeRetryPolicy
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from tests.support.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES
@@ -15,6 +16,7 @@ from tests.support.airflow_versions import HAS_PARTITIONS, HAS_RETRY_POLICIES
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROOT = "{{ var.value.make_analytics_root }}"
 DAILY = Asset(uri="s3://warehouse/analytics", extra={"partition_key": "%Y-%m-%d"} if HAS_PARTITIONS else {})
+WEEKLY = Asset("weekly")
 WRONG = Asset(uri="s3://warehouse/wrong", extra={"partition_key": "daily"})
 
 with DAG("links", schedule=None, start_date=START) as links:
@@ -30,6 +32,25 @@ with DAG("outlets", schedule=None, start_date=START) as outlets:
         output_path=f"{ROOT}/outlets.jsonl",
         outlets=[DAILY],
         post_execute=lambda context, result: context["ti"].xcom_push(key="event", value=outlet_event(context)),
+    )
+
+with DAG("report", schedule=None, start_date=START) as report:
+    pulled = MakeAnalyticsOperator(
+        task_id="pull",
+        lookback=timedelta(days=1),
+        date_to="{{ data_interval_end }}",
+        output_path=f"{ROOT}/days/{{date_from:%Y-%m-%d}}.parquet",
+    )
+    MakeReportOperator(
+        task_id="report",
+        source=pulled.output,
+        target=f"{ROOT}/{{{{ dag.dag_id }}}}.html",
+        title="Days of {{ dag.dag_id }}",
+        min_executions="{{ 5 }}",
+        outlets=[WEEKLY],
+        post_execute=lambda context, result: context["ti"].xcom_push(
+            key="event", value=dict(context["outlet_events"][WEEKLY].extra)
+        ),
     )
 
 with DAG("daily", schedule="@daily", start_date=START) as daily:

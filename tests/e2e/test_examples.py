@@ -87,9 +87,7 @@ def test_each_organization_of_the_zone_has_a_file_and_a_named_task(
 
 def test_consumer_receives_the_summary(rest: Rest, runs: dict[str, str]) -> None:
     summary = rest.xcom(DAILY, runs[DAILY], "pull")
-    (event,) = [
-        event for event in rest.asset_events("file:///tmp/make_analytics") if event["source_run_id"] == runs[DAILY]
-    ]
+    (event,) = [event for event in rest.asset_events("make_daily_figures") if event["source_run_id"] == runs[DAILY]]
     assert event["extra"] == {**summary, "error_rate": summary["total"]["error_rate"]}
     (line,) = rest.xcom(CONSUMER, runs[CONSUMER], "load")
     assert line == f"{summary['path']}: 300 scenarios, {summary['total']['error_rate']} % of executions failed"

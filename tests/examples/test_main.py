@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import resource
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_make.examples import Copied, copy_examples, find_examples
+from airflow_provider_make.examples import Copied, copy_examples, find_examples, find_needs
 from airflow_provider_make.examples.__main__ import main
 from tests.support.documents import ROOT
 
@@ -48,6 +49,35 @@ def test_a_changed_file_is_replaced_only_with_overwrite(tmp_path: Path) -> None:
     unchanged = [f"unchanged {tmp_path / name}" for name in others]
     assert run("--overwrite", tmp_path) == (0, [f"replaced {tmp_path / changed}", *unchanged], "")
     assert contents(tmp_path) == EXAMPLES | {"my_dag.py": "# mine"}
+
+
+def test_an_example_is_skipped_until_what_it_needs_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("airflow_provider_make.examples._is_installed", lambda name: name.endswith(("-sdk", "-smtp")))
+    assert main([str(tmp_path)]) == 0
+    slack, postgres = "apache-airflow-providers-slack", "apache-airflow-providers-postgres"
+    needs = {"make_alert_recovered": slack, "make_alert_slack": slack, "make_analytics_to_postgres": postgres}
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not line.startswith("created ")] == [
+        f"skipped {tmp_path / name}.py: it needs {need}" for name, need in needs.items()
+    ]
+    assert contents(tmp_path) == {name: text for name, text in EXAMPLES.items() if name[:-3] not in needs}
+    # They are copied as soon as it is.
+    monkeypatch.setattr("airflow_provider_make.examples._is_installed", lambda name: True)
+    assert main([str(tmp_path)]) == 0
+    assert contents(tmp_path) == EXAMPLES
+
+
+def test_what_an_example_needs_is_in_its_docstring() -> None:
+    found = {name: find_needs(text) for name, text in EXAMPLES.items()}
+    assert found["make_alert_recovered.py"].keys() == {
+        "Airflow 3", "apache-airflow-providers-slack", "apache-airflow-providers-smtp",
+    }  # fmt: skip
+    assert found["make_analytics_daily.py"] == {}
+    for name, needs in found.items():
+        docstring = " ".join((ast.get_docstring(ast.parse(EXAMPLES[name])) or "").split())
+        assert [need for need in needs if need not in docstring] == [], name
 
 
 def test_what_can_not_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:

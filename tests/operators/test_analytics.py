@@ -23,7 +23,7 @@ from airflow_provider_make.exceptions import MakeAuthenticationError, MakeInputE
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.output.rows import COLUMNS
 from airflow_provider_make.sandbox import Sandbox
-from tests.support.airflow_versions import NATIVE, VERSION, load_dag, run_dag
+from tests.support.airflow_versions import NATIVE, VERSION, find, load_dag, run_dag
 from tests.support.sandbox_requests import analytics_requests
 from tests.support.time_frames import CLOCKS_FORWARD, LAST_WEEK, MIDNIGHT
 
@@ -255,14 +255,52 @@ def test_paths_that_the_next_time_frame_repeats_are_a_warning(tmp_path: Path, lo
     assert "has the same path" in messages[0]
 
 
-def test_log_names_organization_zone_and_time_frame(
+def test_log_begins_with_the_organization_and_ends_with_its_figures(
     make_sandbox: Sandbox, tmp_path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     summary = execute(output_path=str(tmp_path / "a.jsonl"))
-    subject = f"organization 1 ({summary['zone']}) from {summary['date_from']} to {summary['date_to']}"
-    messages = [record.getMessage() for record in logged.records if subject in record.getMessage()]
-    assert [message.partition(" organization")[0] for message in messages] == ["Pulling", "Pulled 250 scenarios of"]
-    assert "in 1 request, " in messages[1]
+    first, pulled, wrote, last = (record.getMessage() for record in logged.records if record.levelname == "INFO")
+    frame, total = f"{summary['date_from']} to {summary['date_to']}", summary["total"]
+    assert first == f"Pulling organization 1 ({summary['zone']}), {frame}."
+    assert pulled.startswith("Pulled 250 scenarios in 1 request, ")
+    assert wrote == f"Wrote {summary['bytes']:,} bytes to {summary['path']}."
+    credits = f"{int(summary['total']['centicredits']) / 100:,.2f} credits"
+    assert last.startswith(f"{frame}: {total['executions']:,} executions, {total['errors']:,} errors, error rate ")
+    assert last.endswith(f" %, {credits}.")
+    # The width of the log view of Airflow on a laptop.
+    assert max(map(len, (first, pulled, last))) <= 130
+    logged.clear()
+    execute(max_xcom_bytes=5_000_000)
+    assert not any("Wrote" in record.getMessage() for record in logged.records)
+
+
+@pytest.mark.usefixtures("airflow_database")
+def test_rendered_templates_show_the_path_the_time_frame_and_the_organization(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    fields = find("RenderedTaskInstanceFields", "airflow.models.renderedtifields")
+    run = run_dag(load_dag(NATIVE, "report"), MIDNIGHT)
+    (task,) = [task for task in run.get_task_instances() if task.task_id == "pull"]
+    shown = fields.get_templated_fields(task)
+    yesterday = MIDNIGHT - timedelta(days=1)
+    resolved = {
+        "organization_id": 1,
+        "date_from": iso(yesterday),
+        "date_to": iso(MIDNIGHT),
+        "output_path": f"{tmp_path}/days/{yesterday:%Y-%m-%d}.parquet",
+    }
+    # Airflow 2 stores them before the task begins only.
+    before = {"organization_id": None, "output_path": f"{tmp_path}/days/{{date_from:%Y-%m-%d}}.parquet"}
+    assert {**shown, **(resolved if VERSION >= (3, 0) else before)} == shown
+
+
+def test_an_operator_can_be_executed_again_for_another_time_frame(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    operator = MakeAnalyticsOperator(task_id="pull", output_path=f"{tmp_path}/{{date_from:%Y-%m-%d}}.jsonl")
+    for days in (1, 2):
+        begin = MIDNIGHT - timedelta(days=days)
+        context: Any = {"data_interval_start": begin, "data_interval_end": begin + timedelta(days=1)}
+        assert operator.execute(context)["path"] == f"{tmp_path}/{begin:%Y-%m-%d}.jsonl"
 
 
 def test_result_too_large_for_xcom_raises_early_and_suggests_output_path(make_sandbox: Sandbox) -> None:

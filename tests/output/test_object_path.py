@@ -6,6 +6,7 @@ import os
 import unicodedata
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -23,6 +24,7 @@ from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.output.object_path import (
     PathFields,
     StoredObject,
+    object_page,
     object_uri,
     parse_object_path,
     resolve_object,
@@ -289,6 +291,45 @@ def test_connection_of_a_local_path_is_in_its_url_as_airflow_has_it(location: st
 def test_object_uri_has_a_scheme_and_no_connection_id(path: str, uri: str) -> None:
     assert object_uri(path) == uri
     assert Asset(uri=uri).uri == uri
+
+
+class Client:
+    """A client of a storage, whose address is the attribute that S3's or Google's has."""
+
+    def __init__(self, address: str) -> None:
+        self.s3 = SimpleNamespace(meta=SimpleNamespace(endpoint_url=address))
+        self.base = address
+
+
+@pytest.mark.parametrize(
+    ("path", "address", "page"),
+    [
+        ("s3://c@b/x/a b#?.csv", "https://s3.amazonaws.com", "s3/object/b?prefix=x/a%20b%23%3F.csv"),
+        ("s3a://b/a.csv", "https://s3.eu-west-1.amazonaws.com", "s3/object/b?prefix=a.csv"),
+        ("s3://b/a.csv", "https://s3.dualstack.eu-west-1.amazonaws.com/", "s3/object/b?prefix=a.csv"),
+        ("gs://b/x/č.html", "https://storage.googleapis.com/storage/v1/", "b/x/%C4%8D.html"),
+        # Compatible stores and emulators, and partitions of AWS with a console of their own.
+        ("s3://b/a.csv", "http://127.0.0.1:9000", None),
+        ("s3://b/a.csv", "https://s3.example.com/amazonaws.com", None),
+        ("s3://b/a.csv", "https://s3.amazonaws.com.example.com", None),
+        ("s3://b/a.csv", "https://s3.cn-north-1.amazonaws.com.cn", None),
+        ("s3://b/a.csv", "https://s3.dualstack.us-gov-west-1.amazonaws.com", None),
+        ("gs://b/a.csv", "http://localhost:4443/storage/v1/", None),
+        ("abfs://c/a.csv", "https://account.blob.core.windows.net", None),
+        ("/data/a.csv", "", None),
+        ("file:///data/a.csv", "", None),
+    ],
+)
+def test_objects_of_aws_and_google_have_a_page(
+    path: str, address: str, page: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = SimpleNamespace(fs=Client(address))
+    monkeypatch.setattr("airflow_provider_make.output.object_path.resolve_object", lambda *arguments: stored)
+    host = "storage.cloud.google.com" if path.startswith("gs") else "console.aws.amazon.com"
+    assert object_page(path, "conn") == (page and f"https://{host}/{page}")
+    # Another version of a client.
+    stored.fs = object()
+    assert object_page(path, "conn") is None
 
 
 @settings(deadline=None)
