@@ -58,7 +58,7 @@ DIFFERS = {
     r"/data/make": r"/\S+",
     r"http://localhost:\S+(?=, )": r"http://localhost:\S+",
     r"eu1\.make\.com(?!, eu2)": r"(?:127\.0\.0\.1:\d+|eu1\.make\.com)",
-    r"\b(?<!HTTP )(?<!SC)\d+(?:\.\d+)?\b": r"[\d.]+",
+    r"\b(?<!HTTP )(?<!SC)\d+(?:,\d{3})*(?:\.\d+)?\b": r"[\d.,]+",
 }
 _differs = re.compile("|".join(f"({pattern})" for pattern in DIFFERS))
 
