@@ -25,6 +25,10 @@ def run(*arguments: str | Path) -> tuple[int, list[str], str]:
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
+def outcomes(folder: Path, *, overwrite: bool = False) -> dict[Path, str]:
+    return {copied.path: copied.outcome for copied in copy_examples(folder, overwrite=overwrite)}
+
+
 def contents(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.iterdir()}
 
@@ -96,9 +100,9 @@ def test_a_symbolic_link_is_replaced_and_what_it_leads_to_stays(target: str, tmp
     name, *_ = sorted(EXAMPLES)
     link = tmp_path / "dags" / name
     link.symlink_to(tmp_path / target)
-    assert dict(copy_examples(tmp_path / "dags"))[link] == "kept"
+    assert outcomes(tmp_path / "dags")[link] == "kept"
     assert link.is_symlink()
-    assert dict(copy_examples(tmp_path / "dags", overwrite=True))[link] == "replaced"
+    assert outcomes(tmp_path / "dags", overwrite=True)[link] == "replaced"
     assert (link.is_symlink(), link.read_text()) == (False, EXAMPLES[name])
     assert contents(tmp_path / "dags") == EXAMPLES
     assert (tmp_path / "a file of mine").read_text() == "# mine"
@@ -108,8 +112,8 @@ def test_a_symbolic_link_is_replaced_and_what_it_leads_to_stays(target: str, tmp
 def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     name, *_ = sorted(EXAMPLES)
     os.mkfifo(tmp_path / name)
-    assert dict(copy_examples(tmp_path))[tmp_path / name] == "kept"
-    assert dict(copy_examples(tmp_path, overwrite=True))[tmp_path / name] == "replaced"
+    assert outcomes(tmp_path)[tmp_path / name] == "kept"
+    assert outcomes(tmp_path, overwrite=True)[tmp_path / name] == "replaced"
     assert contents(tmp_path) == EXAMPLES
 
 
@@ -128,7 +132,7 @@ def test_a_full_disk_leaves_no_part_of_a_file(overwrite: bool, tmp_path: Path) -
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(tmp_path) == before
     # The next run has the rest.
-    assert {outcome for _, outcome in copy_examples(tmp_path, overwrite=True)} <= {"created", "replaced"}
+    assert set(outcomes(tmp_path, overwrite=True).values()) <= {"created", "replaced"}
     assert contents(tmp_path) == EXAMPLES
 
 
