@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 class MakeReportOperator(StoredLinks, BaseOperator):
     """
-    Write a report of the Parquet files that ``MakeAnalyticsOperator`` wrote. Needs the extra ``report``.
+    Write a report of the Parquet files that ``MakeAnalyticsOperator`` wrote. Needs pyarrow: the extra ``parquet``.
 
     The arguments are those of ``write_report``, all of them templated; numbers may be rendered as text. If the report
     is on S3 or Google Cloud Storage, the task's page has a link to it. The asset events of the task's ``outlets`` have
