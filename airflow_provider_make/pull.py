@@ -73,7 +73,8 @@ class PreparedPull:
         page_size = parse_page_size(arguments["page_size"])
         emit_metrics = parse_level(arguments["emit_metrics"])
         timezone = parse_timezone(arguments["timezone"])
-        time_frame = _choose_time_frame(arguments, context, timezone, log)
+        now = datetime.now(UTC).replace(microsecond=0)
+        time_frame = _choose_time_frame(arguments, context, timezone, now, log)
         retry_rules = RetryRules(arguments["api_retry_limit"], arguments["api_retry_delay"])
         settings = _look_up_settings(arguments["make_conn_id"], log)
         query = AnalyticsQuery.from_arguments(
@@ -83,6 +84,10 @@ class PreparedPull:
         )
         fields = PathFields(query.organization_id, settings.zone, time_frame, timezone)
         identity = _identify(query, settings.zone)
+        run_began = getattr(context.get("dag_run"), "start_date", None)
+        if time_frame.date_to == now and run_began is not None:
+            # For a retry, "now" is later.
+            identity["run_began"] = iso(run_began.astimezone(UTC).replace(microsecond=0))
         destination = open_destination(
             output_path=fields.fill(arguments["output_path"]),
             output_format=arguments["output_format"],
@@ -183,8 +188,9 @@ def _identify(query: AnalyticsQuery, zone: str) -> dict[str, Any]:
     }
 
 
-def _choose_time_frame(arguments: Mapping[str, Any], context: Context, timezone: tzinfo, log: Any) -> TimeFrame:
-    now = datetime.now(UTC)
+def _choose_time_frame(
+    arguments: Mapping[str, Any], context: Context, timezone: tzinfo, now: datetime, log: Any
+) -> TimeFrame:
     run: dict[str, Any] = {name: context.get(name) for name in ("data_interval_start", "data_interval_end")}
     run["schedule"] = Schedule.of(context.get("dag"))
     explicit = {name: arguments[name] for name in ("date_from", "date_to", "lookback")}

@@ -70,7 +70,8 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     :param date_to: End of the time frame, in the same forms.
     :param lookback: Length of the time frame, if ``date_from`` is not set: a timedelta or
         an ISO 8601 duration such as ``P1D``. A whole year is ``timedelta(days=365)``. Whole days begin at the same time
-        of day in ``timezone``.
+        of day in ``timezone``. A lookback as long as the time between two scheduled runs begins when the run before was
+        due, so that their time frames join, also where the clocks change.
     :param sort_by: Order of the rows, by column name (``error_rate``) or Make's (``errorRate``). Make can't
         sort by centicredits.
     :param sort_dir: ``asc`` or ``desc``.

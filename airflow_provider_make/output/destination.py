@@ -188,7 +188,7 @@ class ObjectDestination:
             self._spool.flush()
         self._writer = None
         # Another task may have created the object meanwhile.
-        warning = check_existing(self._target, self.if_exists, summary)
+        warning = check_existing(self._target, self.if_exists, {**self.identity, **summary})
         kind = content_type(self.format_name, self.compressed)
         with self._target.errors_named("written to"):
             write_atomically(self._spool, self._target.fs, self._target.path, kind)

@@ -11,6 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Mapping, Set
 from contextlib import suppress
+from datetime import datetime
 from hashlib import sha256
 from io import StringIO
 from itertools import islice
@@ -28,12 +29,15 @@ from airflow_provider_make.output.atomic_write import OBJECT_STORES, PART_PREFIX
 from airflow_provider_make.output.object_path import StoredObject
 
 IF_EXISTS = ("replace", "skip", "fail")
+_TIMES = ("date_from", "date_to")
 # What distinguishes a pull from others, at the beginning of its summary.
-IDENTITY = ("organization_id", "zone", "filters", "date_from", "date_to")
+IDENTITY = ("organization_id", "zone", "filters", *_TIMES)
 # Bytes of an object that are read to find its first row.
 _HEAD = 65_536
 # Bytes. A thousand row groups have three million.
 _LARGEST_METADATA = 64 << 20
+# States of tasks, as Airflow calls them.
+_STARTED = ("running", "success", "failed", "skipped")
 # Others may pass, such as those of a full disk: Airflow retries the task.
 _LASTING = frozenset(
     (
@@ -168,19 +172,38 @@ def check_mapped_tasks(ti: Any, path: str, storage_conn_id: str | None, identity
     if not isinstance(map_index, int) or map_index < 0:
         return
     key = f"_make_path_{sha256(json.dumps([path, storage_conn_id]).encode()).hexdigest()[:32]}"
-    ti.xcom_push(key=key, value=dict(identity))
+    ti.xcom_push(key=key, value={**identity, "map_index": map_index})
     found = ti.xcom_pull(task_ids=ti.task_id, key=key)
     for other in [found] if isinstance(found, Mapping) else found or ():
-        if names := _differences(other, identity):
+        if (names := _differences(other, identity)) and _has_started(ti, other.get("map_index")):
             comparison, advice = _compare(names, other, identity), _advice(names, other, identity)
             raise MakeInputError(
                 f"output_path={path!r} is also the path of another mapped task, with {comparison}. {advice}"
             )
 
 
+def _has_started(ti: Any, map_index: Any) -> bool:
+    """
+    Decide whether a mapped task has begun its present try; if this is unknown, it has.
+
+    In a run that was cleared, others may have XComs of the time before: they get new ones when they start, or were
+    removed because there is less to map over.
+    """
+    try:
+        if hasattr(ti, "get_task_states"):
+            of_runs = ti.get_task_states(ti.dag_id, map_index, [ti.task_id], run_ids=[ti.run_id])
+            state = next(iter(of_runs.get(ti.run_id, {}).values()), None)
+        else:
+            # Airflow 2 reads the database.
+            state = getattr(ti.get_dagrun().get_task_instance(ti.task_id, map_index=map_index), "state", None)
+    except Exception:
+        return True
+    return state in _STARTED
+
+
 def check_existing(target: StoredObject, if_exists: str, pull: Mapping[str, Any]) -> str | None:
     """
-    Decide about an existing object, for what identifies a pull, or for the pull's summary when it is to be published.
+    Decide about an existing object, for what identifies a pull, or also has its summary when that is to be published.
 
     Skip the task, or raise ``MakeInputError``, if ``if_exists`` says so, or the figures of another pull would be
     replaced, or taken for those of this one. Return a warning if figures are lost, but may be meant to be.
@@ -230,7 +253,19 @@ def _exists(target: StoredObject) -> bool:
 
 def _differences(other: Mapping[str, Any], pull: Mapping[str, Any]) -> set[str]:
     """Return the names of what identifies a pull that are known of both, and differ."""
-    return {name for name in IDENTITY if name in other and name in pull and other[name] != pull[name]}
+    names = {name for name in IDENTITY if name in other and name in pull and other[name] != pull[name]}
+    return names - {*_TIMES} if _ends_now(other, pull) else names
+
+
+def _ends_now(other: Mapping[str, Any], pull: Mapping[str, Any]) -> bool:
+    """Decide whether the time frames of two tries or mapped tasks of one run are the same, but that each ends "now"."""
+    try:
+        begin, end = (datetime.fromisoformat(other[name]) for name in _TIMES)
+        our_begin, our_end = (datetime.fromisoformat(pull[name]) for name in _TIMES)
+        run_began = datetime.fromisoformat(pull["run_began"])
+        return end >= run_began and (begin == our_begin or end - begin == our_end - our_begin)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _compare(names: Set[str], other: Mapping[str, Any], pull: Mapping[str, Any]) -> str:
@@ -244,7 +279,7 @@ def _advice(names: Set[str], other: Mapping[str, Any], pull: Mapping[str, Any]) 
     if "filters" in names:
         ours, theirs = pull["filters"], other["filters"]
         fields += [f"{{{{ task.{name} }}}}" for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
-    if {"date_from", "date_to"} & names:
+    if names & {*_TIMES}:
         fields.append("{date_from:%Y-%m-%d}, or a longer format,")
     return f"To keep both, put {' and '.join(fields)} into output_path."
 
@@ -287,5 +322,5 @@ def _first_row_identity(head: bytes) -> dict[str, Any]:
     else:
         header, values = islice(csv.reader(StringIO(text, newline=""), strict=True), 2)
         row = dict(zip(header, values, strict=True))
-    times = {name: row[name] or None for name in ("date_from", "date_to")}
+    times = {name: row[name] or None for name in _TIMES}
     return {"organization_id": int(row["organization_id"]), **times}

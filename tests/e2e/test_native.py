@@ -1,4 +1,4 @@
-"""Links, lineage, outlet events, partitions and a retry policy on a real Airflow."""
+"""Links, lineage, outlet events, partitions, a retry policy and cleared mapped tasks on a real Airflow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def sandbox(rest: Rest) -> Iterator[Sandbox]:
-    with Sandbox(scenarios=50, token=TOKEN) as running:
+    with Sandbox(scenarios=50, organizations={2: 3}, token=TOKEN) as running:
         running.organization().set_counts(100, 1)
         running.organization().set_counts(100, 50, [running.organization().scenarios[5].id])
         rest.add_connection("make_native", running)
@@ -90,3 +90,16 @@ def test_consumer_receives_the_partition_key_of_the_outlet(rest: Rest, run: str)
     wait_for("The consumer runs", lambda: [r["state"] for r in rest.runs("partition")] == ["success"], 120)
     (consumer,) = rest.runs("partition")
     assert rest.xcom("partition", consumer["dag_run_id"], "key") == summary["date_from"][:10]
+
+
+def test_a_path_belongs_to_no_mapped_task_that_was_removed(rest: Rest, sandbox: Sandbox, root: Path) -> None:
+    rest.pause("remapped", False)
+    run = rest.trigger("remapped")
+    rest.wait_for_run("remapped", run, "failed")
+    # Of two that start one after the other, the first one writes.
+    (root / "remapped.csv").unlink(missing_ok=True)
+    body = {"dag_run_id": run, "dry_run": False, "only_failed": False}
+    rest.call("POST", "dags/remapped/clearTaskInstances", json=body)
+    rest.wait_for_run("remapped", run)
+    assert rest.states("remapped", run) == {"organizations": "success", "pull[0]": "success", "pull[1]": "removed"}
+    assert rest.xcom("remapped", run, "pull", 0)["row_count"] == 50

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -233,6 +234,19 @@ def test_existing_object_is_kept_without_a_request(make_sandbox: Sandbox, tmp_pa
         execute(output_path=str(path), if_exists="fail")
     assert (len(make_sandbox.requests), path.read_bytes()) == (requests, content)
     assert first["path"] == str(path)
+
+
+def test_retry_of_a_pull_until_now_keeps_what_the_first_try_wrote(make_sandbox: Sandbox, tmp_path: Path) -> None:
+    began = datetime.now(UTC) - timedelta(minutes=2)
+    arguments: dict[str, Any] = {"lookback": "PT24H", "output_path": f"{tmp_path}/a.csv", "if_exists": "skip"}
+    execute(date_to=began + timedelta(minutes=1), **arguments)
+    requests = len(make_sandbox.requests)
+    with pytest.raises(AirflowSkipException, match="exists"):
+        execute({"dag_run": SimpleNamespace(start_date=began)}, **arguments)
+    # What the run before wrote has other figures.
+    with pytest.raises(MakeInputError, match="has another pull"):
+        execute({"dag_run": SimpleNamespace(start_date=datetime.now(UTC))}, **arguments)
+    assert len(make_sandbox.requests) == requests
 
 
 def test_replacing_a_file_that_had_more_rows_is_a_warning(

@@ -12,10 +12,12 @@ import stat
 import tempfile
 import threading
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -380,6 +382,28 @@ def test_file_of_another_time_frame_is_replaced_but_not_skipped(suffix: str, tmp
         check_existing(target, "skip", IDENTITY)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize(
+    ("changes", "is_retry"),
+    [
+        # As the second try, ten minutes later, would have it.
+        ({"date_from": "2026-11-22T00:10:00Z", "date_to": "2026-11-23T00:10:00Z"}, True),
+        ({"date_to": "2026-11-23T00:10:00Z"}, True),
+        ({"date_from": "2026-11-21T00:10:00Z", "date_to": "2026-11-23T00:10:00Z"}, False),
+        ({"date_to": "2026-11-23T00:10:00Z", "organization_id": 43}, False),
+        ({"date_to": "2026-11-23T00:10:00Z", "run_began": "2026-11-23T00:00:01Z"}, False),
+        ({"date_to": "2026-11-23T00:10:00Z", "run_began": None}, False),
+    ],
+)
+def test_a_retry_skips_what_its_first_try_wrote_also_if_the_time_frame_ends_now(
+    suffix: str, changes: dict[str, Any], is_retry: bool, tmp_path: Path
+) -> None:
+    target = write_pull(tmp_path / f"a.{suffix}")
+    pull = {**IDENTITY, "run_began": "2026-11-22T23:59:50Z", **changes}
+    with pytest.raises(AirflowSkipException if is_retry else MakeInputError):
+        check_existing(target, "skip", pull)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "advice"),
     [
@@ -481,10 +505,17 @@ def test_file_that_another_pull_wrote_meanwhile_is_not_replaced(tmp_path: Path) 
 
 
 class TaskInstance:
-    """A task instance with the XComs of its task, of all its map indexes."""
+    """A task instance with the XComs of its task, of all its map indexes, and with the states of others."""
 
-    def __init__(self, map_index: Any, xcoms: dict[tuple[str, Any], Any], lazily: bool = False) -> None:
-        self.task_id = "pull"
+    def __init__(
+        self,
+        map_index: Any,
+        xcoms: dict[tuple[str, Any], Any],
+        lazily: bool = False,
+        states: Mapping[int, str | None] = MappingProxyType({}),
+    ) -> None:
+        self.dag_id, self.task_id, self.run_id = "daily", "pull", "monday"
+        self._states = states
         self.map_index = map_index
         self._xcoms = xcoms
         self._lazily = lazily
@@ -500,7 +531,16 @@ class TaskInstance:
             return iter(found)
         return found[0] if len(found) == 1 else found
 
+    def get_task_states(
+        self, dag_id: str, map_index: int, task_ids: list[str], *, run_ids: list[str]
+    ) -> dict[str, dict[str, str | None]]:
+        assert (dag_id, task_ids, run_ids) == ("daily", ["pull"], ["monday"])
+        if map_index not in self._states:
+            return {}
+        return {"monday": {f"pull_{map_index}": self._states[map_index]}}
 
+
+RUNNING = {number: "running" for number in range(8)}
 OTHERS: list[dict[str, Any]] = [
     {"organization_id": 43},
     {"zone": "make.example.com"},
@@ -514,17 +554,53 @@ OTHERS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("changes", OTHERS)
 def test_the_second_of_two_mapped_pulls_with_one_path_is_refused(changes: dict[str, Any], lazily: bool) -> None:
     xcoms: dict[tuple[str, Any], Any] = {}
-    check_mapped_tasks(TaskInstance(0, xcoms, lazily), "/data/a.csv", None, IDENTITY)
+    check_mapped_tasks(TaskInstance(0, xcoms, lazily, RUNNING), "/data/a.csv", None, IDENTITY)
     with pytest.raises(
         MakeInputError, match=r"output_path='/data/a.csv' is also the path of another mapped task, with"
     ):
-        check_mapped_tasks(TaskInstance(1, xcoms, lazily), "/data/a.csv", None, {**IDENTITY, **changes})
+        check_mapped_tasks(TaskInstance(1, xcoms, lazily, RUNNING), "/data/a.csv", None, {**IDENTITY, **changes})
     # Other paths, other storages, the same pull, and a retry of the first, whose XComs Airflow has deleted.
-    check_mapped_tasks(TaskInstance(2, xcoms, lazily), "/data/b.csv", None, {**IDENTITY, **changes})
-    check_mapped_tasks(TaskInstance(3, xcoms, lazily), "/data/a.csv", "storage", {**IDENTITY, **changes})
+    check_mapped_tasks(TaskInstance(2, xcoms, lazily, RUNNING), "/data/b.csv", None, {**IDENTITY, **changes})
+    check_mapped_tasks(TaskInstance(3, xcoms, lazily, RUNNING), "/data/a.csv", "storage", {**IDENTITY, **changes})
     del xcoms[next(key for key in xcoms if key[1] == 1)]
-    check_mapped_tasks(TaskInstance(4, xcoms, lazily), "/data/a.csv", None, dict(IDENTITY))
-    check_mapped_tasks(TaskInstance(0, xcoms, lazily), "/data/a.csv", None, IDENTITY)
+    check_mapped_tasks(TaskInstance(4, xcoms, lazily, RUNNING), "/data/a.csv", None, dict(IDENTITY))
+    check_mapped_tasks(TaskInstance(0, xcoms, lazily, RUNNING), "/data/a.csv", None, IDENTITY)
+
+
+@pytest.mark.parametrize(
+    ("states", "is_refused"),
+    [
+        ({1: "success"}, True),
+        ({1: "failed"}, True),
+        # There is less to map over than before.
+        ({1: "removed"}, False),
+        ({}, False),
+        # They will start again, and check then.
+        ({1: None}, False),
+        ({1: "queued"}, False),
+        ({1: "up_for_retry"}, False),
+    ],
+)
+def test_what_a_mapped_task_left_before_its_run_was_cleared_is_not_its_pull(
+    states: dict[int, str | None], is_refused: bool
+) -> None:
+    xcoms: dict[tuple[str, Any], Any] = {}
+    check_mapped_tasks(TaskInstance(1, xcoms), "/data/a.csv", None, {**IDENTITY, "organization_id": 43})
+    outcome: AbstractContextManager[object] = pytest.raises(MakeInputError) if is_refused else nullcontext()
+    with outcome:
+        check_mapped_tasks(TaskInstance(0, xcoms, states=states), "/data/a.csv", None, IDENTITY)
+
+
+def test_mapped_pulls_whose_time_frames_end_now_are_the_same_pull() -> None:
+    xcoms: dict[tuple[str, Any], Any] = {}
+    of_run = {**IDENTITY, "run_began": IDENTITY["date_to"]}
+    check_mapped_tasks(TaskInstance(0, xcoms), "/data/a.csv", None, of_run)
+    later = {"date_from": "2026-11-22T00:00:09Z", "date_to": "2026-11-23T00:00:09Z"}
+    check_mapped_tasks(TaskInstance(1, xcoms, states=RUNNING), "/data/a.csv", None, {**of_run, **later})
+    with pytest.raises(MakeInputError, match="date_from"):
+        check_mapped_tasks(
+            TaskInstance(2, xcoms, states=RUNNING), "/data/a.csv", None, {**of_run, "date_from": "2026-11-20T00:00:00Z"}
+        )
 
 
 def test_of_mapped_pulls_at_the_same_time_at_most_one_goes_on() -> None:
@@ -538,7 +614,9 @@ def test_of_mapped_pulls_at_the_same_time_at_most_one_goes_on() -> None:
 
     def check(number: int) -> bool:
         try:
-            check_mapped_tasks(Waiting(number, xcoms), "/data/a.csv", None, {**IDENTITY, "organization_id": number})
+            check_mapped_tasks(
+                Waiting(number, xcoms, states=RUNNING), "/data/a.csv", None, {**IDENTITY, "organization_id": number}
+            )
         except MakeInputError:
             return False
         return True

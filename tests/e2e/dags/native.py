@@ -1,4 +1,4 @@
-"""Dags for tests of links, lineage, outlets with partitions, and a retry policy."""
+"""Dags for tests of links, lineage, outlets with partitions, a retry policy, and mapped tasks that are cleared."""
 
 from __future__ import annotations
 
@@ -58,5 +58,20 @@ def partition() -> None:
     key()
 
 
+@dag(schedule=None, start_date=START)
+def remapped() -> None:
+    @task
+    def organizations(ti: Any = None) -> list[int]:
+        return [1, 2] if ti.try_number == 1 else [1]
+
+    MakeAnalyticsOperator.partial(
+        task_id="pull",
+        make_conn_id="make_native",
+        lookback=timedelta(days=1),
+        output_path="{{ var.value.make_analytics_root }}/remapped.csv",
+    ).expand(organization_id=organizations())
+
+
 enable_lineage(native())
 partition()
+remapped()
