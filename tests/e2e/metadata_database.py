@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -49,13 +50,34 @@ def running_triggerers(database: Engine) -> int:
         return int(session.execute(text(query)).scalar_one())
 
 
-def stored_as_firing(database: Engine, asset: str) -> list[int]:
-    """Return the ids that the watcher of an asset has stored as firing."""
-    query = "SELECT value FROM asset_state_store JOIN asset ON asset.id = asset_id WHERE name = :name"
+def end_job(database: Engine, pid: int) -> None:
+    """Store that a forked triggerer has ended."""
+    with database.begin() as session:
+        session.execute(text("UPDATE job SET end_date = now() WHERE unixname = :pid"), {"pid": str(pid)})
+
+
+def watched_assets(database: Engine, pid: int) -> list[str]:
+    """Return the assets whose watchers a forked triggerer runs."""
+    query = (
+        "SELECT asset.name FROM asset JOIN asset_watcher ON asset.id = asset_id "
+        "JOIN trigger ON trigger.id = trigger_id JOIN job ON job.id = triggerer_id WHERE unixname = :pid"
+    )
     with database.connect() as session:
-        value = session.execute(text(query), {"name": asset}).scalar()
-    ids: list[int] = json.loads(value)["not_back"] if value else []
-    return ids
+        return list(session.execute(text(query), {"pid": str(pid)}).scalars())
+
+
+def stored_as_firing(database: Engine) -> dict[str, list[int]]:
+    """Return the ids that watchers have stored as firing, by asset."""
+    query = "SELECT name, value FROM asset_state_store JOIN asset ON asset.id = asset_id"
+    with database.connect() as session:
+        return {asset: json.loads(value)["not_back"] for asset, value in session.execute(text(query))}
+
+
+def event_counts(database: Engine) -> Counter[str]:
+    """Count the events of each asset."""
+    query = "SELECT name, count(*) FROM asset_event JOIN asset ON asset.id = asset_id GROUP BY name"
+    with database.connect() as session:
+        return Counter({asset: count for asset, count in session.execute(text(query))})
 
 
 def defer_all(database: Engine, dag_id: str, triggers: Iterable[StoredTrigger]) -> None:

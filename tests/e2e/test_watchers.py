@@ -79,8 +79,8 @@ def test_watchers_emit_one_event_per_crossing_despite_dips_faults_kills_and_a_br
 
     def wait_until_stored(scenarios: str, watched_organizations: int) -> None:
         def stored() -> tuple[set[str], int]:
-            ids = stored_as_firing(database, "failing-scenarios")
-            return {names[id_] for id_ in ids}, len(stored_as_firing(database, "failing"))
+            firing = stored_as_firing(database)
+            return {names[id_] for id_ in firing.get("failing-scenarios", [])}, len(firing.get("failing", []))
 
         wait_for("What fires is stored", lambda: stored() == (set(scenarios), watched_organizations), 120, 0.2)
 
