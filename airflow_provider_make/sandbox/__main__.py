@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with _signals(lambda: lines.put(None)):
         try:
             sandbox.start()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             in_use = "the port is in use. Set another one, or 0 for a free one, with --port."
-            reason = in_use if error.errno == errno.EADDRINUSE else error
+            reason = in_use if getattr(error, "errno", None) == errno.EADDRINUSE else error
             print_error(f"The sandbox can't listen on {chosen['host']}, port {chosen['port']}: {reason}")
             return 1
         try:

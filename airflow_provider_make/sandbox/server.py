@@ -250,7 +250,7 @@ class BackgroundServer:
         thread.start()
         try:
             self._port = bound.result()
-        except OSError:
+        except Exception:
             thread.join()
             raise
         self._thread = thread
@@ -278,7 +278,8 @@ class BackgroundServer:
             site = web.TCPSite(runner, self._address, self._port)
             try:
                 await site.start()
-            except OSError as error:
+            except Exception as error:
+                # Of any kind: start() waits for it. A name that is none raises UnicodeError.
                 bound.set_exception(error)
                 return
             bound.set_result(runner.addresses[0][1])

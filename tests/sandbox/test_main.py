@@ -188,6 +188,15 @@ def test_a_port_in_use_is_an_error(make_sandbox: Sandbox, capsys: pytest.Capture
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+@pytest.mark.parametrize("host", ["nowhere.invalid", "8.8.8.8", "[::1]", "a..b", "n" * 64, "a b", "\0"])
+def test_an_address_that_is_none_of_this_machine_is_an_error(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", host, "--port", "0", "--scenarios", "1"]) == 1
+    out, errors = capsys.readouterr()
+    assert out == ""
+    assert errors.startswith(f"The sandbox can't listen on {host}")
+    assert errors.count("\n") == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no /dev/full")
 def test_output_that_can_not_be_printed_is_an_error_that_says_so() -> None:
     command = [sys.executable, "-m", "airflow_provider_make.sandbox", *OPTIONS]
