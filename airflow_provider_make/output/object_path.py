@@ -130,7 +130,17 @@ def _problem(location: str) -> str | None:
     _, question_mark, query = before.partition("?")
     if (hash_sign and not fragment) or (question_mark and not query):
         return "no ? or # at the end, and no ?# in it"
-    if url := _URL.fullmatch(location):
+    url = _URL.fullmatch(location)
+    if not url or url[1].lower() in _FILE_SCHEMES:
+        try:
+            os.fsencode(location)
+        except UnicodeEncodeError as error:
+            # In the locale C, for example.
+            return (
+                f"only characters of this machine's encoding of file names, which is {error.encoding}; for others, set "
+                "PYTHONUTF8=1, or a locale with UTF-8, where the task runs"
+            )
+    if url:
         return _url_problem(url[1].lower(), url[2])
     almost = _ALMOST_URL.match(location)
     if almost and (almost[2] == ":/" or almost[1].lower() in _KNOWN_SCHEMES):
