@@ -21,7 +21,7 @@ def make_analytics_consumer() -> None:
         events_by_asset = triggering_asset_events or triggering_dataset_events
         summaries = [event.extra for events in events_by_asset.values() for event in events]
         return [
-            f"{summary['path']}: {summary['row_count']} scenarios, {summary['error_rate']} % of executions failed"
+            f"{summary['path']}: {summary['row_count']} scenarios, {summary['error_rate'] or 0} % of executions failed"
             for summary in summaries
         ]
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import runpy
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +19,14 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_make.api.page import Metrics
+from airflow_provider_make.output.rows import to_total
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.airflow_versions import HAS_WATCHERS, dag_bag, load_dag, run_dag
 from tests.support.documents import PAGES, README, blocks, places
+from tests.support.entries import BUILDER, entry
 from tests.support.parsed_report import Page
+from tests.support.pulled_files import write_pull
 from tests.support.sandbox_requests import analytics_requests
 
 EXAMPLES = Path(__file__).parents[1] / "example_dags"
@@ -107,6 +113,54 @@ def test_no_example_or_guide_writes_into_the_folder_of_another() -> None:
         assert len(within) == 1, (folder, name, within)
 
 
+def functions(example: Any) -> dict[str, Callable[..., Any]]:
+    """Return the functions of an example's tasks, of mapped ones too."""
+    found = {}
+    for task in example.tasks:
+        function = getattr(task, "python_callable", None) or getattr(task, "partial_kwargs", {}).get("python_callable")
+        if function is not None:
+            found[task.task_id] = function
+    return found
+
+
+def test_figures_that_make_does_not_send_fail_no_function_of_an_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "day").mkdir()
+    path = write_pull(tmp_path / "day" / "analytics.parquet", [[entry(1), entry(2)]])
+    rows = list(BUILDER.rows([entry(1), entry(2)]))
+    frame = {"date_from": "2026-01-31T00:00:00Z", "date_to": "2026-02-01T00:00:00Z"}
+    summary = {"path": str(path), "row_count": 2, "total": to_total(Metrics()), "rows": rows, **frame}
+    # A figure that crosses a threshold is known.
+    payload = {"value": 12.5, "threshold": 75_000, "comparison": "<", "message": "Make", "scenarios": rows, **frame}
+    event = SimpleNamespace(extra={**summary, "error_rate": None, "payload": payload}, timestamp=MIDNIGHT)
+    texts: dict[str, Any] = {"source": str(path), "target": str(tmp_path / "report.html"), "texts": ["Make"]}
+    values: dict[str, Any] = texts | {
+        "summary": summary,
+        "summaries": [summary],
+        "result": {"scenarios": [row | {"error_rate": 25.0} for row in rows]},
+        "row": rows[0],
+        "failing": [],
+        "triggering_asset_events": {"asset": [event]},
+        "triggering_dataset_events": {"asset": [event]},
+        "inlet_events": defaultdict(list),
+    }
+    monkeypatch.setattr("airflow.providers.common.compat.sdk.get_current_context", dict)
+    ran = set()
+    for file in sorted(EXAMPLES.glob("make_*.py")):
+        if "from airflow.sdk" in file.read_text() and not HAS_WATCHERS:
+            continue
+        for name, function in functions(load(file.stem)).items():
+            # They send what others have composed, and load a file.
+            if name == "mail" or (file.stem, name) == ("make_analytics_to_postgres", "load"):
+                continue
+            function(**{argument: values[argument] for argument in signature(function).parameters})
+            ran.add(file.stem)
+    assert len(ran) >= (14 if HAS_WATCHERS else 9)
+    assert (tmp_path / "report.html").exists()
+    assert pq.read_table(tmp_path / "day" / "failures.parquet").num_rows == 0
+
+
 def test_to_xcom_returns_the_rows_sorted_by_errors(make_sandbox: Sandbox) -> None:
     state, results = run("make_analytics_to_xcom")
     assert state == "success"
@@ -184,6 +238,8 @@ def test_consumer_uses_the_extra_of_asset_events() -> None:
     expected = ["/data/a.parquet: 250 scenarios, 6.5 % of executions failed"]
     assert load({"asset": [SimpleNamespace(extra=extra)]}) == expected
     assert load(triggering_dataset_events={"dataset": [SimpleNamespace(extra=extra)]}) == expected
+    nothing_ran = SimpleNamespace(extra={**extra, "error_rate": None})
+    assert load({"asset": [nothing_ran]}) == ["/data/a.parquet: 250 scenarios, 0 % of executions failed"]
 
 
 def test_all_organizations_that_the_token_sees_are_pulled(

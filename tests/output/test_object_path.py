@@ -246,7 +246,7 @@ def test_error_names_what_would_be_right(value: Any, expected: str) -> None:
 
 @pytest.mark.parametrize("location", ["/data/\xfc.csv", "\xfc.csv", "file:///data/\xfc.csv"])
 def test_local_name_that_the_machine_can_not_encode_is_an_error(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # As in the locale C without UTF-8, in which Airflow 3 does not start, but Airflow 2.11 does.
+    # As in the locale C without UTF-8, in which Airflow 2.11 starts, but 3.3 does not.
     monkeypatch.setattr(os, "fsencode", lambda name: name.encode("ascii"))
     with pytest.raises(MakeInputError, match=r"encoding of file names, which is ascii; for others, set PYTHONUTF8=1"):
         parse(location)
