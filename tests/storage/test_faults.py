@@ -17,6 +17,7 @@ import pytest
 from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 from airflow_provider_make.exceptions import MakeInputError, MakeServerError
+from airflow_provider_make.report.__main__ import main as report_command
 from airflow_provider_make.sandbox import Sandbox
 from tests.storage import worker
 from tests.storage.conftest import Connect, Pull
@@ -103,13 +104,52 @@ def test_existing_object_survives_a_disk_too_small_for_the_spool(target: Target,
     assert 0 < len(sandbox.requests) < PAGES
 
 
-@remote
-def test_existing_object_survives_a_store_that_is_down(sandbox: Sandbox, failing_pull: FailingPull) -> None:
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """Return a port on which nobody listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        error = failing_pull(port=port)
-    assert f"127.0.0.1:{port}" in str(error)
+        yield taken.getsockname()[1]
+
+
+@remote
+def test_an_object_can_not_be_looked_up_in_a_store_that_is_down(
+    closed_port: int, target: Target, connect: Connect, pull: Pull, sandbox: Sandbox
+) -> None:
+    json = target.store.connection(port=closed_port)
+    assert json is not None
+    other = Target(target.store, target.url, connect(json))
+    with pytest.raises(OSError, match=r"^'(s3|gs|abfs)://.*/rows\.jsonl' can't be looked up in its storage: "):
+        pull(other, "rows.jsonl", if_exists="skip")
+    assert sandbox.requests == []
+
+
+@remote
+@pytest.mark.parametrize("source", ["rows.parquet", "folder", "*/rows.parquet"])
+def test_a_report_of_a_store_that_is_down_is_an_error_of_one_line(
+    source: str,
+    closed_port: int,
+    target: Target,
+    connect: Connect,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    json = target.store.connection(port=closed_port)
+    assert json is not None
+    options = ["--storage-conn-id", connect(json), "-o", str(tmp_path / "report.html")]
+    assert report_command([f"{target.url}/{source}", *options]) == 1
+    # Amazon's hook logs a line to the output.
+    _, errors = capsys.readouterr()
+    assert errors.count("\n") == 1
+    assert re.match(r"'(s3|gs|abfs)://.*' can't be (read from|listed in) its storage: ", errors)
+
+
+@remote
+def test_existing_object_survives_a_store_that_is_down(
+    closed_port: int, sandbox: Sandbox, failing_pull: FailingPull
+) -> None:
+    error = failing_pull(port=closed_port)
+    assert f"127.0.0.1:{closed_port}" in str(error)
     # The store receives no request before all rows are fetched.
     assert len(sandbox.requests) == PAGES
 
