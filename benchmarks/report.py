@@ -1,4 +1,4 @@
-"""Measure a report over days: ``python -m benchmarks.report --days 365 --scenarios 2500``."""
+"""Measure a report: over days, or of one file with ``python -m benchmarks.report --days 1 --scenarios 1000000``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from airflow_provider_make.output.rows import RowBuilder
 
 ORGANIZATION = 1
 LAST_DAY = date(2026, 6, 20)
-TEAMS = 12
 # Print the seconds, those of the processors, and the peak memory in MiB of a report, imports included.
 MEASURED = """
 import re, sys, time
@@ -32,13 +31,14 @@ print(f"{time.perf_counter() - began:.1f} {time.process_time():.1f} {peak // 102
 """
 
 
-def write_days(folder: Path, days: int, scenarios: int) -> None:
+def write_days(folder: Path, days: int, scenarios: int, teams: int) -> None:
     """
     Write a file for each day, as the operator writes them.
 
     :param folder: The root folder.
     :param days: The number of files.
     :param scenarios: The number of rows in each.
+    :param teams: The number of teams that the scenarios belong to.
     """
     draw = random.Random(1)
     sizes = [draw.randint(0, 400) for _ in range(scenarios)]
@@ -46,7 +46,7 @@ def write_days(folder: Path, days: int, scenarios: int) -> None:
         day = LAST_DAY - timedelta(days=days - 1 - number)
         begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
         end = begin + timedelta(days=1)
-        rows = [_row(scenario, size, draw) for scenario, size in enumerate(sizes)]
+        rows = [_row(scenario, scenario % teams, size, draw) for scenario, size in enumerate(sizes)]
         path = folder / f"organization_id={ORGANIZATION}" / f"date={day}" / "analytics.parquet"
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
@@ -58,7 +58,7 @@ def write_days(folder: Path, days: int, scenarios: int) -> None:
             writer.close(summary)
 
 
-def _row(scenario: int, size: int, draw: random.Random) -> ScenarioMetrics:
+def _row(scenario: int, team: int, size: int, draw: random.Random) -> ScenarioMetrics:
     executions = draw.randint(size // 2, size)
     errors = draw.randint(0, executions // 20)
     return ScenarioMetrics(
@@ -66,8 +66,8 @@ def _row(scenario: int, size: int, draw: random.Random) -> ScenarioMetrics:
         imt_id=f"imt-{scenario}",
         name=f"Scenario {scenario} of a customer",
         status="active",
-        team_id=scenario % TEAMS,
-        team_name=f"Team {scenario % TEAMS}",
+        team_id=team,
+        team_name=f"Team {team}",
         executions=executions,
         operations=executions * 7,
         centicredits=str(executions * 700),
@@ -92,9 +92,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=main.__doc__)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--scenarios", type=int, default=2500)
+    parser.add_argument("--teams", type=int, default=12)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="benchmark-report-") as folder:
-        write_days(Path(folder) / "days", options.days, options.scenarios)
+        write_days(Path(folder) / "days", options.days, options.scenarios, options.teams)
         target = Path(folder) / "report.html"
         command = [sys.executable, "-c", MEASURED, f"{folder}/days", str(target)]
         environment = {**os.environ, "AIRFLOW_HOME": f"{folder}/airflow"}
@@ -102,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         seconds, busy, peak = done.stdout.split()[-3:]
         size = f"{target.stat().st_size // 1024} KiB of HTML"
         sys.stdout.write(
-            f"{options.days} files of {options.scenarios:,} scenarios: {seconds} s ({busy} s of CPU), "
-            f"{peak} MiB at most, {size}\n"
+            f"{options.days} x {options.scenarios:,} scenarios, {options.teams:,} teams: "
+            f"{seconds} s ({busy} s of CPU), {peak} MiB at most, {size}\n"
         )
 
 

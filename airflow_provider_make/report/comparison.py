@@ -22,7 +22,12 @@ FACTOR = 2.0
 SUM_COLUMNS = ("scenario_id", "team_id", "team_name", "executions", "operations", "centicredits", "errors")
 # Rows that wait to be added up; fewer are slower, more take more memory.
 _MAX_WAITING = 200_000
+# Rows that are grouped at a time.
+_MAX_GROUPED = 200_000
 _COUNTS = ("executions", "operations", "errors")
+# How columns are added up, others than amounts.
+_HOW = {"first": "min", "last": "max", "name": "last"}
+_BY_FILE = ["team_id", "file"]
 Part = Literal["recent", "before"]
 _PARTS: tuple[Part, ...] = ("recent", "before")
 
@@ -41,36 +46,55 @@ class Team:
 
 
 class TeamCredits:
-    """Adds up the credits of teams."""
+    """Adds up the credits of teams, which may be as many as scenarios."""
 
     def __init__(self) -> None:
-        self._used: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
-        self._names: dict[int | None, str | None] = {}
+        # Rows of a team and file, some of them partial sums.
+        self._tables: list[pyarrow.Table] = []
 
     def add(self, rows: pyarrow.Table, file: int) -> None:
         """Add the rows of a file, or some of them; the latest name of a team is kept."""
         import pyarrow
 
-        keys = ["team_id", "team_name"]
-        # Sums of a decimal128 may overflow without an error.
-        credits = rows["centicredits"].cast(pyarrow.decimal256(76, 0))
-        credits = pyarrow.table({**{key: rows[key] for key in keys}, "centicredits": credits})
-        # Without threads, the order of the groups, and so the choice between two names, is always the same.
-        groups = credits.group_by(keys, use_threads=False).aggregate([("centicredits", "sum")])
-        for row in groups.to_pylist():
-            self._names[row["team_id"]] = row["team_name"]
-            self._used[row["team_id"]][file] += int(row["centicredits_sum"] or 0)
+        columns = {
+            "team_id": rows["team_id"],
+            "file": pyarrow.repeat(pyarrow.scalar(file, "int32"), len(rows)),
+            "name": rows["team_name"].fill_null(""),
+            # Sums of a decimal128 may overflow without an error.
+            "centicredits": rows["centicredits"].cast(pyarrow.decimal256(76, 0)),
+        }
+        self._tables.append(_sum_up([pyarrow.table(columns)], _BY_FILE))
+        if _are_many(self._tables):
+            self._tables = [_sum_up(self._tables, _BY_FILE)]
 
     def largest(self, most: int, files: int) -> list[Team]:
         """Return the teams that used the most credits, the most first, and all others that used any as one."""
-        used = {team: tuple(by_file[file] for file in range(files)) for team, by_file in self._used.items()}
-        ids = [team for team in used if any(used[team])]
-        ids.sort(key=lambda team: (-sum(used[team]), self._names[team] or "", team or 0))
-        teams = [Team(team_name(team, self._names[team]), used[team]) for team in ids[:most]]
-        if others := ids[most:]:
-            together = tuple(map(sum, zip(*(used[team] for team in others), strict=True)))
-            teams.append(Team(count_of(len(others), "other team"), together, are_others=True))
-        return teams
+        import pyarrow
+        import pyarrow.compute as pc
+
+        if not self._tables:
+            return []
+        by_file = pyarrow.concat_tables(self._tables)
+        teams = _sum_up([by_file.drop_columns(["file"])], ["team_id"])
+        nothing = pyarrow.scalar(0, teams["centicredits"].type)
+        number = pc.sum(pc.greater(teams["centicredits"], nothing)).as_py() or 0
+        order = [("centicredits", "descending"), ("name", "ascending"), ("team_id", "ascending")]
+        shown = _first_rows(teams, most, order).filter(pc.field("centicredits") > nothing)
+        used: defaultdict[int | None, Counter[int]] = defaultdict(Counter)
+        for row in by_file.filter(pc.is_in(by_file["team_id"], shown["team_id"])).to_pylist():
+            used[row["team_id"]][row["file"]] += int(row["centicredits"])
+        result = [
+            Team(team_name(row["team_id"], row["name"]), tuple(used[row["team_id"]][file] for file in range(files)))
+            for row in shown.to_pylist()
+        ]
+        if others := number - len(shown):
+            totals = _sum_up([by_file.select(["file", "centicredits"])], ["file"]).to_pylist()
+            rest = {row["file"]: int(row["centicredits"]) for row in totals}
+            together = tuple(
+                rest.get(file, 0) - sum(team.centicredits[file] for team in result) for file in range(files)
+            )
+            result.append(Team(count_of(others, "other team"), together, are_others=True))
+        return result
 
 
 class ScenarioSums:
@@ -93,28 +117,40 @@ class ScenarioSums:
             for name in ("executions", "errors"):
                 columns[f"{compared}_{name}"] = counts[name] if part == compared else nothing
         self._tables.append(pyarrow.table(columns))
-        if sum(map(len, self._tables[1:])) > max(_MAX_WAITING, len(self._tables[0])):
-            self._tables = [_sum_up(self._tables)]
+        if _are_many(self._tables):
+            self._tables = [_sum_up(self._tables, ["scenario_id"])]
 
     def table(self) -> pyarrow.Table:
         """Return a row for each scenario, with the first and last file's number, and sums as decimals."""
-        self._tables = [_sum_up(self._tables)]
+        self._tables = [_sum_up(self._tables, ["scenario_id"])]
         return self._tables[0]
 
 
-def _sum_up(tables: list[pyarrow.Table]) -> pyarrow.Table:
+def _are_many(tables: list[pyarrow.Table]) -> bool:
+    return sum(map(len, tables[1:])) > max(_MAX_WAITING, len(tables[0]))
+
+
+def _sum_up(tables: list[pyarrow.Table], keys: list[str]) -> pyarrow.Table:
     import pyarrow
     import pyarrow.compute as pc
 
     rows = pyarrow.concat_tables(tables)
-    names = rows.column_names
-    how = {"first": "min", "last": "max"}
+    # Groups take more memory than their rows, so not all of many at a time: they are chosen by the last bits of an id.
+    bits = (len(rows) // _MAX_GROUPED).bit_length()
+    part = pc.bit_wise_and(rows[keys[0]].fill_null(0), pyarrow.scalar(2**bits - 1, rows[keys[0]].type))
+    return pyarrow.concat_tables(_group(rows.filter(pc.equal(part, number)), keys) for number in range(2**bits))
+
+
+def _group(rows: pyarrow.Table, keys: list[str]) -> pyarrow.Table:
+    import pyarrow.compute as pc
+
+    how = [(name, _HOW.get(name, "sum")) for name in rows.column_names if name not in keys]
     # The sum of no value is zero.
     options = pc.ScalarAggregateOptions(min_count=0)
-    sums = rows.group_by("scenario_id", use_threads=False).aggregate(
-        [(name, how.get(name, "sum"), options) for name in names[1:]]
-    )
-    return sums.select([names[0], *(f"{name}_{how.get(name, 'sum')}" for name in names[1:])]).rename_columns(names)
+    # Without threads, the order of the groups, and so which of two names is the last, is always the same.
+    groups = rows.group_by(keys, use_threads=False).aggregate([(name, kind, options) for name, kind in how])
+    names = [*keys, *(name for name, _ in how)]
+    return groups.select([*keys, *(f"{name}_{kind}" for name, kind in how)]).rename_columns(names)
 
 
 def count_compared(files: int, length: int) -> tuple[int, int]:
@@ -160,11 +196,16 @@ def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, tuple[list[di
 
 def top_rows(rows: pyarrow.Table, columns: Sequence[str]) -> pyarrow.Table:
     """Select the rows of the scenarios with the highest values in the first column, then in the next."""
+    # Ids break ties.
+    order = [*((column, "descending") for column in columns), ("scenario_id", "ascending")]
+    return _first_rows(rows, MAX_SCENARIOS, order)
+
+
+def _first_rows(rows: pyarrow.Table, most: int, order: Sequence[tuple[str, str]]) -> pyarrow.Table:
     import pyarrow.compute as pc
 
     if not len(rows):
         # select_k_unstable of pyarrow 17 fails.
         return rows
-    # An unstable sort is enough, as ids break ties. take() copies; a slice would keep the whole batch in memory.
-    order = [*((column, "descending") for column in columns), ("scenario_id", "ascending")]
-    return rows.take(pc.select_k_unstable(rows, k=MAX_SCENARIOS, sort_keys=order))
+    # An unstable sort is enough without ties. take() copies; a slice would keep the whole batch in memory.
+    return rows.take(pc.select_k_unstable(rows, k=most, sort_keys=order))

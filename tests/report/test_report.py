@@ -416,18 +416,27 @@ print(peak() - before)
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("teams", "limit"), [(12, 48), (500_000, 200)])
+def test_memory_of_many_rows_and_teams(teams: int, limit: int, tmp_path: Path) -> None:
     page = [entry(n, name=f"Scenario {n} " * 5, executions=n, errors=n // 2, errorRate=50.0) for n in range(20_000)]
     small = write_pull(tmp_path / "small.parquet", [page])
     table = pq.read_table(small)
     metadata = pq.ParquetFile(small).metadata.metadata
+    columns = [table.column_names.index(name) for name in ("team_id", "team_name", "centicredits")]
     with pq.ParquetWriter(tmp_path / "large.parquet", table.schema, compression="zstd") as writer:
-        for _ in range(25):
+        for start in range(0, 500_000, len(table)):
+            ids = [number % teams for number in range(start, start + len(table))]
+            for column, values in zip(columns, (ids, [f"Team {number}" for number in ids], ids), strict=True):
+                field = table.schema.field(column)
+                table = table.set_column(column, field, pyarrow.array(values).cast(field.type))
             writer.write_table(table, row_group_size=65_536)
         writer.add_key_value_metadata({"make_analytics": metadata[b"make_analytics"].decode()})
     command = [sys.executable, "-c", PEAK, str(small), str(tmp_path / "large.parquet")]
     # Arrow's own allocator keeps a varying amount of freed memory.
     environment = os.environ | {"ARROW_DEFAULT_MEMORY_POOL": "system"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout.splitlines()[-1]) < 48 * 1024
-    assert "500,000" in (tmp_path / "large.html").read_text()
+    assert int(done.stdout.splitlines()[-1]) < limit * 1024
+    page_text = (tmp_path / "large.html").read_text()
+    assert "500,000" in page_text
+    # Ten are shown, and the one with id 0 used nothing.
+    assert f"{teams - 11:,}\N{NO-BREAK SPACE}other team" in page_text
