@@ -42,7 +42,8 @@ from tests.support.airflow_versions import (
 )
 from tests.support.documents import PAGES, README, ROOT, Block, as_dag_file, blocks, first_payload
 
-MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+# Yesterday's: a sensor that waits for some hours after a day does not wait.
+MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 TOKEN = "YOUR_API_TOKEN"
 # The connections of the documents' Dags, by the organization that each is for.
 CONNECTIONS = {"MAKE_DEFAULT": 42, "MAKE_EU": 1, "MAKE_US": 2}
@@ -202,6 +203,9 @@ class BlockRunner:
             case ["pip", "install", *requirements, "--constraint", constraints]:
                 assert (ROOT / constraints).is_file()
                 self.validate_requirements("\n".join(requirements))
+            case ["pip", "install", airflow, "-r", "requirements.txt"]:
+                # tests/release resolves this file.
+                self.validate_requirements(airflow)
             case ["pip", "install", *requirements]:
                 self.validate_requirements("\n".join(requirements))
             case ["grep", "-vE", pattern, _, ">", _]:

@@ -140,7 +140,9 @@ KEY = {"zone", "organization_id", "scenario_id", "date_from"}
 
 
 def test_commands_of_the_page_are_valid() -> None:
-    install, export = block("bash", "pip install").text.splitlines()
+    for package in block("bash", "pip install duckdb").text.removeprefix("pip install ").split():
+        assert version(package)
+    install, export = block("bash", "pip install apache").text.splitlines()
     assert version(install.removeprefix("pip install "))
     name, _, uri = export.removeprefix("export ").partition("=")
     assert (
@@ -163,7 +165,8 @@ def test_every_block_of_the_page_is_tested() -> None:
         block("sql", "-- failures"),
         block("sql", "-- models/"),
         block("sql", "-- tests/"),
-        block("bash", "pip install"),
+        block("bash", "pip install duckdb"),
+        block("bash", "pip install apache"),
         *(block for block in BLOCKS if block.language == "yaml"),
     ]
     assert sorted(block.line for block in BLOCKS) == sorted(block.line for block in tested)
