@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
@@ -114,12 +115,12 @@ class PreparedPull:
         """Read every scenario of the query, exactly once, and publish the rows; return the summary for XCom."""
         began = time.monotonic()
         new_client = partial(MakeClient, self.settings, self.retry_rules, self.log)
-        with self.destination, closing(EventLoopThread(new_client)) as event_loop:
+        with _pull_span() as span, self.destination, closing(EventLoopThread(new_client)) as event_loop:
             teams = TeamTotals() if self.gauges.level == "team" else None
             progress = _Progress(self.query, self.destination, teams, self.log)
             # The lines fit the log view of Airflow's UI, and the last one has the figures.
             self.log.info("Pulling %s.", self._subject)
-            total, result = event_loop.run(partial(self._read, progress))
+            total, result = event_loop.run(partial(self._read, progress, span))
             summary = self.destination.publish(result)
         gauges = self.gauges.of_figures(total, teams.figures() if teams else {})
         gauges += self.gauges.of_pull(
@@ -143,7 +144,7 @@ class PreparedPull:
         resolved = {name: identity[name] for name in ("organization_id", "date_from", "date_to")}
         return {**resolved, "output_path": self.destination.path}
 
-    async def _read(self, progress: _Progress, client: MakeClient) -> tuple[Metrics, dict[str, Any]]:
+    async def _read(self, progress: _Progress, span: Any, client: MakeClient) -> tuple[Metrics, dict[str, Any]]:
         total = await read_exactly(
             client.fetch_page,
             self.query,
@@ -154,6 +155,17 @@ class PreparedPull:
         )
         if warning := fraction_warning(total):
             self.log.warning(warning)
+        if span is not None:
+            span.set_attributes(
+                {
+                    "make.organization_id": self.query.organization_id,
+                    "make.zone": self.settings.zone,
+                    "make.pages": progress.page_count,
+                    "make.rows": progress.row_count,
+                    "make.retries": client.retries,
+                    "make.seconds_waited": round(client.seconds_waited, 3),
+                }
+            )
         return total, {
             **_identify(self.query, self.settings.zone),
             "total": to_total(total),
@@ -209,6 +221,12 @@ def _choose_time_frame(
     return time_frame
 
 
+def _pull_span() -> AbstractContextManager[Any]:
+    """Begin a span within the task's. A process without OpenTelemetry does not load it for that."""
+    trace = sys.modules.get("opentelemetry.trace")
+    return nullcontext() if trace is None else trace.get_tracer(__name__).start_as_current_span("make.pull")
+
+
 class _Progress:
     """Passes the entries to the destination, and logs the progress every few seconds."""
 
@@ -222,18 +240,18 @@ class _Progress:
             query.organization_id, frame.date_from, frame.date_to, datetime.now(UTC).replace(microsecond=0)
         )
         self._destination.begin(self._builder)
-        self.row_count = self._page_count = 0
+        self.row_count = self.page_count = 0
 
     def add(self, entries: Sequence[ScenarioMetrics], total_count: int | None) -> bool:
         self._destination.add(entries)
         if self._teams is not None:
             self._teams.add(entries)
         self.row_count += len(entries)
-        self._page_count += 1
+        self.page_count += 1
         if time.monotonic() - self._logged >= SECONDS_BETWEEN_LOG_LINES:
             self._logged = time.monotonic()
             self._log.info(
-                describe_progress(self._page_count, self.row_count, total_count, time.monotonic() - self._began)
+                describe_progress(self.page_count, self.row_count, total_count, time.monotonic() - self._began)
             )
         return True
 
@@ -242,7 +260,7 @@ class _Progress:
         self._destination.begin(self._builder)
         if self._teams is not None:
             self._teams.restart()
-        self.row_count = self._page_count = 0
+        self.row_count = self.page_count = 0
         self._began = time.monotonic() + delay
 
     def rows_per_second(self) -> float:

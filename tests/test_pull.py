@@ -6,12 +6,18 @@ import asyncio
 import itertools
 import json
 import random
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 
 from airflow_provider_make.exceptions import MakeApiError, MakeIncompleteResultError
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
@@ -106,6 +112,32 @@ def test_rate_limit_pauses_the_whole_pull_for_retry_after(start: Start) -> None:
     gaps = [later - earlier for earlier, later in zip(arrived, arrived[1:], strict=False)]
     # Running requests still arrived; no new ones were sent.
     assert max(gaps[10:15]) >= 0.9
+
+
+def test_a_pull_is_a_span_with_its_pages_rows_retries_and_waits(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    sandbox = start(scenarios=250)
+    sandbox.fail("429:1", None, "503")
+    pull(page_size=100)
+    sandbox.fail("400")
+    with pytest.raises(MakeApiError):
+        pull()
+    done, failed = exporter.get_finished_spans()
+    attributes = dict(done.attributes or {})
+    assert done.name == "make.pull" == failed.name
+    assert 1.0 <= attributes.pop("make.seconds_waited") < 10.0  # type: ignore[operator]
+    assert str(attributes.pop("make.zone")).startswith("127.0.0.1")
+    assert attributes == {"make.organization_id": 1, "make.pages": 3, "make.rows": 250, "make.retries": 2}
+    assert (done.status.status_code, failed.status.status_code) == (StatusCode.UNSET, StatusCode.ERROR)
+
+
+def test_a_pull_does_not_load_opentelemetry(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    start(scenarios=3)
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace")
+    assert pull()["row_count"] == 3
+    assert "opentelemetry.trace" not in sys.modules
 
 
 def test_requests_per_minute_applies_to_concurrent_requests(start: Start) -> None:

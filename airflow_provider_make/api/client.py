@@ -60,6 +60,9 @@ class MakeClient:
         # The last 401 or 403, known before its diagnosis is complete.
         self.refusal: MakeApiError | None = None
         self._warned: set[str] = set()
+        self.retries = 0
+        # Of all requests together: concurrent ones wait at the same time.
+        self.seconds_waited = 0.0
 
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
@@ -102,6 +105,7 @@ class MakeClient:
                 if delay is None:
                     raise
                 failure = error
+            self.retries += 1
             is_rate_limit = isinstance(failure, MakeRateLimitError)
             holds_back_all = is_rate_limit or failure.retry_after is not None
             is_new = not holds_back_all or self._rate_limiter.pause(asyncio.get_running_loop().time(), delay)
@@ -109,7 +113,7 @@ class MakeClient:
             if is_new or not is_rate_limit:
                 self._log_delay(attempts, failure, delay)
             if not holds_back_all:
-                await asyncio.sleep(delay)
+                await self._wait(delay)
 
     async def _fetch_once(self, request: ApiRequest[Result]) -> Result:
         response = await self._send(request.path, request.parameters)
@@ -129,8 +133,12 @@ class MakeClient:
 
     async def _send(self, path: str, parameters: Sequence[tuple[str, str]]) -> HttpResponse:
         while wait := self._rate_limiter.acquire(asyncio.get_running_loop().time()):
-            await asyncio.sleep(wait)
+            await self._wait(wait)
         return await self._transport.get(path, parameters)
+
+    async def _wait(self, seconds: float) -> None:
+        self.seconds_waited += seconds
+        await asyncio.sleep(seconds)
 
     async def _error(self, response: HttpResponse, request: ApiRequest[Any]) -> MakeApiError:
         settings, access = self.settings, request.access
