@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from airflow_provider_make.api.page import Metrics, ScenarioMetrics, to_credits
@@ -149,7 +148,7 @@ class TeamTotals:
         }
 
 
-def set_gauges(gauges: Sequence[Gauge], log: Any, *, in_triggerer: bool = False) -> None:
+def set_gauges(gauges: Sequence[Gauge], log: Any) -> None:
     """Set the gauges. A backend that is missing, or fails, is a line in the log."""
     if not gauges:
         return
@@ -157,8 +156,6 @@ def set_gauges(gauges: Sequence[Gauge], log: Any, *, in_triggerer: bool = False)
         # Imported here: only those who ask for gauges pay for it.
         from airflow.providers.common.compat.sdk import Stats, conf
 
-        if in_triggerer:
-            _initialize_metrics()
         # From Airflow 3.2 on, a deployment whose backend keeps tags can do without names with ids.
         has_names_with_ids = conf.getboolean("metrics", "legacy_names_on", fallback=True)
         for gauge in gauges:
@@ -167,22 +164,3 @@ def set_gauges(gauges: Sequence[Gauge], log: Any, *, in_triggerer: bool = False)
                 Stats.gauge(gauge.name_with_ids, gauge.value, tags=gauge.tags_beside_ids)
     except Exception as error:
         log.warning("The gauges of emit_metrics could not be set: %s: %s", type(error).__name__, error)
-
-
-@cache
-def _initialize_metrics() -> None:
-    """Initialize the metrics of the task SDK (3.2 and later), as tasks do; the triggerer has those of the core only."""
-    from airflow.providers.common.compat.sdk import Stats, conf
-
-    try:
-        from airflow.sdk.observability.metrics.stats_utils import get_stats_factory
-    except ImportError:
-        return
-    try:
-        Stats.initialize(
-            factory=get_stats_factory(),
-            export_legacy_names=conf.getboolean("metrics", "legacy_names_on", fallback=True),
-        )
-    except TypeError:
-        # Airflow 3.2.
-        Stats.initialize(factory=get_stats_factory(Stats))  # type: ignore[call-arg]

@@ -56,10 +56,6 @@ def recorded() -> Iterator[dict[str, float]]:
         def gauge(name: str, value: float, *, tags: dict[str, str]) -> None:
             values[name] = value
 
-        @staticmethod
-        def initialize(**settings: Any) -> None:
-            """Triggers do so, from Airflow 3.2 on."""
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sdk, "Stats", Stats, raising=False)
         yield values

@@ -266,7 +266,7 @@ async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncG
 async def _set_gauges(check: ThresholdCheck, snapshot: Snapshot, log: Any) -> None:
     # Backends look up hosts, and take long to import.
     if gauges := check.gauges(snapshot):
-        await asyncio.to_thread(set_gauges, gauges, log, in_triggerer=True)
+        await asyncio.to_thread(set_gauges, gauges, log)
 
 
 async def _explain(check: ThresholdCheck, evaluation: Evaluation, seconds: float = math.inf) -> Explanation:
