@@ -102,9 +102,11 @@ def describe_omission(level: str | None, filters: Mapping[str, Sequence[Any]], *
     if level is None:
         return None
     if other := sorted(filters.keys() - {"team_id"}):
-        return f"emit_metrics={level!r} sets no gauges of figures: {' and '.join(other)} select some scenarios only."
+        return (
+            f"emit_metrics={level!r} sets no gauges of figures with {' and '.join(other)}: some scenarios are left out."
+        )
     if filters and level == "organization":
-        return "emit_metrics='organization' sets no gauges of figures: team_id selects some teams only."
+        return "emit_metrics='organization' sets no gauges of figures with team_id: some teams are left out."
     if level == "team" and not reads_scenarios and len(filters.get("team_id", ())) != 1:
         return "emit_metrics='team' sets no gauges of teams: scope='organization' reads no scenarios."
     return None

@@ -252,7 +252,7 @@ def test_a_filtered_pull_sets_only_its_own_gauges_and_says_so(
     with recorded() as gauges:
         pull(emit_metrics="team", status="active")
     assert {name.split(".")[1] for name in gauges} == {"pull"}
-    assert "emit_metrics='team' sets no gauges of figures: status select some scenarios only." in caplog.text
+    assert "emit_metrics='team' sets no gauges of figures with status: some scenarios are left out." in caplog.text
 
 
 @pytest.mark.parametrize("scope", ["organization", "scenario"])
