@@ -195,6 +195,8 @@ def pipe(path: Path) -> None:
 def test_a_file_of_a_folder_that_can_not_be_read_is_named(damage: Callable[[Path], object]) -> None:
     with folder_for_all() as folder:
         paths = write_days(folder, Organization(42, 20), date(2026, 3, 1), 3)
+        # Imports what another user may not be able to read.
+        write_report(folder, folder / "report.html")
         damage(paths[1])
         user = as_nobody() if damage is without_rights else nullcontext()
         with user, pytest.raises((MakeInputError, OSError)) as caught:
