@@ -20,6 +20,7 @@ from sqlalchemy.engine import Engine
 from tests.e2e.rest import Rest
 from tests.e2e.services import PostgreSQL
 from tests.e2e.stack import AirflowStack
+from tests.support.documents import ROOT, blocks
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parents[1] / "example_dags"
@@ -86,10 +87,12 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(postgresql: PostgreSQL, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowStack]:
-    """Start Airflow with the Dags of all modules, and the examples."""
+    """Start Airflow with the Dags of all modules, the examples, and some of the guides."""
     dags = tmp_path_factory.mktemp("dags")
     for path in [*EXAMPLES.glob("make_*.py"), *(HERE / "dags").glob("*.py")]:
         shutil.copy(path, dags)
+    for number, recipe in enumerate(recipes()):
+        (dags / f"recipe_{number}.py").write_text(recipe.replace("/data/", f"{root}/"))
     lineage = {"type": "file", "log_file_path": str(root / "lineage.jsonl"), "append": True}
     environment = {
         **postgresql.copy("shared"),
@@ -102,6 +105,13 @@ def stack(postgresql: PostgreSQL, root: Path, tmp_path_factory: pytest.TempPathF
     }
     with AirflowStack(dags, environment, local_settings=LOCAL_SETTINGS) as running:
         yield running
+
+
+def recipes() -> list[str]:
+    """Return the guides' Dags that need a scheduler, with connections of their own."""
+    found = [block.text for block in blocks(ROOT / "docs" / "recurring.md")]
+    kept = [text for text in found if "RollupMapper" in text or "DeadlineAlert" in text]
+    return [text.replace("slack_default", "slack_recipe") for text in kept]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The examples on a real Airflow: all organizations, an asset's consumer, and a year of history, each part once."""
+"""The examples and recipes on a real Airflow: organizations, consumers, a year of history, a week, a deadline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import pytest
 
 from airflow_provider_make.sandbox import Sandbox
 from tests.e2e.rest import Json, Rest
-from tests.e2e.stack import TOKEN
+from tests.e2e.stack import TOKEN, wait_for
+from tests.support.inboxes import Webhook
 
 DAILY, ORGANIZATIONS, TO_XCOM = "make_analytics_daily", "make_analytics_organizations", "make_analytics_to_xcom"
 CONSUMER = "make_analytics_consumer"
@@ -141,3 +142,26 @@ def test_backfill_of_a_year_is_exact_and_repeatable(rest: Rest, sandbox: Sandbox
     backfill(rest, "weekly", start_of_rerun, end)
     assert sorted((root / "weekly").rglob("*.*")) == files
     assert {path: rows(path) for path in files} == before
+
+
+def test_a_report_is_written_when_all_days_of_a_week_are_there(rest: Rest, sandbox: Sandbox, root: Path) -> None:
+    for dag_id in ("make_days_of_weeks", "make_report_of_a_week"):
+        rest.pause(dag_id, False)
+    monday = MIDNIGHT - timedelta(days=MIDNIGHT.weekday() + 14)
+    backfill(rest, "make_days_of_weeks", monday + timedelta(days=1), monday + timedelta(days=6))
+    assert rest.runs("make_report_of_a_week") == []
+    backfill(rest, "make_days_of_weeks", monday, monday)
+    run = rest.wait_for_only_run("make_report_of_a_week")
+    path = root / "make_reports" / f"week-{monday:%Y-%m-%d}.html"
+    assert rest.xcom("make_report_of_a_week", run, "report") == str(path)
+    assert "7\N{NO-BREAK SPACE}days" in path.read_text()
+
+
+def test_figures_that_miss_their_deadline_are_a_post_to_slack(rest: Rest, sandbox: Sandbox) -> None:
+    with Webhook() as webhook:
+        rest.add_connection("slack_recipe", webhook)
+        # A run of a paused Dag never ends.
+        rest.trigger("make_by_seven", logical_date=(MIDNIGHT - timedelta(days=2)).isoformat())
+        wait_for("The post arrives", lambda: webhook.posts, 180)
+    ((_, post),) = webhook.posts
+    assert post["text"] == "No figures of Make by 07:00 UTC: see make_by_seven."
