@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
@@ -27,6 +27,7 @@ from airflow_provider_make.report.formatting import (
     axis_count,
     axis_credits,
     axis_percent,
+    change,
     compact,
     compact_credits,
     count_of,
@@ -40,6 +41,7 @@ from airflow_provider_make.report.formatting import (
     share,
     single_line,
 )
+from airflow_provider_make.report.headlines import days_headlines
 from airflow_provider_make.report.template import (
     Bar,
     Chart,
@@ -62,6 +64,7 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
     """Render the page; its heading is the title, or the organization. The credits are the limit for a month."""
     files, last = days.files, days.files[-1]
     unit = {1: "day", 7: "week"}.get(last.length, "period")
+    month = _month(days, monthly_centicredits)
     pulled = f", the last pulled {moment(days.extracted_at)} UTC" if days.extracted_at else ""
     return render(
         Page(
@@ -71,19 +74,26 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
             until=str(last.last),
             time_frame=f"{files[0].first} to {last.last}: {count_of(len(files), unit)} ({describe_time_zones(files)})",
             missing=describe_missing(files),
+            headlines=days_headlines(days, month),
             tiles=_tiles(days, unit),
+            note=f"Last 7 days: {_describe_spans(days)}" if _has_week(days) else "",
             first_charts=[
-                error_rate_chart(days, unit),
+                error_rate_chart(days),
                 month_chart(days, monthly_centicredits),
                 _team_chart(days, unit),
             ],
-            comparison=_describe_comparison(days),
+            comparison=_describe_spans(days),
             changes=_changes(days),
             charts=[*course_charts(days), _consumers_chart(days), _worst_chart(days)],
             scenarios=_scenarios(days),
-            order=f"Top consumers and worst scenarios over all {unit}s, the most credits first.",
+            order=f"Of all {unit}s, the most credits first.",
             days=[(str(file.first), figures(file.summary.total)) for file in reversed(files)],
             unit=unit,
+            explanations=[
+                _describe_comparison(days),
+                _describe_usual_range(days, unit),
+                *([" ".join(describe_month(month))] if month and month.covered else []),
+            ],
             footer=f"From {count_of(len(files), 'file')}{pulled} by airflow-provider-make "
             f"{single_line(last.summary.provider_version)}. Months are calendar months. "
             "Invalid scenarios are those that Make has disabled due to errors.",
@@ -115,8 +125,10 @@ def describe_missing(files: Sequence[DayFile]) -> str:
 
 
 def _tiles(days: Days, unit: str) -> list[Tile]:
-    usual = usual_range(days.figures("error_rate")[: -days.recent])
-    rate_note = f"usually {percent(usual[0])} to {percent(usual[1])}" if usual else f"of all {unit}s"
+    rates = days.figures("error_rate")
+    usual = usual_range(rates[: -days.recent])
+    rate_note = f"last {unit} {percent(rates[-1])}"
+    is_worse = usual is not None and rates[-1] is not None and rates[-1] > usual[1]
     changes = ((days.new.count, "new"), (days.gone.count, "gone"))
     changed = [f"{number:,}\N{NO-BREAK SPACE}{word}" for number, word in changes if number]
     both = [
@@ -131,7 +143,10 @@ def _tiles(days: Days, unit: str) -> list[Tile]:
         _sum_tile(days, unit, "operations", partial(count, "Operations")),
         _sum_tile(days, unit, "centicredits", credit_figure),
         _sum_tile(days, unit, "errors", partial(count, "Errors")),
-        Tile(Figure("Error rate", percent(rate)), rate_note if is_executed else "no executions"),
+        Tile(
+            Figure("Error rate", percent(rate)),
+            *((rate_note, "worse" * is_worse) if is_executed else ("no executions",)),
+        ),
         Tile(count("Scenarios", days.scenarios), ", ".join(changed) or "none new, none gone"),
     ]
 
@@ -139,14 +154,45 @@ def _tiles(days: Days, unit: str) -> list[Tile]:
 def _sum_tile(days: Days, unit: str, name: str, figure: Callable[[int | None], Figure]) -> Tile:
     known = [value for value in days.figures(name) if value is not None]
     total, average = (sum(known), divide_rounded(sum(known), len(known))) if known else (None, None)
-    return Tile(figure(total), f"{figure(average).text} a {unit}")
+    rate = trend(days.figures(name), days)
+    note = f"{figure(average).text} a {unit}"
+    if rate is not None:
+        note += f", last 7 days {change(rate)}".replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+    return Tile(figure(total), note)
+
+
+def trend(values: Sequence[int | None], days: Days) -> float | None:
+    """
+    Return the change of the average of the last week from that of the weeks before, as a percentage.
+
+    None where other days of the week are compared, or nothing is known.
+    """
+    if not _has_week(days):
+        return None
+    recent = [value for value in values[-days.recent :] if value is not None]
+    before = [value for value in values[: -days.recent][-days.before :] if value is not None]
+    if not recent or not sum(before):
+        return None
+    # Of integers, whose quotient is exact whatever their size; one beyond a float's limits is no trend.
+    try:
+        return 100 * (sum(recent) * len(before) / (sum(before) * len(recent)) - 1)
+    except OverflowError:
+        return None
+
+
+def _has_week(days: Days) -> bool:
+    """Return whether a week is compared with at least another one."""
+    return days.recent * days.files[0].length == 7 and days.before >= days.recent
+
+
+def _describe_spans(days: Days) -> str:
+    recent, before = days.files[-days.recent :], days.files[: -days.recent][-days.before :]
+    return f"{_span(recent)} compared with {_span(before)}."
 
 
 def _describe_comparison(days: Days) -> str:
-    recent, before = days.files[-days.recent :], days.files[: -days.recent][-days.before :]
     return (
-        f"{_span(recent)} compared with {_span(before)}. "
-        f"A scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors. "
+        f"What changed: a scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors. "
         f"It began to fail if it fails in the later days, with more than {FACTOR:g} times the error rate of the days "
         "before, and recovered if it is the other way round. "
         f"Scenarios with fewer than {count_of(days.min_executions, 'execution')} in one of the two are ignored. "
@@ -201,20 +247,23 @@ def course_charts(days: Days) -> list[Chart]:
     ]
 
 
-def error_rate_chart(days: Days, unit: str) -> Chart:
+def error_rate_chart(days: Days) -> Chart:
     """Return the chart of the error rate, with the range that was usual before the recent files."""
-    first = days.files[-days.recent].first
-    usual = usual_range(days.figures("error_rate")[: -days.recent])
-    note = f"A usual range needs {MIN_USUAL} {unit}s with executions before {first}."
-    if usual:
-        low, high = map(percent, usual)
-        note = (
-            f"Shaded: usual before {first}, from {low} to {high}. That is the median of the {unit}s, "
-            f"plus and minus {SPREAD} times the median distance from it."
-        )
+    rates = days.figures("error_rate")
+    usual = usual_range(rates[: -days.recent])
     chart = _line_chart("Error rate", days, "error_rate", percent, axis_percent, usual)
-    notes = [f"Executions with errors, by {unit}.", *chart.notes, note]
-    return replace(chart, notes=notes, placeholder="Nothing was executed.")
+    if usual and chart.notes:
+        low, high = map(percent, usual)
+        chart = replace(chart, notes=[f"{percent(rates[-1])}, usually {low} to {high} (shaded)."])
+    return replace(chart, placeholder="Nothing was executed.")
+
+
+def _describe_usual_range(days: Days, unit: str) -> str:
+    first = days.files[-days.recent].first
+    return (
+        f"Usual range of the error rate: the median of the {unit}s before {first}, plus and minus {SPREAD} times the "
+        f"median distance from it. It needs {MIN_USUAL} {unit}s with executions."
+    )
 
 
 def _line_chart(
@@ -231,7 +280,7 @@ def _line_chart(
         return Chart(title, (), "There are no figures.")
     # Of equal values, the first.
     highest, number = max(known)
-    note = f"{files[-1].first}: {show(values[-1])}. Highest: {show(highest)} on {files[-number].first}."
+    note = f"{show(values[-1])}, highest {show(highest)} on {files[-number].first}."
     return Chart(title, [note], svg=draw_line(_axis(days), values, label, usual))
 
 
@@ -247,15 +296,19 @@ def _team_chart(days: Days, unit: str) -> Chart:
     layers = [(color, team.centicredits) for color, team in zip(colors, days.teams, strict=True)]
     amounts = [f"{compact_credits(team.total)}, {share(team.total, days.centicredits)}" for team in days.teams]
     legend = list(zip(colors, (team.name for team in days.teams), amounts, strict=True))
-    return Chart(title, [f"By {unit}, and in all."], svg=draw_stack(_axis(days), layers, axis_credits), legend=legend)
+    return Chart(
+        title,
+        [f"By {unit}, and all {unit}s together."],
+        svg=draw_stack(_axis(days), layers, axis_credits),
+        legend=legend,
+    )
 
 
 def month_chart(days: Days, limit: int | None) -> Chart:
     """Return the chart of the month's credits, their forecast, and the limit."""
-    if days.files[0].length != 1:
+    month, by_day = _month(days, limit), _credits_by_day(days)
+    if month is None:
         return Chart("Credits of the month", (), "A month's credits need files of one day each.")
-    by_day = {file.first: used for file, used in zip(days.files, days.figures("centicredits"), strict=True)}
-    month = forecast_month(by_day, limit)
     title = f"Credits in {month_name(month.first)}"
     if not month.covered:
         return Chart(title, (), "There are no figures.")
@@ -266,13 +319,23 @@ def month_chart(days: Days, limit: int | None) -> Chart:
         # The line of an average day, from zero at the start of the month.
         forecast = divide_rounded(month.used * month.until.day, month.covered), month.forecast
     svg = draw_sum(axis, list(of_month.values()), axis_credits, limit, forecast)
-    return Chart(title, describe_month(month), svg=svg)
+    used = f"{share(month.used, limit)} of {compact_credits(limit)}" if limit else f"{compact_credits(month.used)}"
+    missing = f", without {count_of(month.missing, 'day')}" if month.missing else ""
+    return Chart(title, [f"{used} until {month.until}{missing}."], svg=svg)
+
+
+def _month(days: Days, limit: int | None) -> Month | None:
+    return forecast_month(_credits_by_day(days), limit) if days.files[0].length == 1 else None
+
+
+def _credits_by_day(days: Days) -> dict[date, int | None]:
+    return {file.first: used for file, used in zip(days.files, days.figures("centicredits"), strict=True)}
 
 
 def describe_month(month: Month) -> list[str]:
     """Describe a month's credits, their forecast and the limit in sentences."""
     of_limit = f", {share(month.used, month.limit)} of {compact_credits(month.limit)} (red line)" if month.limit else ""
-    sentences = [f"Until {month.until}: {compact_credits(month.used)} credits{of_limit}."]
+    sentences = [f"Credits until {month.until}: {compact_credits(month.used)} credits{of_limit}."]
     if month.missing:
         sentences.append(f"{count_of(month.missing, 'day')} until then without figures: the sum is incomplete.")
     is_complete = month.until.day == month.days and not month.missing
@@ -301,7 +364,7 @@ def _consumers_chart(days: Days) -> Chart:
         for scenario, label in zip(consumers, shares, strict=True)
     ]
     top = share(sum(scenario.centicredits for scenario in consumers), days.centicredits)
-    notes = [f"The credits of scenarios, and their share of all. Together {top}."]
+    notes = [f"Together {top} of all credits."]
     return Chart("Top consumers of credits", notes if bars else (), "No scenario used any credits.", bars)
 
 
@@ -315,5 +378,5 @@ def _worst_chart(days: Days) -> Chart:
         for scenario in days.worst.shown
     ]
     minimum = count_of(days.min_executions, "execution")
-    notes = [f"In {_span(days.files[-days.recent :])}, of those with at least {minimum}."]
+    notes = [f"Since {days.files[-days.recent].first}, of {minimum} or more."]
     return Chart("Worst scenarios by error rate", notes, "None of them had errors.", bars)

@@ -20,6 +20,7 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Characters, other than spaces, that HTML does not allow, not even escaped, and lone surrogates, which UTF-8 does not
 # encode.
 _NOT_IN_HTML = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
@@ -126,6 +127,11 @@ def moment(time: datetime, zone: tzinfo = UTC) -> str:
 def month_name(day: date) -> str:
     """Return the month of a day, such as "March 2026"."""
     return f"{_MONTHS[day.month - 1]} {day.year}"
+
+
+def spoken_day(day: date) -> str:
+    """Return a day for a sentence, such as "Tuesday, 12 May"."""
+    return f"{_WEEKDAYS[day.weekday()]}, {day.day}{_SPACE}{_MONTHS[day.month - 1]}"
 
 
 def short_month(day: date) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_make.report.comparison import Team, TeamCredits, top_rows
@@ -21,6 +21,7 @@ from airflow_provider_make.report.formatting import (
     single_line,
     status_name,
 )
+from airflow_provider_make.report.headlines import pull_headlines
 from airflow_provider_make.report.pull_files import SCENARIO_COLUMNS, Scenario, SourceFile, Summary, open_pull
 from airflow_provider_make.report.template import Bar, Chart, Page, Tile, count, figures, render
 
@@ -112,8 +113,9 @@ def render_pull(content: PullContent, title: str | None = None) -> str:
             filters=describe_filters(summary.filters),
             until=moment(summary.date_to, summary.time_zone) if summary.date_to else "",
             time_frame=_describe_time_frame(summary),
+            headlines=pull_headlines(summary.total, _compared_with(summary)),
             tiles=_tiles(content),
-            note="Changes are percentages, as Make calculates them.",
+            note=f"Changes: compared with {_compared_with(summary)}, as Make calculates them.",
             charts=_charts(content),
             scenarios=[(scenario, figures(scenario)) for scenario in scenarios],
             order="The most errors first.",
@@ -129,6 +131,15 @@ def _describe_time_frame(summary: Summary) -> str:
     if begin:
         return f"{begin} to {end} {zone}" if end else f"{begin} {zone} until the pull"
     return f"the year until {f'{end} {zone}' if end else 'the pull'}"
+
+
+def _compared_with(summary: Summary) -> str:
+    if summary.date_from is None or summary.date_to is None:
+        return "the time frame before"
+    # A day has an hour more or less when daylight saving time changes.
+    days = round((summary.date_to - summary.date_from) / timedelta(days=1), 1)
+    known = {1.0: "the day before", 7.0: "the week before"}
+    return known.get(days, f"the {days:.0f} days before" if days > 1 and days == int(days) else "the time frame before")
 
 
 def _tiles(content: PullContent) -> list[Tile]:

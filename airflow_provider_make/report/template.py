@@ -93,6 +93,8 @@ class Page:
     until: str
     time_frame: str
     missing: str = ""
+    # What is unusual; often empty.
+    headlines: Sequence[str] = ()
     tiles: Sequence[Tile]
     note: str = ""
     first_charts: Sequence[Chart] = ()
@@ -105,6 +107,8 @@ class Page:
     # Rows of figures with their heading, such as the day, and what that is.
     days: Sequence[tuple[str, Sequence[Figure]]] = ()
     unit: str = ""
+    # How figures are calculated, for those who want to know.
+    explanations: Sequence[str] = ()
     footer: str
 
 

@@ -19,15 +19,17 @@ SEED = 4
 MONTHLY_CREDITS = 55_000_000
 SIZE = "1280,1470"
 # README's: its beginning as on a phone, because nobody enlarges a picture there.
-PART_SIZE = "500,372"
+PART_SIZE = "500,462"
+DARK = "--blink-settings=preferredColorScheme=0"
 PART = """<style>
 body { padding: 1rem } .charts { margin-top: .75rem } figcaption { margin-bottom: 0 } header .note { display: none }
-.tiles, figure:nth-of-type(n + 2), figcaption .note:nth-of-type(n + 3), main > section, main ~ * { display: none }
+.headlines li:nth-child(odd), .tiles, main > .note, figure:nth-of-type(n + 2) { display: none }
+main > section, main > details, main ~ * { display: none }
 </style>"""
 
 
 def main(folder: Path) -> None:
-    """Take the screenshots with Chromium: ``report.png``, and its beginning on a light and on a dark screen."""
+    """Take the screenshots with Chromium: a report and its beginning, each on a light and on a dark screen."""
     with tempfile.TemporaryDirectory() as temporary:
         organization = Organization(42, 2500, story=True, seed=SEED)
         files = write_days(Path(temporary), organization, LAST - timedelta(days=DAYS - 1), DAYS)
@@ -35,10 +37,10 @@ def main(folder: Path) -> None:
         del files[16:18]
         page = Path(write_report(files, f"{temporary}/report.html", monthly_credits=MONTHLY_CREDITS))
         _photograph(page, folder / "report.png", SIZE)
+        _photograph(page, folder / "report-dark.png", SIZE, DARK)
         page.write_text(page.read_text().replace("</head>", f"{PART}</head>"))
         _photograph(page, folder / "report-part.png", PART_SIZE, "--force-device-scale-factor=2")
-        dark = ("--force-device-scale-factor=2", "--blink-settings=preferredColorScheme=0")
-        _photograph(page, folder / "report-part-dark.png", PART_SIZE, *dark)
+        _photograph(page, folder / "report-part-dark.png", PART_SIZE, "--force-device-scale-factor=2", DARK)
 
 
 def _photograph(page: Path, picture: Path, size: str, *options: str) -> None:
