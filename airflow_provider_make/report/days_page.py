@@ -365,7 +365,9 @@ def _consumers_chart(days: Days) -> Chart:
     ]
     top = share(sum(scenario.centicredits for scenario in consumers), days.centicredits)
     notes = [f"Together {top} of all credits."]
-    return Chart("Top consumers of credits", notes if bars else (), "No scenario used any credits.", bars)
+    return Chart(
+        "Top consumers of credits", notes if bars else (), "No scenario used any credits.", bars, in_table=True
+    )
 
 
 def _worst_chart(days: Days) -> Chart:
@@ -379,4 +381,4 @@ def _worst_chart(days: Days) -> Chart:
     ]
     minimum = count_of(days.min_executions, "execution")
     notes = [f"Since {days.files[-days.recent].first}, of {minimum} or more."]
-    return Chart("Worst scenarios by error rate", notes, "None of them had errors.", bars)
+    return Chart("Worst scenarios by error rate", notes, "None of them had errors.", bars, in_table=True)

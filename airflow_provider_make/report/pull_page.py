@@ -171,12 +171,14 @@ def _charts(content: PullContent) -> list[Chart]:
             [f"Of those with at least {minimum}."],
             _without_errors(content, f"No scenario with at least {minimum} had errors."),
             [Bar(_name(worst), worst.error_rate or 0.0, percent(worst.error_rate)) for worst in content.by_error_rate],
+            in_table=True,
         ),
         Chart(
             "Worst scenarios by errors",
             ["Of all scenarios."],
             _without_errors(content, "No scenario had errors."),
             [Bar(_name(worst), worst.errors or 0, compact(worst.errors)) for worst in content.by_errors],
+            in_table=True,
         ),
         Chart(
             "Credits by team",

@@ -59,6 +59,8 @@ class Chart:
     svg: Markup | None = None
     # The CSS class, name and figures of each color, from the lowest layer to the highest.
     legend: Sequence[tuple[str, str, str]] = ()
+    # Whether the table has what the bars show: a phone leaves out all but the first five then.
+    in_table: bool = False
 
     @property
     def label_length(self) -> int:
