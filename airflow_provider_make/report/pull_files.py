@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -64,7 +64,7 @@ class Totals(msgspec.Struct, frozen=True):
 
     executions: int | None = None
     operations: int | None = None
-    centicredits_text: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")] | None = msgspec.field(
+    centicredits_text: Annotated[str, msgspec.Meta(pattern="^[0-9]+$", max_length=1000)] | None = msgspec.field(
         default=None, name="centicredits"
     )
     errors: int | None = None
@@ -115,11 +115,16 @@ class PullFile:
         """Read the rows in batches of ``COLUMNS``."""
         # Threads would not be faster, and would use more memory.
         with _read_errors(self.source, "its rows can't be read"):
-            yield from self.parquet.iter_batches(BATCH_SIZE, columns=list(COLUMNS), use_threads=False)
+            for batch in self.parquet.iter_batches(BATCH_SIZE, columns=list(COLUMNS), use_threads=False):
+                # Another writer may have left text that is not UTF-8.
+                batch.validate(full=True)
+                yield batch
 
     def read(self, columns: Sequence[str]) -> pyarrow.Table:
         with _read_errors(self.source, "its rows can't be read"):
-            return self.parquet.read(list(columns), use_threads=False).select(list(columns))
+            rows = self.parquet.read(list(columns), use_threads=False).select(list(columns))
+            rows.validate(full=True)
+            return rows
 
 
 def find_files(source: Any, storage_conn_id: str | None) -> list[SourceFile]:
@@ -209,7 +214,11 @@ def open_pull(file: SourceFile) -> Iterator[PullFile]:
         with _read_errors(file, "this is not a Parquet file"):
             parquet = stack.enter_context(ParquetFile(stack.enter_context(file.stored.open("rb"))))
             _check_columns(parquet, file)
-        yield PullFile(file, _parse_summary(parquet, file), parquet)
+        try:
+            yield PullFile(file, _parse_summary(parquet, file), parquet)
+        except OverflowError as error:
+            # Arrow's years are more than Python's.
+            raise _not_a_pull(file, f"its rows can't be read ({error})") from None
 
 
 @contextmanager
@@ -238,9 +247,13 @@ def _parse_summary(parquet: ParquetFile, file: SourceFile) -> Summary:
     if summary is None:
         raise _not_a_pull(file, "its metadata has no make_analytics")
     try:
-        return msgspec.json.decode(summary, type=Summary)
-    except msgspec.MsgspecError as error:
+        decoded = msgspec.json.decode(summary, type=Summary)
+        for time in filter(None, (decoded.date_from, decoded.date_to)):
+            # Fails if another time zone, or a day more, would leave Python's years.
+            time - timedelta(days=2), time + timedelta(days=2)
+    except (msgspec.MsgspecError, OverflowError) as error:
         raise _not_a_pull(file, f"its metadata make_analytics is not valid ({error})") from None
+    return decoded
 
 
 def _not_a_pull(file: SourceFile, problem: str) -> MakeInputError:

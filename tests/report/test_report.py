@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -148,6 +149,16 @@ def test_rerun_replaces_the_report(source: Path) -> None:
     assert target.read_text().endswith("</html>\n")
 
 
+def test_a_pull_beyond_python_s_years_is_named(source: Path) -> None:
+    def change(table: pyarrow.Table) -> pyarrow.Table:
+        times = pyarrow.array([2**62] * len(table), pyarrow.int64()).cast(table.schema.field("extracted_at").type)
+        return table.set_column(table.column_names.index("extracted_at"), "extracted_at", times)
+
+    rewrite(source, change)
+    with pytest.raises(MakeInputError, match="analytics.parquet' is not valid: .*its rows can't be read"):
+        write_report(source)
+
+
 @pytest.mark.parametrize("rows", [b"", b'{"organization_id": 42}\n'])
 def test_other_files_leave_the_old_report(rows: bytes, tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_bytes(rows)
@@ -173,6 +184,38 @@ def another_schema(path: Path) -> None:
     pq.write_table(pyarrow.table({"a": [1]}), path)
 
 
+def rewrite(path: Path, change: Callable[[pyarrow.Table], pyarrow.Table]) -> None:
+    with pq.ParquetFile(path) as file:
+        summary = {"make_analytics": file.metadata.metadata[b"make_analytics"]}
+        table = file.read().replace_schema_metadata(summary)
+    pq.write_table(change(table), path)
+
+
+def text_that_is_not_utf_8(path: Path) -> None:
+    def change(table: pyarrow.Table) -> pyarrow.Table:
+        binary = pyarrow.array([b"\xc1"] * len(table), pyarrow.binary())
+        text = pyarrow.Array.from_buffers(pyarrow.string(), len(table), binary.buffers())
+        return table.set_column(table.column_names.index("team_name"), "team_name", text)
+
+    rewrite(path, change)
+
+
+def time_frame_beyond_years(path: Path) -> None:
+    def change(table: pyarrow.Table) -> pyarrow.Table:
+        summary = json.loads(table.schema.metadata[b"make_analytics"])
+        summary["date_from"] = "0001-01-01T00:00:00+14:00"
+        return table.replace_schema_metadata({"make_analytics": json.dumps(summary)})
+
+    rewrite(path, change)
+
+
+def credits_of_too_many_digits(path: Path) -> None:
+    summary = json.dumps(
+        {"organization_id": 42, "zone": "a", "provider_version": "1", "total": {"centicredits": "9" * 5000}}
+    )
+    rewrite(path, lambda table: table.replace_schema_metadata({"make_analytics": summary}))
+
+
 def pipe(path: Path) -> None:
     path.unlink()
     os.mkfifo(path)
@@ -184,6 +227,9 @@ def pipe(path: Path) -> None:
         pytest.param(without_rights, marks=as_root),
         damaged_footer,
         another_schema,
+        text_that_is_not_utf_8,
+        time_frame_beyond_years,
+        credits_of_too_many_digits,
         pipe,
         lambda path: path.write_bytes(b""),
         lambda path: path.write_bytes(b"PAR1"),
