@@ -152,7 +152,7 @@ def test_a_report_is_written_when_all_days_of_a_week_are_there(rest: Rest, sandb
     assert rest.runs("make_report_of_a_week") == []
     backfill(rest, "make_days_of_weeks", monday, monday)
     run = rest.wait_for_only_run("make_report_of_a_week")
-    path = root / "make_reports" / f"week-{monday:%Y-%m-%d}.html"
+    path = root / "make_weekly_reports" / f"{monday:%Y-%m-%d}.html"
     assert rest.xcom("make_report_of_a_week", run, "report") == str(path)
     assert "7\N{NO-BREAK SPACE}days" in path.read_text()
 

@@ -115,7 +115,7 @@ def test_runs_without_a_logical_date_fail_at_once(sandbox: Sandbox, stack: Airfl
         log = failed_log(rest, "days_london", run_id)
         assert "this run has no data interval" in log
         assert "--logical-date" in log
-        assert "requesting the first page" not in log
+        assert "Pulling organization" not in log
 
 
 def test_run_of_a_cron_string_fails_at_once(sandbox: Sandbox, rest: Rest, folder: Path) -> None:
