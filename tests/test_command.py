@@ -17,6 +17,7 @@ from tests.support.entries import entry
 from tests.support.pulled_files import write_day
 
 COMMANDS = ("examples", "report", "sandbox")
+pytestmark = pytest.mark.slow
 
 
 def run(

@@ -312,6 +312,7 @@ def test_a_backend_that_raises_is_a_line_in_the_log(connected: Sandbox, caplog: 
     assert "The gauges of emit_metrics could not be set: OSError: no route to host" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "environment",
     [
@@ -341,6 +342,7 @@ def test_gauges_in_the_format_of_statsd(make_sandbox_factory: Callable[..., Sand
     check_names_in_prometheus(to_prometheus(statsd.gauges()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "sent"),
     [
