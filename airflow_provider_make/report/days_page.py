@@ -320,7 +320,7 @@ def month_chart(days: Days, limit: int | None) -> Chart:
         forecast = divide_rounded(month.used * month.until.day, month.covered), month.forecast
     svg = draw_sum(axis, list(of_month.values()), axis_credits, limit, forecast)
     used = f"{share(month.used, limit)} of {compact_credits(limit)}" if limit else f"{compact_credits(month.used)}"
-    missing = f", without {count_of(month.missing, 'day')}" if month.missing else ""
+    missing = f", without figures of {count_of(month.missing, 'day')}" if month.missing else ""
     return Chart(title, [f"{used} until {month.until}{missing}."], svg=svg)
 
 
@@ -344,7 +344,7 @@ def describe_month(month: Month) -> list[str]:
     elif not is_complete:
         of_limit = f", {share(month.forecast, month.limit)} of the limit" if month.limit else ""
         sentences.append(
-            f"Dashed: {compact_credits(month.forecast)} at the end of the month{of_limit}, "
+            f"Forecast (dashed line): {compact_credits(month.forecast)} at the end of the month{of_limit}, "
             "if the other days are as the average of those with figures."
         )
     if month.reached is not None:

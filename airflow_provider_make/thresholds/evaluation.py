@@ -263,7 +263,8 @@ def _value(rule: ThresholdRule, figures: ScenarioMetrics) -> str | None:
 
 
 def _figures(executions: int | None, errors: int | None) -> str:
-    parts = [(errors, "error"), (executions, "execution")]
+    # Without executions, "0 errors" would say that all is well.
+    parts = [((errors or None) if executions == 0 else errors, "error"), (executions, "execution")]
     return " in ".join(f"{count:,} {plural(count, noun)}" for count, noun in parts if count is not None)
 
 

@@ -327,15 +327,15 @@ NO_FORECAST = "A forecast needs figures of 3 days, and of half of the days so fa
         (
             {1: 10_000, 2: 10_000, 3: 10_000},
             400_000,
-            "Credits until 2026-03-03: 300 credits, 7.5 % of 4,000 (red line). Dashed: 3,100 at the end of the month, "
-            "77.5 % of the limit, if the other days are as the average of those with figures.",
+            "Credits until 2026-03-03: 300 credits, 7.5 % of 4,000 (red line). Forecast (dashed line): 3,100 at the "
+            "end of the month, 77.5 % of the limit, if the other days are as the average of those with figures.",
         ),
         (
             {2: 10_000, 3: 10_000, 4: 10_000},
             150_000,
             "Credits until 2026-03-04: 300 credits, 20.0 % of 1,500 (red line). 1 day until then without figures: the "
-            "sum is incomplete. Dashed: 3,100 at the end of the month, 206.7 % of the limit, if the other days are as "
-            "the average of those with figures. Limit reached by that line on 2026-03-15.",
+            "sum is incomplete. Forecast (dashed line): 3,100 at the end of the month, 206.7 % of the limit, if the "
+            "other days are as the average of those with figures. Limit reached by that line on 2026-03-15.",
         ),
         ({30: 10_000, 31: 10_000}, 10_000, "Credits until 2026-03-31: 200 credits, 200.0 % of 100 (red line). 29 days "
          f"until then without figures: the sum is incomplete. {NO_FORECAST} Limit reached on 2026-03-30."),

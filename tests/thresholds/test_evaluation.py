@@ -311,6 +311,8 @@ def test_a_message_shows_ten_scenarios_and_counts_the_others(count: int) -> None
         ("errors", {"errors": 62}, "62 errors"),
         ("executions", {"executions": 1, "errors": 0}, "0 errors in 1 execution"),
         ("executions", {"executions": 0}, "0 executions"),
+        ("executions", {"executions": 0, "errors": 0}, "0 executions"),
+        ("operations", {"operations": 0, "executions": 0, "errors": 2}, "0, 2 errors in 0 executions"),
         ("operations", {"operations": 7, "executions": 3, "errors": 1}, "7, 1 error in 3 executions"),
         ("errors_change", {"errors_change": 30.0, "errors": 9}, "+30 %, 9 errors"),
     ],
