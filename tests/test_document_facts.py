@@ -240,7 +240,9 @@ def test_the_picture_of_a_pull_names_modules_that_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [README, *PAGES, *sorted((DOCS / "reference").glob("*.md"))], ids=lambda page: page.name
+    "page",
+    sorted([*ROOT.glob("*.md"), *(ROOT / ".github").glob("*.md"), *PAGES, *(DOCS / "reference").glob("*.md")]),
+    ids=lambda page: page.name,
 )
 def test_every_link_target_exists(page: Path) -> None:
     for link in links(page):

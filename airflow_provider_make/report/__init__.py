@@ -66,8 +66,8 @@ def write_report(
     target_path = default_target(source, files) if target is None else target
     if target_path is None:
         raise MakeInputError(
-            "A list and a glob have no name for the report: expected a target, with the command -o, whose path or URL "
-            "ends in .html."
+            "A report of several sources, or of a glob, needs a name: expected a target (-o in the command), a path or "
+            "URL that ends in .html."
         )
     expectation = "a path or URL that ends in .html, or None for the name of the source's file or folder with .html"
     target_path = parse_object_path("target", target_path, expectation)

@@ -353,7 +353,7 @@ def test_report_over_the_days_that_were_pulled(
 
 def test_a_glob_and_a_list_need_a_target(source: Path, tmp_path: Path) -> None:
     for several in (f"{tmp_path}/*.parquet", [source]):
-        with pytest.raises(MakeInputError, match="expected a target, with the command -o, whose path or URL ends in"):
+        with pytest.raises(MakeInputError, match=r"expected a target \(-o in the command\), a path or URL that ends in"):
             write_report(several)
     assert files(tmp_path) == ["analytics.parquet"]
 
@@ -380,7 +380,7 @@ def test_command_writes_to_the_output(source: Path, tmp_path: Path, capsys: pyte
         (["nothing.parquet"], "nothing.parquet"),
         (["analytics.parquet", "--min-executions", "x"], "min_executions='x'"),
         (["analytics.parquet", "-o", "x.txt"], "target='x.txt'"),
-        (["analytics.parquet", "analytics.parquet"], "with the command -o"),
+        (["analytics.parquet", "analytics.parquet"], "expected a target (-o in the command)"),
         (["analytics.parquet", "-o", "folder.html"], "Is a directory: '{}/folder.html'"),
         (["analytics.parquet", "-o", "analytics.parquet/a.html"], "Not a directory: '{}/analytics.parquet'"),
         (["pipe.parquet"], "'{}/pipe.parquet' is not valid: expected a Parquet file"),
