@@ -353,7 +353,9 @@ def test_report_over_the_days_that_were_pulled(
 
 def test_a_glob_and_a_list_need_a_target(source: Path, tmp_path: Path) -> None:
     for several in (f"{tmp_path}/*.parquet", [source]):
-        with pytest.raises(MakeInputError, match=r"expected a target \(-o in the command\), a path or URL that ends in"):
+        with pytest.raises(
+            MakeInputError, match=r"expected a target \(-o in the command\), a path or URL that ends in"
+        ):
             write_report(several)
     assert files(tmp_path) == ["analytics.parquet"]
 
