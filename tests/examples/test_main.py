@@ -13,9 +13,11 @@ import pytest
 
 from airflow_provider_make.examples import Copied, copy_examples, find_examples, find_needs
 from airflow_provider_make.examples.__main__ import main
+from tests.support.airflow_versions import HAS_WATCHERS
 from tests.support.documents import ROOT
 
 EXAMPLES = {path.name: path.read_text() for path in (ROOT / "example_dags").glob("make_*.py")}
+pytestmark = pytest.mark.skipif(not HAS_WATCHERS, reason="some examples need Airflow 3, and are skipped without it")
 
 
 def run(*arguments: str | Path) -> tuple[int, list[str], str]:

@@ -302,6 +302,7 @@ def test_errors_of_a_storage_name_the_folder_that_can_not_be_listed(
     monkeypatch.setattr(ObjectStoragePath, "fs", property(lambda self: fsspec.filesystem("memory")))
     for name in ("isdir", "find", "glob"):
         monkeypatch.setattr(MemoryFileSystem, name, fail)
-    location = re.escape(source)
+    # Airflow 2.11 has a third slash.
+    location = re.escape(source).replace("://", ":///?")
     with pytest.raises(OSError, match=f"^'{location}' can't be listed in its storage: Disconnected: Server disc"):
         find_files([source], None)
