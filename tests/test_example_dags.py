@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from inspect import signature
@@ -143,7 +142,8 @@ def test_figures_that_make_does_not_send_fail_no_function_of_an_example(
         "failing": [],
         "triggering_asset_events": {"asset": [event]},
         "triggering_dataset_events": {"asset": [event]},
-        "inlet_events": defaultdict(list),
+        # Airflow 3.0 can't hash assets.
+        "inlet_events": type("Accessors", (), {"__getitem__": lambda self, asset: []})(),
     }
     monkeypatch.setattr("airflow.providers.common.compat.sdk.get_current_context", dict)
     ran = set()
