@@ -165,11 +165,15 @@ def parse_log(body: bytes, time_frame: TimeFrame, secret: str) -> LogPage:
     log = decoded.get("scenarioLogs") if isinstance(decoded, dict) else None
     if not isinstance(log, list):
         raise MakeResponseError("the response has no list scenarioLogs", status_code=200)
-    failures = [_to_failure(entry, secret) for entry in log if isinstance(entry, dict) and _is_failure(entry)]
+    entries = [entry for entry in log if isinstance(entry, dict) and _is_failure(entry)]
+    failures: dict[str | int, FailedExecution] = {}
+    for number, failure in enumerate(_to_failure(entry, secret) for entry in entries):
+        # Each once, also if the server lists it twice; what has no id may be another.
+        failures.setdefault(failure.execution_id or number, failure)
     paging = decoded.get("pg")
     limit = to_whole_number(paging.get("limit")) if isinstance(paging, dict) else None
     return LogPage(
-        [failure for failure in failures if _is_in(time_frame, failure.failed_at)],
+        [failure for failure in failures.values() if _is_in(time_frame, failure.failed_at)],
         len(log),
         limit if isinstance(limit, int) and limit > 0 else None,
     )
@@ -291,7 +295,7 @@ def _to_failure(entry: Mapping[str, Any], secret: str) -> FailedExecution:
     return FailedExecution(
         execution_id=execution_id if execution_id and _ID.fullmatch(execution_id) else None,
         failed_at=_to_time(entry.get("timestamp")),
-        team_id=team_id if isinstance(team_id, int) and not isinstance(team_id, bool) and team_id > 0 else None,
+        team_id=team_id if isinstance(team_id, int) and not isinstance(team_id, bool) and 0 < team_id < 2**63 else None,
         type=_short(entry.get("type"), secret),
         error=_to_error(entry.get("error"), secret),
         values=entry,

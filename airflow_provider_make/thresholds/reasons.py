@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.executions import (
     LONG_LOOKBACK,
+    PAGE_SIZE,
     SCENARIOS_SCOPE,
     ExecutionError,
     FailedExecution,
@@ -149,7 +150,8 @@ class _Reading:
     async def _read_scenario(self, client: MakeClient, scenario: ScenarioMetrics) -> None:
         query = FailureQuery(scenario.scenario_id, self._frame, client.settings.token, is_diagnosed=False)
         try:
-            failures = newest_first((await client.fetch(query.page(), _ONCE)).failures)
+            # Some servers ignore the number of entries that is asked for.
+            failures = newest_first((await client.fetch(query.page(), _ONCE)).failures)[:PAGE_SIZE]
         except MakeApiError as error:
             self._record(scenario.scenario_id, error)
             return

@@ -263,6 +263,17 @@ def test_a_scenario_without_failed_executions_is_named() -> None:
     assert [failure["scenario_id"] for failure in found.failures] == [2]
 
 
+def test_an_execution_counts_once_and_fifty_are_the_most_whatever_the_server_lists() -> None:
+    twice = [entry(1, QUOTA), entry(1, QUOTA), entry(2, MAIL)]
+    # Without an id, two may be two.
+    without_id = [entry(number, QUOTA, id=None) for number in (1, 2)]
+    logs = {"1": twice, "2": without_id, "3": [entry(number, QUOTA) for number in range(1, 56)]}
+    found, _ = explained(Make(lambda path: log(*logs[path.split("/")[1]])), crossing(3))
+    counts = [[failure["count"], *(error["count"] for error in failure["errors"])] for failure in found.failures]
+    assert counts == [[2, 1, 1], [2, 2], [50, 50]]
+    assert found.missing is None
+
+
 def test_only_a_log_without_any_error_costs_a_second_request() -> None:
     logs = {"1": [entry(1), entry(2), entry(3)], "2": [entry(4), entry(5, QUOTA)]}
 
