@@ -6,11 +6,14 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 
 def run(main: Callable[[], int]) -> NoReturn:
     """Run the main function of a command, and exit with the code that it returns, or 1 if its output fails."""
+    # Without one of them, print and argparse would write to the other: an error would be the path of a report.
+    sys.stdout = sys.stdout or _discarding()
+    sys.stderr = sys.stderr or _discarding()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # In the locale C, for example, a name with ü is no error, but escaped.
@@ -19,9 +22,8 @@ def run(main: Callable[[], int]) -> NoReturn:
         try:
             sys.exit(main())
         finally:
-            # Also what argparse prints. It is None where a process has no output.
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            # Also what argparse prints.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         # As a shell has it for SIGINT.
         code = 130
@@ -41,5 +43,8 @@ def print_error(error: object) -> None:
 
 def discard_output() -> None:
     """Discard what is left to print, which would fail again when Python ends."""
-    if sys.stdout is not None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _discarding() -> TextIO:
+    return open(os.devnull, "w")

@@ -81,3 +81,19 @@ def test_output_that_can_not_be_written_is_one_line(tmp_path: Path) -> None:
         with open("/dev/full", "w") as full:
             code, _, errors = run(command, argument, stdout=full)
         assert (code, errors) == (1, "The output can't be written: [Errno 28] No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no shell that closes a stream")
+@pytest.mark.parametrize("arguments", [["missing.parquet"], ["--help"], ["--nonsense"]])
+def test_what_is_printed_to_a_closed_stream_is_not_printed_to_the_other(arguments: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "airflow_provider_make.report", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def run_with(closing: str) -> tuple[int, bytes, bytes]:
+        shell = ["sh", "-c", f'"$@" {closing}', "sh", *command]
+        done = subprocess.run(shell, capture_output=True, cwd=tmp_path, env=environment, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    code, out, errors = run_with("")
+    assert run_with("2>&-") == (code, out, b"")
+    assert run_with(">&-") == (code, b"", errors)
