@@ -76,7 +76,8 @@ def contains_token(text: str, token: str) -> bool:
 @lru_cache
 def _pattern(token: str) -> re.Pattern[str]:
     # Bounded repetitions: the text comes from a server, and the time to search it must not explode.
-    gap = "[^ -~]{0,8}"
+    # With spaces: servers fold long lines.
+    gap = "[^!-~]{0,8}"
     # ASCII: otherwise letters such as the long s match "s", and so both a character and a gap.
     return re.compile(gap.join(map(_forms, token)), re.IGNORECASE | re.ASCII)
 

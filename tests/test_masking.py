@@ -35,6 +35,7 @@ ESCAPED = {
     "between NULs": "\0".join(TOKEN),
     "between U+FFFD": "\N{REPLACEMENT CHARACTER}".join(TOKEN),
     "wrapped": f"{TOKEN[:5]}\r\n{TOKEN[5:]}",
+    "folded as a header": "\r\n   ".join(TOKEN[begin : begin + 4] for begin in range(0, len(TOKEN), 4)),
 }
 
 
