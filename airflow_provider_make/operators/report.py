@@ -79,8 +79,7 @@ class MakeReportOperator(StoredLinks, BaseOperator):
         from airflow_provider_make.report import write_report
 
         arguments = {name: to_plain(getattr(self, name)) for name in self.template_fields}
-        source = arguments["source"]
-        arguments["source"] = [*map(_location, source)] if isinstance(source, list) else _location(source)
+        arguments["source"] = _locations(arguments["source"])
         outlets = Outlets(self.outlets, context)
         outlets.check(None if arguments["target"] is None else str(arguments["target"]))
         path = write_report(**arguments)
@@ -90,6 +89,14 @@ class MakeReportOperator(StoredLinks, BaseOperator):
         return path
 
 
-def _location(source: Any) -> Any:
-    """Return the path in a pull's summary; leave any other source."""
-    return source["path"] if isinstance(source, dict) and "path" in source else source
+def _locations(source: Any) -> Any:
+    """Put its path in the place of each pull's summary; of lists in a list, such as a mapped task's, make one."""
+    from airflow_provider_make.arguments import is_collection
+
+    if not is_collection(source):
+        return source["path"] if isinstance(source, dict) and "path" in source else source
+    found: list[Any] = []
+    for each in source:
+        located = _locations(each)
+        found += located if isinstance(located, list) else [located]
+    return found

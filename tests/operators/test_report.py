@@ -68,6 +68,10 @@ def test_the_source_may_be_the_results_of_pulls(tmp_path: Path) -> None:
     summaries = [{"path": str(write_day(tmp_path, day, [entry(1)]))} for day in days]
     MakeReportOperator(task_id="report", source=summaries, target=f"{tmp_path}/a.html").execute({})
     assert "2026-11-01 to 2026-11-02: 2 days" in Page((tmp_path / "a.html").read_text()).all("header")[0].words
+    for sources in (tuple(summaries), [summaries[:1], summaries[1]], [[summaries[0]["path"]], tuple(summaries[1:])]):
+        # Of a mapped task, and of another one.
+        MakeReportOperator(task_id="report", source=sources, target=f"{tmp_path}/b.html").execute({})
+        assert (tmp_path / "b.html").read_bytes() == (tmp_path / "a.html").read_bytes()
     with pytest.raises(MakeInputError, match="source=None is not valid: expected the path or URL of a Parquet file"):
         MakeReportOperator(task_id="report", source={"path": None}).execute({})
 
