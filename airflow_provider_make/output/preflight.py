@@ -9,7 +9,7 @@ import os
 import stat
 import tempfile
 import zlib
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
@@ -174,7 +174,10 @@ def check_mapped_tasks(ti: Any, path: str, storage_conn_id: str | None, identity
     key = f"_make_path_{sha256(json.dumps([path, storage_conn_id]).encode()).hexdigest()[:32]}"
     ti.xcom_push(key=key, value={**identity, "map_index": map_index})
     found = ti.xcom_pull(task_ids=ti.task_id, key=key)
-    for other in [found] if isinstance(found, Mapping) else found or ():
+    for other in [found] if isinstance(found, Mapping) or not isinstance(found, Iterable) else found:
+        # Users may edit XComs.
+        if not isinstance(other, Mapping) or not isinstance(other.get("filters", {}), Mapping):
+            continue
         if (names := _differences(other, identity)) and _has_started(ti, other.get("map_index")):
             comparison, advice = _compare(names, other, identity), _advice(names, other, identity)
             raise MakeInputError(

@@ -591,6 +591,18 @@ def test_what_a_mapped_task_left_before_its_run_was_cleared_is_not_its_pull(
         check_mapped_tasks(TaskInstance(0, xcoms, states=states), "/data/a.csv", None, IDENTITY)
 
 
+@pytest.mark.parametrize(
+    "value", [None, 5, "x", [], {"filters": None, "map_index": 0}, {"filters": "x", "map_index": 0}]
+)
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_an_xcom_that_a_user_has_edited_fails_no_pull(value: Any, is_alone: bool) -> None:
+    class Edited(TaskInstance):
+        def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+            return value if is_alone else [value, super().xcom_pull(task_ids=task_ids, key=key)]
+
+    check_mapped_tasks(Edited(1, {}, states=RUNNING), "/data/a.csv", None, IDENTITY)
+
+
 def test_mapped_pulls_whose_time_frames_end_now_are_the_same_pull() -> None:
     xcoms: dict[tuple[str, Any], Any] = {}
     of_run = {**IDENTITY, "run_began": IDENTITY["date_to"]}
