@@ -15,7 +15,7 @@ from msgspec import Struct
 from airflow_provider_make.api.access import Access
 from airflow_provider_make.api.client import ApiRequest
 from airflow_provider_make.api.page import check_size
-from airflow_provider_make.api.parsing import decode, describe, encode, to_text, to_whole_number
+from airflow_provider_make.api.parsing import decode, describe, describe_not_json, encode, to_text, to_whole_number
 from airflow_provider_make.api.time_frame import TimeFrame, iso
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeRequestError, MakeResponseError
 from airflow_provider_make.masking import HIDDEN, mask_token
@@ -276,7 +276,7 @@ def _decode(body: bytes) -> Any:
     try:
         return decode(body)
     except (ValueError, RecursionError) as error:
-        raise MakeResponseError(f"the response of {len(body)} bytes is not JSON: {error}", status_code=200) from None
+        raise MakeResponseError(describe_not_json(body, error), status_code=200) from None
 
 
 def _is_failure(entry: Mapping[str, Any]) -> bool:

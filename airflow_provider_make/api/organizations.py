@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_make.api.page import check_size
-from airflow_provider_make.api.parsing import decode, describe, to_text, to_whole_number
+from airflow_provider_make.api.parsing import decode, describe, describe_not_json, to_text, to_whole_number
 from airflow_provider_make.api.retry import Attempts, RetryRules
 from airflow_provider_make.connection.form import ZONES
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeResponseError
@@ -98,7 +98,8 @@ def parse_list(body: bytes, query: ListQuery) -> ListPage:
     try:
         decoded = decode(body)
     except (ValueError, RecursionError) as error:
-        raise MakeResponseError(f"the list of {query.name} is not JSON: {error}", status_code=200) from None
+        problem = f"{query.name} can't be listed: {describe_not_json(body, error)}"
+        raise MakeResponseError(problem, status_code=200) from None
     listed = decoded.get(query.name) if isinstance(decoded, dict) else None
     if not isinstance(listed, list):
         raise MakeResponseError(f"the response has no list of {query.name}", status_code=200)

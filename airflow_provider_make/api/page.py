@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from airflow_provider_make.api.parsing import (
     decode,
     describe,
+    describe_not_json,
     encode,
     may_have_nul,
     to_digits,
@@ -230,12 +231,7 @@ def _decode_leniently(body: bytes) -> AnalyticsPage:
         problem = f"the response of {len(body)} bytes does not have the documented shape: {error}"
         problem += _describe_value(decoded, error)
     except (ValueError, RecursionError) as error:
-        if not body.strip():
-            problem = "the response is empty"
-        elif body.lstrip()[:1] == b"<":
-            problem = "the response is HTML, not JSON: is the host right, or is there a proxy in front of it?"
-        else:
-            problem = f"the response of {len(body)} bytes is not JSON: {error}"
+        problem = describe_not_json(body, error)
     else:
         return page
     raise MakeResponseError(problem, status_code=200)

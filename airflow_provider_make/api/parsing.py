@@ -58,6 +58,15 @@ def decode(body: bytes) -> Any:
     return _repair(value)
 
 
+def describe_not_json(body: bytes, error: Exception) -> str:
+    """Describe a body that can't be decoded, for people: few know what a decoder expects of HTML."""
+    if not body.strip():
+        return "the response is empty"
+    if body.lstrip()[:1] == b"<":
+        return "the response is HTML, not JSON: is the host right, or is there a proxy in front of it?"
+    return f"the response of {len(body)} bytes is not JSON: {error}"
+
+
 def _refuse(text: str) -> None:
     raise ValueError(f"{text} is not a number")
 

@@ -82,8 +82,8 @@ def test_names_can_be_stored_and_are_text(sent: str, name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"", "is not JSON"),
-        (b"<html>", "is not JSON"),
+        (b"", "the response is empty"),
+        (b"<html>", "the response is HTML, not JSON"),
         (b"[" * 100_000, "is not JSON"),
         (b"[]", "no list of organizations"),
         (b'{"organizations": {}}', "no list of organizations"),

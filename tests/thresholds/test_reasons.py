@@ -212,7 +212,7 @@ def test_a_token_without_the_scope_costs_one_request(status: int) -> None:
         (503, "HTTP 503: Access denied"),
         (400, "HTTP 400: Access denied"),
         (MakeConnectionError("eu1.make.com could not be reached"), "eu1.make.com could not be reached"),
-        (b"<html>", "is not JSON"),
+        (b"<html>", "the response is HTML, not JSON"),
         (b'{"total": {}}', "no list scenarioLogs"),
     ],
 )
