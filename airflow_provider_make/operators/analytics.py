@@ -111,8 +111,6 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
 
     template_fields: Sequence[str] = TEMPLATED
     operator_extra_links = (MakeOrganizationLink(), MakeObjectLink())
-    # Airflow 3 then shows what execute() has assigned to templated fields.
-    overwrite_rtif_after_execution = True
     ui_color = "#e8d7fb"
 
     def __init__(
@@ -187,12 +185,14 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
         arguments = {name: to_plain(getattr(self, name)) for name in (*TEMPLATED, *NOT_TEMPLATED)}
         pull = PreparedPull.from_arguments(arguments, self.outlets, context, self.log)
         self.record_organization(context, pull.settings.zone, pull.query.organization_id)
-        # A task has an operator of its own. Elsewhere, one may be executed again, for another time frame.
-        if context.get("ti") is not None:
-            for name, value in pull.resolved_arguments().items():
-                setattr(self, name, value)
         self._summary = pull.run()
         if path := self._summary["path"]:
             self.record_object(context, MakeObjectLink, path, arguments["storage_conn_id"])
         pull.outlets.fill_events(self._summary)
+        # A task has an operator of its own. Elsewhere, one may be executed again, for another time frame.
+        if context.get("ti") is not None:
+            for name, value in pull.resolved_arguments().items():
+                setattr(self, name, value)
+            # Airflow 3 then shows these. After a failure, 3.0 would raise an error, and call no on_retry_callback.
+            self.overwrite_rtif_after_execution = True
         return self._summary
