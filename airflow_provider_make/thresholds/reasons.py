@@ -77,7 +77,8 @@ async def explain(
                 reading.stop(f"Make did not answer within {seconds:.3g} s")
             # Of any class: connections come from backends that raise errors of their own.
             except Exception as error:
-                log.warning("The reasons could not be read.", exc_info=True)
+                if not isinstance(error, (MakeApiError, MakeInputError)):
+                    log.warning("The reasons could not be read.", exc_info=True)
                 reading.stop(_describe(error))
             shared.explanation = reading.explanation()
             if shared.explanation.missing:

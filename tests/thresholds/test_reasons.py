@@ -334,13 +334,17 @@ def test_a_task_that_has_less_time_waits_less(limit: float) -> None:
         (TimeoutError(), "Make did not answer within 20 s"),
     ],
 )
-def test_a_client_that_cannot_be_opened_never_fails_the_alert(error: Exception, text: str) -> None:
+def test_a_client_that_cannot_be_opened_never_fails_the_alert(
+    error: Exception, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
     class Opening(nullcontext[Any]):
         async def __aenter__(self) -> Any:
             raise error
 
     found = run_in_virtual_time(explain(Opening(), crossing()))
     assert found == Explanation([], (), f"Reasons are missing: {text}")
+    # A known error is one line in the log.
+    assert ("Traceback" in caplog.text) == isinstance(error, RuntimeError)
 
 
 @pytest.mark.parametrize("place", ["respond", "parse"])
