@@ -87,6 +87,13 @@ def _parse_integer(name: str, value: Any, minimum: int, expectation: str) -> int
     return number
 
 
+def parse_conn_id(value: Any) -> str:
+    """Check the argument ``make_conn_id``."""
+    if isinstance(value, str) and value:
+        return value
+    raise MakeInputError.expected("make_conn_id", value, "the id of a connection")
+
+
 def parse_number(
     name: str, value: Any, expectation: str, is_allowed: Callable[[float], bool] = lambda number: True
 ) -> float:

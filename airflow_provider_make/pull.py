@@ -29,7 +29,7 @@ from airflow_provider_make.api.time_frame import (
     parse_timezone,
     resolve_time_frame,
 )
-from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
+from airflow_provider_make.arguments import parse_conn_id, parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.settings import (
     ConnectionSettings,
     check_connection,
@@ -77,7 +77,7 @@ class PreparedPull:
         now = datetime.now(UTC).replace(microsecond=0)
         time_frame = _choose_time_frame(arguments, context, timezone, now, log)
         retry_rules = RetryRules(arguments["api_retry_limit"], arguments["api_retry_delay"])
-        settings = _look_up_settings(arguments["make_conn_id"], log)
+        settings = _look_up_settings(parse_conn_id(arguments["make_conn_id"]), log)
         query = AnalyticsQuery.from_arguments(
             organization_id=settings.resolve_organization_id(arguments["organization_id"]),
             time_frame=time_frame,

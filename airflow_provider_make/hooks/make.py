@@ -34,7 +34,7 @@ from airflow_provider_make.api.query import AnalyticsQuery, PageRequest
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import resolve_time_frame
 from airflow_provider_make.api.zone_session import ZoneSession
-from airflow_provider_make.arguments import parse_page_size, parse_positive_integer
+from airflow_provider_make.arguments import parse_conn_id, parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import ConnectionSettings, check_connection, explain_unreadable_variable
 from airflow_provider_make.exceptions import MakeApiError, MakeInputError
@@ -85,8 +85,8 @@ class MakeHook(HttpHook):
     ) -> None:
         if auth_type is not None:
             raise MakeInputError.expected("auth_type", auth_type, "None: the connection's token authorizes")
+        self.make_conn_id = parse_conn_id(make_conn_id)
         super().__init__(method=method, http_conn_id=make_conn_id, **http_options)
-        self.make_conn_id = make_conn_id
         self.retry_rules = RetryRules(api_retry_limit, api_retry_delay)
 
     @cached_property

@@ -74,7 +74,7 @@ def open_destination(
         }
         for name, value in options.items():
             if value is not None:
-                raise MakeInputError(f"{name}={value!r} has no effect without output_path: expected both, or neither.")
+                raise MakeInputError.expected(name, value, "an output_path with it: it has no effect without")
         return XComDestination(parse_positive_integer("max_xcom_bytes", max_xcom_bytes))
     path = parse_object_path("output_path", output_path, "a whole path or URL, or None for XCom")
     format_name, compressed = choose_format(path, output_format)

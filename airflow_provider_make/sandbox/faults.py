@@ -115,12 +115,17 @@ class Fault:
         none. For ``429-reset``: whole seconds until the reset. For ``stall``: the delay of the response, more than 0.
         For other kinds: ``None``.
     :raises ValueError: If the kind is unknown, or the seconds don't fit it.
+    :raises TypeError: If the kind is not text, or the seconds are not a number.
     """
 
     kind: str
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.kind, str):
+            raise TypeError(f"the kind of a fault must be text, not {type(self.kind).__name__}")
+        if self.seconds is not None and (isinstance(self.seconds, bool) or not isinstance(self.seconds, int | float)):
+            raise TypeError(f"the seconds of a fault must be a number, not {type(self.seconds).__name__}")
         if self.kind == "stall":
             if self.seconds is None or not 0 < self.seconds < float("inf"):
                 raise ValueError("stall needs seconds above 0, such as stall:5")
@@ -136,7 +141,7 @@ class Fault:
 
     def __str__(self) -> str:
         """Return the text that :meth:`parse` accepts."""
-        return self.kind if self.seconds is None else f"{self.kind}:{self.seconds:g}"
+        return self.kind if self.seconds is None else f"{self.kind}:{str(self.seconds).removesuffix('.0')}"
 
     @classmethod
     def parse(cls, text: str) -> Fault:
@@ -146,7 +151,10 @@ class Fault:
         :param text: A kind, and optionally a colon and the seconds: ``429``, ``429:2``, ``stall:0.5``.
         :return: The fault.
         :raises ValueError: If the kind is unknown, or the seconds don't fit it.
+        :raises TypeError: If it is not text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"a fault must be text, not {type(text).__name__}")
         kind, colon, seconds = text.strip().partition(":")
         if not colon:
             return cls(kind)

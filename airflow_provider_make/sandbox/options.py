@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import reprlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial, wraps
@@ -26,6 +27,7 @@ GROUPS = (
     "where Make's behaviour is not documented",
 )
 
+_PLAIN = {"int": int, "float": int | float, "str": str, "bool": bool}
 _Owner = TypeVar("_Owner")
 _Created = TypeVar("_Created")
 _Keywords = ParamSpec("_Keywords")
@@ -105,6 +107,9 @@ class Options:
     port: int = 0
 
     def __post_init__(self) -> None:
+        for option in fields(self):
+            if not _has_type(getattr(self, option.name), str(option.type)):
+                raise TypeError(f"{option.name} must be {option.type}, not {reprlib.repr(getattr(self, option.name))}")
         if self.organization_id in (self.organizations or {}):
             raise ValueError(f"organization {self.organization_id} is given twice")
         if both := set(self.sizes).intersection(self.elsewhere):
@@ -140,6 +145,21 @@ class Options:
     def sizes(self) -> dict[int, int]:
         """The number of scenarios of each organization, by id; that of the connection first."""
         return {self.organization_id: self.scenarios, **(self.organizations or {})}
+
+
+def _has_type(value: Any, annotation: str) -> bool:
+    """Return whether a value fits an annotation of a type; literals are checked as choices."""
+    if value is None and annotation.endswith("| None"):
+        return True
+    kind = annotation.removesuffix(" | None")
+    if isinstance(value, bool) and kind in ("int", "float"):
+        return False
+    if kind == "Mapping[int, int]":
+        return isinstance(value, Mapping) and all(_has_type(each, "int") for item in value.items() for each in item)
+    if kind.startswith("Collection["):
+        items = kind.removeprefix("Collection[").removesuffix("]")
+        return isinstance(value, Collection) and not isinstance(value, str) and all(_has_type(x, items) for x in value)
+    return kind not in _PLAIN or isinstance(value, _PLAIN[kind])
 
 
 def accept_keywords(

@@ -69,6 +69,7 @@ class Sandbox:
     :param host: Address to listen on, ``127.0.0.1`` by default.
     :param port: Port to listen on; 0 (default) picks a free one.
     :raises ValueError: If an argument is out of range.
+    :raises TypeError: If an argument has another type.
     """
 
     @accept_keywords(Options)

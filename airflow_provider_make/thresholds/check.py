@@ -13,6 +13,7 @@ from airflow_provider_make.api.page import AnalyticsPage, Pagination, ScenarioMe
 from airflow_provider_make.api.query import AnalyticsQuery, PageRequest, ScenarioFilters
 from airflow_provider_make.api.retry import RetryRules
 from airflow_provider_make.api.time_frame import TimeFrame, parse_lookback, resolve_time_frame
+from airflow_provider_make.arguments import parse_conn_id
 from airflow_provider_make.exceptions import MakeInputError
 from airflow_provider_make.gauges import Gauge, Gauges, TeamTotals, describe_omission, parse_level
 from airflow_provider_make.paging.exact_reader import read_exactly
@@ -51,8 +52,7 @@ class ThresholdCheck:
     def from_arguments(cls, arguments: ThresholdArguments, *, hysteresis: Any = 0.0) -> ThresholdCheck:
         """Validate the arguments; an error names the first that is not valid. Only a watcher has a hysteresis."""
         retry_rules = RetryRules(arguments.api_retry_limit, arguments.api_retry_delay)
-        if not isinstance(arguments.make_conn_id, str) or not arguments.make_conn_id:
-            raise MakeInputError.expected("make_conn_id", arguments.make_conn_id, "the id of a connection")
+        make_conn_id = parse_conn_id(arguments.make_conn_id)
         lookback, since = _parse_time_frame(arguments.lookback, arguments.since)
         rule = ThresholdRule.from_arguments(
             threshold=arguments.threshold,
@@ -65,7 +65,7 @@ class ThresholdCheck:
         filters = ScenarioFilters.from_arguments(**{name: getattr(arguments, name) for name in _FILTERS})
         explain = _parse_explain(arguments.explain, rule)
         emit_metrics = parse_level(arguments.emit_metrics)
-        return cls(rule, filters, lookback, since, explain, arguments.make_conn_id, retry_rules, emit_metrics)
+        return cls(rule, filters, lookback, since, explain, make_conn_id, retry_rules, emit_metrics)
 
     @property
     def warnings(self) -> list[str]:

@@ -488,6 +488,9 @@ def test_make_conn_id_selects_the_zone_and_organization(
     summary = execute(make_conn_id="make_us")
     assert (summary["organization_id"], summary["row_count"]) == (7, 3)
     assert summary["zone"] == other.host.removeprefix("http://")
+    for wrong in (0, "", None, ["make_us"]):
+        with pytest.raises(MakeInputError, match="make_conn_id=.* is not valid: expected the id of a connection"):
+            execute(make_conn_id=wrong)
 
 
 @pytest.mark.timeout(600)

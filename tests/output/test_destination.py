@@ -263,7 +263,7 @@ def test_path_is_known_before_the_rows_are(path: str | None, known: str | None) 
         ({"path": "/tmp/rows.jsonl", "output_format": "xlsx"}, "output_format='xlsx'"),
         ({"output_format": "jsonl"}, "output_format='jsonl'"),
         ({"storage_conn_id": "aws_default"}, "storage_conn_id='aws_default'"),
-        ({"csv_safe": True}, "csv_safe=True has no effect without output_path"),
+        ({"csv_safe": True}, "csv_safe=True is not valid: expected an output_path with it"),
         ({"csv_safe": "False", "path": "/tmp/rows.csv"}, "csv_safe='False'"),
         ({"csv_safe": None, "path": "/tmp/rows.csv"}, "csv_safe=None"),
         ({"path": "/tmp/folder/", "output_format": "csv"}, "output_path='/tmp/folder/'"),

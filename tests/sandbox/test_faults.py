@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,6 +48,7 @@ def test_a_400_names_every_problem() -> None:
         ("599:30", Fault("599", 30)),
         ("stall:0.5", Fault("stall", 0.5)),
         ("reset", Fault("reset")),
+        ("429:1000001", Fault("429", 1_000_001)),
     ],
 )
 def test_faults_are_parsed_and_formatted(text: str, fault: Fault) -> None:
@@ -82,6 +84,17 @@ def test_faults_are_parsed_and_formatted(text: str, fault: Fault) -> None:
 def test_invalid_faults_are_rejected(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Fault.parse(text)
+
+
+def test_a_fault_of_another_type_is_an_error_that_says_what_is_wrong() -> None:
+    values: list[Any] = [7, None]
+    for value in values:
+        with pytest.raises(TypeError, match="the kind of a fault must be text, not (int|NoneType)"):
+            Fault(value)
+        with pytest.raises(TypeError, match="a fault must be text, not (int|NoneType)"):
+            Fault.parse(value)
+    with pytest.raises(TypeError, match="seconds of a fault must be a number, not str"):
+        Fault("stall", "5")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("fault", "retry_after"), [("429", None), ("429:0", "0"), ("429:2", "2")])

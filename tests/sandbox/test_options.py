@@ -63,3 +63,22 @@ def test_the_signature_shows_every_option() -> None:
     assert parameters["scenarios"].default == 250
     with pytest.raises(TypeError, match="unexpected keyword argument 'scenario'"):
         Sandbox(scenario=1)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("token", 7, "str"),
+        ("port", None, "int"),
+        ("scenarios", True, "int"),
+        ("latency", "1", "float"),
+        ("story", 1, "bool"),
+        ("page_cap", 1.5, r"int \| None"),
+        ("organizations", {1: "x"}, r"Mapping\[int, int\] \| None"),
+        ("elsewhere", "12", r"Collection\[int\]"),
+        ("scopes", ["analytics:read", 3], r"Collection\[str\]"),
+    ],
+)
+def test_an_option_of_another_type_is_an_error_that_names_it(name: str, value: Any, expected: str) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be {expected}, not "):
+        Sandbox(**{name: value})
