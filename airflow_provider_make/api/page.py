@@ -100,7 +100,7 @@ def make_names(kind: type[Metrics]) -> dict[str, str]:
 
 
 def to_credits(centicredits: str) -> float:
-    """Convert text of digits."""
+    """Convert centicredits, which are text of digits, into credits."""
     try:
         return int(centicredits) / 100
     except OverflowError:

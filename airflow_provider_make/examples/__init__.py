@@ -87,7 +87,7 @@ def _errors_naming(path: Path) -> Iterator[None]:
 
 
 def find_needs(code: str) -> dict[str, str]:
-    """Find what a Dag file imports of Airflow 3 and of providers, also in its tasks: the distribution of each."""
+    """Return what a Dag file needs beside this provider, with the distribution of each: other providers, Airflow 3."""
     modules = [
         tuple((node.module or "").split(".")) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)
     ]

@@ -32,8 +32,8 @@ class MakeReportOperator(StoredLinks, BaseOperator):
         without a limit.
     :param storage_conn_id: Airflow connection of the storage; None for the default connection of that storage.
     :return: To XCom: path or URL of the report.
-    :raises MakeInputError: An argument is not valid, the operator did not write a file, the files don't fit together,
-        or a library is missing. Airflow does not retry.
+    :raises MakeInputError: An argument is not valid, a file is not one of ``MakeAnalyticsOperator``, the files don't
+        fit together, or a library is missing. Airflow does not retry.
     :raises FileNotFoundError: There is no such file.
     """
 
@@ -90,7 +90,7 @@ class MakeReportOperator(StoredLinks, BaseOperator):
 
 
 def _locations(source: Any) -> Any:
-    """Put its path in the place of each pull's summary; of lists in a list, such as a mapped task's, make one."""
+    """Replace each pull's summary by its path, and flatten nested lists, such as those of mapped tasks."""
     from airflow_provider_make.arguments import is_collection
 
     if not is_collection(source):

@@ -261,7 +261,7 @@ def _differences(other: Mapping[str, Any], pull: Mapping[str, Any]) -> set[str]:
 
 
 def _ends_now(other: Mapping[str, Any], pull: Mapping[str, Any]) -> bool:
-    """Decide whether the time frames of two tries or mapped tasks of one run are the same, but that each ends "now"."""
+    """Decide whether two time frames differ only because each ends "now": of two tries or mapped tasks of one run."""
     try:
         begin, end = (datetime.fromisoformat(other[name]) for name in _TIMES)
         our_begin, our_end = (datetime.fromisoformat(pull[name]) for name in _TIMES)
