@@ -21,9 +21,11 @@ except ImportError:
     # The environment of make test-release has no hypothesis.
     pass
 else:
-    # A busy machine makes no test fail.
-    settings.register_profile("no deadline", deadline=None)
-    settings.load_profile("no deadline")
+    # A busy machine makes no test fail, and neither does chance: a commit always has the same examples.
+    # `--hypothesis-profile random` looks for others.
+    settings.register_profile("repeatable", deadline=None, derandomize=True)
+    settings.register_profile("random", deadline=None, print_blob=True)
+    settings.load_profile("repeatable")
 
 _ONLY_BY_NAME = [Path(__file__).parent / name for name in ("e2e", "release")]
 _DOCUMENTS = ("test_architecture", "test_document_facts", "test_document_messages", "test_documents", "test_repository")

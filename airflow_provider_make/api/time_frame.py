@@ -18,7 +18,8 @@ _LOOKBACK_EXPECTATION = "a timedelta above zero and within a year, or an ISO 860
 _DURATION = TypeAdapter(timedelta)
 # The date part of an ISO 8601 duration with years or months: P1Y, P1M, P1Y2M3DT4H.
 _CALENDAR_DURATION = re.compile("[+-]?P[^T]*[YM]", re.IGNORECASE)
-_ZERO, _DAY = timedelta(0), timedelta(days=1)
+_ZERO, _DAY, _LEAP_YEAR = timedelta(0), timedelta(days=1), timedelta(days=366)
+_FIRST = datetime.min.replace(tzinfo=UTC)
 # Seconds since 1970, with any flags and width: strftime writes them in the machine's time zone.
 _EPOCH_DIRECTIVE = re.compile(r"%[^a-zA-Z%]*[EO]?s")
 # A lookback of a year begins too early by the delay of the run. Up to this delay, it is cut.
@@ -64,6 +65,7 @@ def resolve_time_frame(
     oldest = one_year_before(now)
     begin, end = parse_time("date_from", date_from, timezone), parse_time("date_to", date_to, timezone)
     interval_begin, interval_end = _in_utc(data_interval_start), _in_utc(data_interval_end)
+    source = ""
     if begin is None and lookback is not None:
         end, length = end or interval_end or now, parse_lookback(lookback)
         before = schedule.run_before(end) if schedule and end == interval_end else None
@@ -74,7 +76,11 @@ def resolve_time_frame(
                 else _before(end, length, timezone, _is_local("date_to", date_to))
             )
         except OverflowError:
-            raise MakeInputError.expected("lookback", lookback, _LOOKBACK_EXPECTATION) from None
+            if length > _LEAP_YEAR:
+                raise MakeInputError.expected("lookback", lookback, _LOOKBACK_EXPECTATION) from None
+            # The end is in the first year that Python knows.
+            begin = _FIRST
+        source = f", which is lookback={lookback!r} before date_to={iso(end)}"
         # A run begins later than its data interval ends, so a lookback of a year would always begin too early.
         is_recent = now - end <= _LATEST_RUN
         if is_recent and one_year_before(end.astimezone(timezone)) <= begin < oldest + _LONGEST_PULL:
@@ -82,15 +88,15 @@ def resolve_time_frame(
     # Cron schedules have intervals of zero length on Airflow 3.
     elif begin is end is None and interval_begin and interval_end and interval_begin < interval_end:
         begin, end = interval_begin, interval_end
+    if begin and begin < oldest:
+        raise MakeInputError(
+            f"The time frame begins at date_from={iso(begin)}{source}, more than a year ago: "
+            f"Make keeps analytics for one year, expected {iso(oldest)} or later."
+        )
     if (begin or oldest) >= (end or now):
         raise MakeInputError(
             f"The time frame is empty: expected date_from={iso(begin) or 'a year ago'} "
             f"to be before date_to={iso(end) or 'now'}."
-        )
-    if begin and begin < oldest:
-        raise MakeInputError(
-            f"The time frame begins at date_from={iso(begin)}, more than a year ago: "
-            f"Make keeps analytics for one year, expected {iso(oldest)} or later."
         )
     return TimeFrame(begin, end)
 

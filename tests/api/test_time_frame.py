@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pendulum
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_make.api.schedule import Schedule
@@ -329,8 +329,31 @@ def test_date_from_may_be_at_most_a_year_ago(now: datetime, year_before: datetim
     ],
 )
 def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[str, Any]) -> None:
-    with pytest.raises(MakeInputError, match="expected 2025-06-15T12:30:00Z or later"):
+    with pytest.raises(MakeInputError, match="expected 2025-06-15T12:30:00Z or later") as caught:
         resolve_time_frame(now=NOW, **too_old)
+    assert all(f"{name}={value!r}" in str(caught.value) for name, value in too_old.items() if name == "lookback")
+
+
+@given(
+    date_to=st.datetimes() | st.datetimes(timezones=st.timezones()) | st.dates(),
+    length=st.timedeltas(timedelta(microseconds=1)) | st.timedeltas(timedelta(microseconds=1), timedelta(days=400)),
+    zone=st.timezones(),
+)
+@example(date_to=datetime.min.replace(tzinfo=UTC), length=DAY, zone=ZoneInfo("UTC"))
+@example(date_to=datetime(1, 1, 1, 0, 30), length=timedelta(hours=1), zone=ZoneInfo("America/New_York"))
+@example(date_to=datetime.max, length=timedelta.max, zone=ZoneInfo("Pacific/Kiritimati"))
+def test_lookback_of_any_length_before_any_time_is_a_time_frame_or_an_error_that_names_the_argument(
+    date_to: date, length: timedelta, zone: ZoneInfo
+) -> None:
+    try:
+        frame = resolve_time_frame(now=NOW, date_to=date_to, lookback=length, timezone=zone)
+    except MakeInputError as error:
+        # The error also names the time frame, if both are valid for themselves.
+        assert f"lookback={length!r}" in str(error) or "date_to=" in str(error)
+        assert "date_to" in str(error) or length > timedelta(days=366)
+    else:
+        assert frame.date_from is not None and frame.date_to is not None
+        assert one_year_before(NOW) <= frame.date_from < frame.date_to
 
 
 @pytest.mark.parametrize(
