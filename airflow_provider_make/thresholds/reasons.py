@@ -74,7 +74,8 @@ async def explain(
                 async with asyncio.timeout_at(end), opening as client:
                     await reading.read(client)
             except TimeoutError:
-                reading.stop(f"Make did not answer within {seconds:.3g} s")
+                waited = f"Make did not answer within {seconds:.3g} s"
+                reading.stop(waited if seconds > 0 else "no time was left to ask Make")
             # Of any class: connections come from backends that raise errors of their own.
             except Exception as error:
                 if not isinstance(error, (MakeApiError, MakeInputError)):
