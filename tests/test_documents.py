@@ -112,7 +112,6 @@ class BlockRunner:
     def with_test_paths(self, text: str) -> str:
         """Replace the paths, ports and addresses in a block by those of the test."""
         for documented_path, test_path in {
-            "/data/make": str(self.folder / "data"),
             "/tmp/make": str(self.folder / "tmp"),
             "/etc/airflow/connections.json": str(self.folder / "connections.json"),
             "http://127.0.0.1:6253": self.sandbox.host,

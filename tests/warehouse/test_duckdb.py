@@ -49,7 +49,7 @@ _numbers = count()
 def dag(dags: Path, tmp_path: Path) -> Any:
     """Return the page's Dag, with its paths in the folder of the test."""
     path = dags / f"{DAG_ID}.py"
-    source = dag_source(DAG_ID).replace("/data", str(tmp_path))
+    source = dag_source(DAG_ID).replace("/tmp", str(tmp_path))
     path.write_text(source.replace(f"\n{DAG_ID}()\n", f"\nexample = {DAG_ID}()\n"))
     return load_dag(path, "example")
 
@@ -63,8 +63,8 @@ def read(database: Path) -> Rows:
 def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(dag: Any, sandbox: Sandbox, tmp_path: Path) -> None:
     days = Days(sandbox)
     days.rerun_and_backfill(dag)
-    days.assert_loaded(read(tmp_path / "make.duckdb"))
-    view = block("sql", "CREATE OR REPLACE VIEW").text.replace("/data", str(tmp_path))
+    days.assert_loaded(read(tmp_path / "make_warehouse.duckdb"))
+    view = block("sql", "CREATE OR REPLACE VIEW").text.replace("/tmp", str(tmp_path))
     with duckdb.connect() as connection:
         connection.execute(view)
         rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
@@ -112,7 +112,7 @@ def test_every_value_is_read_back_exactly(dag: Any, tmp_path: Path, pulled: list
     summary = write_pull(tmp_path / f"{next(_numbers)}.parquet", pulled)
     load(summary)
     expected = expected_of_pull(summary, pulled)
-    loaded = read(tmp_path / "make.duckdb")
+    loaded = read(tmp_path / "make_warehouse.duckdb")
     assert loaded == expected
     assert types(loaded) == types(expected)
 
@@ -130,9 +130,9 @@ def test_pull_without_rows_replaces_its_day_and_nothing_else(dag: Any, tmp_path:
         summary = write_pull(tmp_path / f"{number}.parquet", [entry(7), entry(8)], **key)
         load(summary)
         expected += expected_of_pull(summary, [entry(7), entry(8)]) if key else []
-    assert len(read(tmp_path / "make.duckdb")) == 8
+    assert len(read(tmp_path / "make_warehouse.duckdb")) == 8
     load(write_pull(tmp_path / "empty.parquet", []))
-    assert read(tmp_path / "make.duckdb") == normalized(expected)
+    assert read(tmp_path / "make_warehouse.duckdb") == normalized(expected)
 
 
 def test_columns_are_loaded_by_name(dag: Any, tmp_path: Path) -> None:
@@ -143,15 +143,15 @@ def test_columns_are_loaded_by_name(dag: Any, tmp_path: Path) -> None:
         path = folder / f"date={MIDNIGHT - number * DAY:%Y-%m-%d}" / "analytics.parquet"
         pulls.append(write_pull(path, [entry(7), entry(8)], date_from=MIDNIGHT - number * DAY))
     load(pulls[0])
-    with duckdb.connect(tmp_path / "make.duckdb") as connection:
+    with duckdb.connect(tmp_path / "make_warehouse.duckdb") as connection:
         connection.execute("ALTER TABLE make_analytics ADD COLUMN loaded_at TIMESTAMPTZ")
     add_column(Path(pulls[1]["path"]))
     for summary in pulls:
         load(summary)
     expected = normalized(row for summary in pulls for row in expected_of_pull(summary, [entry(7), entry(8)]))
-    assert read(tmp_path / "make.duckdb") == expected
+    assert read(tmp_path / "make_warehouse.duckdb") == expected
     with duckdb.connect() as connection:
-        connection.execute(block("sql", "CREATE OR REPLACE VIEW").text.replace("/data", str(tmp_path)))
+        connection.execute(block("sql", "CREATE OR REPLACE VIEW").text.replace("/tmp", str(tmp_path)))
         rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
     assert normalized(rows) == expected
     assert {row["since"] for row in rows} == {None, "1"}
@@ -159,7 +159,7 @@ def test_columns_are_loaded_by_name(dag: Any, tmp_path: Path) -> None:
 
 def test_table_has_the_types_of_the_files(dag: Any, tmp_path: Path) -> None:
     dag.get_task("load").python_callable(write_pull(tmp_path / "rows.parquet", []))
-    with duckdb.connect(tmp_path / "make.duckdb") as connection:
+    with duckdb.connect(tmp_path / "make_warehouse.duckdb") as connection:
         described = connection.execute("DESCRIBE make_analytics").fetchall()
     assert [(name, kind) for name, kind, *_ in described] == [
         (name, TYPES[kind]) for name, kind in arrow_types().items()
