@@ -1,6 +1,8 @@
 .DEFAULT_GOAL := help
 # Each target sets up the virtual environment that it needs; only make and Python 3.11 or later with venv are required.
 PYTHON ?= python3
+# As pip does: the certificates of a company's proxy are among the system's, and not among those of uv.
+export UV_SYSTEM_CERTS ?= true
 # Hundreds of processes of the tests would each compile the project again.
 export PYTHONDONTWRITEBYTECODE :=
 BIN := .venv/bin
