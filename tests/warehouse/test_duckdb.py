@@ -67,7 +67,7 @@ def test_rerun_and_backfill_leave_the_rows_of_each_days_last_pull(dag: Any, sand
     view = block("sql", "CREATE OR REPLACE VIEW").text.replace("/tmp", str(tmp_path))
     with duckdb.connect() as connection:
         connection.execute(view)
-        rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
+        rows = connection.sql("SELECT * FROM make_analytics_files").to_arrow_table().to_pylist()
     days.assert_loaded(rows)
     assert {row["date"] for row in rows} == {(MIDNIGHT - number * DAY).date() for number in (1, 2)}
 
@@ -152,7 +152,7 @@ def test_columns_are_loaded_by_name(dag: Any, tmp_path: Path) -> None:
     assert read(tmp_path / "make_warehouse.duckdb") == expected
     with duckdb.connect() as connection:
         connection.execute(block("sql", "CREATE OR REPLACE VIEW").text.replace("/tmp", str(tmp_path)))
-        rows = connection.sql("SELECT * FROM make_analytics").to_arrow_table().to_pylist()
+        rows = connection.sql("SELECT * FROM make_analytics_files").to_arrow_table().to_pylist()
     assert normalized(rows) == expected
     assert {row["since"] for row in rows} == {None, "1"}
 
