@@ -45,7 +45,7 @@ from tests.support.documents import PAGES, README, ROOT, Block, as_dag_file, blo
 # Yesterday's: a sensor that waits for some hours after a day does not wait.
 MIDNIGHT = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 TOKEN = "YOUR_API_TOKEN"
-# The connections of the documents' Dags, by the organization that each is for.
+# The connections of the documents' Dags, by the organization that each is for; a page exports all but the first.
 CONNECTIONS = {"MAKE_DEFAULT": 42, "MAKE_EU": 1, "MAKE_US": 2}
 # The versions of the constraints.
 AIRFLOW_VERSIONS = {
@@ -98,11 +98,13 @@ class BlockRunner:
 
     :param folder: A folder for this page.
     :param sandbox: The sandbox for Dags.
+    :param patch: Sets the connections that the blocks export.
     """
 
-    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.sandbox = sandbox
+        self.patch = patch
         # Test files that no command has run yet.
         self.pending_tests: set[str] = set()
         self.number = 0
@@ -250,6 +252,7 @@ class BlockRunner:
                 settings = MakeHook(name.removeprefix("AIRFLOW_CONN_").lower()).settings
             assert settings.token == TOKEN
             assert settings.unknown_extras == ()
+            self.connect(name.removeprefix("AIRFLOW_CONN_"))
             return
         from airflow.configuration import retrieve_configuration_description
 
@@ -264,6 +267,11 @@ class BlockRunner:
             found = self.backend(**json.loads(value)).get_connection("make_default")
             assert ConnectionSettings.from_airflow(found).token == TOKEN
 
+    def connect(self, name: str) -> None:
+        """Set a connection of the documents' Dags to the sandbox."""
+        fields = json.loads(self.sandbox.connection_json) | {"extra": {"organization_id": CONNECTIONS[name]}}
+        self.patch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
+
     def validate_airflow_command(self, arguments: list[str]) -> None:
         from airflow.cli.cli_parser import get_parser
 
@@ -271,6 +279,10 @@ class BlockRunner:
         parsed = get_parser().parse_args(arguments)
         if arguments[:2] == ["pools", "set"]:
             parsed.func(parsed)
+        if "backfill" in arguments:
+            # Each run takes seconds: a reader who pastes a year of them waits for minutes.
+            begin, end = ("from_date", "to_date") if VERSION[0] > 2 else ("start_date", "end_date")
+            assert getattr(parsed, end) - getattr(parsed, begin) < timedelta(days=10)
         if getattr(parsed, "conn_json", None):
             self.validate_variable(f"AIRFLOW_CONN_{parsed.conn_id.upper()}", parsed.conn_json)
 
@@ -368,10 +380,6 @@ def test_every_code_block_runs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    connection = json.loads(sandbox.connection_json)
-    for name, organization_id in CONNECTIONS.items():
-        fields = connection | {"extra": {"organization_id": organization_id}}
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", json.dumps(fields))
     bundle = {
         # The name that run_dag uses on Airflow 3.0.
         "name": "tests",
@@ -379,7 +387,8 @@ def test_every_code_block_runs(
         "kwargs": {"path": str(tmp_path / "dags")},
     }
     monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST", json.dumps([bundle]))
-    runner = BlockRunner(tmp_path, sandbox)
+    runner = BlockRunner(tmp_path, sandbox, monkeypatch)
+    runner.connect("MAKE_DEFAULT")
     for block in blocks(page):
         try:
             runner.run(block)
@@ -397,12 +406,14 @@ def test_every_code_block_runs(
         assert (event["routing_key"], alert["Authorization"]) == (TOKEN, f"GenieKey {TOKEN}")
 
 
-def test_unknown_blocks_and_blocks_without_requests_fail(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_unknown_blocks_and_blocks_without_requests_fail(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for language in ("", "toml"):
         with pytest.raises(AssertionError, match="no way to run"):
-            BlockRunner(tmp_path, sandbox).run(Block(language, "x = 1", 1))
+            BlockRunner(tmp_path, sandbox, monkeypatch).run(Block(language, "x = 1", 1))
     for text in ("x = 1", "def unused():\n    call_make()\n"):
         with pytest.raises(AssertionError, match="sends no request"):
-            BlockRunner(tmp_path, sandbox).run(Block("python", text, 1))
+            BlockRunner(tmp_path, sandbox, monkeypatch).run(Block("python", text, 1))
     with pytest.raises(AssertionError, match="no way to run"):
-        BlockRunner(tmp_path, sandbox).run(Block("bash", "rm -rf /", 1))
+        BlockRunner(tmp_path, sandbox, monkeypatch).run(Block("bash", "rm -rf /", 1))

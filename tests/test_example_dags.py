@@ -104,6 +104,8 @@ def test_no_example_or_guide_writes_into_the_folder_of_another() -> None:
     readers = [(folder, name) for name, place in found.items() for folder in place.read]
     assert {"/tmp/make_analytics", "/tmp/make_organizations", "/tmp/make_csv", "/tmp/make"} < {*dict(writers)}
     assert {"/tmp/make_analytics", "/tmp/make_active", "/tmp/make_daily", "/tmp/make_warehouse"} <= {*dict(readers)}
+    # Where a reader may write, and what the tutorial says to remove.
+    assert [one for one, _ in writers if not one.startswith(("/tmp/make", "gs://", "s3://"))] == []
     # A folder below another one's would be read with it.
     shared = [(one, other) for one, other in permutations(writers, 2) if f"{one[0]}/".startswith(f"{other[0]}/")]
     assert [pair for pair in shared if pair[0][1] != pair[1][1]] == []
