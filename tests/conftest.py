@@ -8,8 +8,11 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from functools import cache
+from importlib import import_module
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,3 +96,10 @@ def airflow_database() -> None:
     from airflow.utils.db import initdb
 
     initdb()
+    try:
+        supervisor: Any = import_module("airflow.sdk.execution_time.supervisor")
+    except ImportError:
+        # Airflow 2 has none.
+        return
+    # dag.test() would build an API server for each task, which takes a second, and leaves a thread.
+    supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
