@@ -327,7 +327,7 @@ class BlockRunner:
         excluded = ("AIRFLOW", "PYTEST")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(excluded)}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", folder]
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=250)
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=500)
         assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
         for path in (self.folder / folder).glob("test_*.py"):
             for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE):
@@ -364,11 +364,14 @@ def assert_same_shape(documented: dict[str, Any], real: dict[str, Any]) -> None:
             assert isinstance(real[key], (int, float) if isinstance(value, (int, float)) else type(value)), key
 
 
-# tests/warehouse runs the blocks of warehouse.md. Those of testing.md run pytest several times.
+# tests/warehouse runs the blocks of warehouse.md. Those of testing.md run pytest, on a busy machine for some minutes.
+LONG = [pytest.mark.slow, pytest.mark.timeout(590)]
+
+
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, marks=pytest.mark.slow if page.name == "testing.md" else [], id=page.name)
+        pytest.param(page, marks=LONG if page.name == "testing.md" else [], id=page.name)
         for page in (README, *PAGES)
         if page.name != "warehouse.md"
     ],
