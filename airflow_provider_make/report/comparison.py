@@ -18,6 +18,8 @@ MAX_SCENARIOS = 10
 FAILING = 5.0
 # It began to fail or recovered if the rate was, or is, lower by this factor.
 FACTOR = 2.0
+# Fewer errors are chance: of 1,000 healthy scenarios, many have one error in 20 executions in some week.
+MIN_ERRORS = 5
 # The columns that are added up.
 SUM_COLUMNS = ("scenario_id", "team_id", "team_name", "executions", "operations", "centicredits", "errors")
 # Rows that wait to be added up; fewer are slower, more take more memory.
@@ -164,9 +166,10 @@ def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, tuple[list[di
     """
     Select the rows of each list of scenarios from the table of their sums: at most ``MAX_SCENARIOS``, and count all.
 
-    A scenario fails if its error rate is ``FAILING`` or more. It began to fail if it fails in the recent files, and
-    its rate is more than ``FACTOR`` times the rate before; it recovered if it is the other way round. Both need
-    ``min_executions`` executions in the recent files, and before. Files without any scenario don't count.
+    A scenario fails if its error rate is ``FAILING`` or more, with ``MIN_ERRORS`` errors or more. It began to fail if
+    it fails in the recent files, and its rate is more than ``FACTOR`` times the rate before; it recovered if it is the
+    other way round. Both need ``min_executions`` executions in the recent files, and before. Files without any
+    scenario don't count.
     """
     import pyarrow
     import pyarrow.compute as pc
@@ -179,11 +182,14 @@ def compare(sums: pyarrow.Table, min_executions: int) -> dict[str, tuple[list[di
             f"{part}_rate", pc.if_else(pc.greater_equal(executions, float(min_executions)), rate, None)
         )
     recent, before = pc.field("recent_rate"), pc.field("before_rate")
+    fails, failed = (
+        (pc.field(f"{part}_rate") >= FAILING) & (pc.field(f"{part}_errors") >= float(MIN_ERRORS)) for part in _PARTS
+    )
     chosen = {
         "consumers": (pc.field("centicredits") > pyarrow.scalar(0, sums["centicredits"].type), ("centicredits",)),
         "worst": (recent > 0, ("recent_rate", "recent_errors")),
-        "began": ((recent >= FAILING) & (recent > before * FACTOR), ("recent_errors",)),
-        "recovered": ((before >= FAILING) & (before > recent * FACTOR), ("before_errors",)),
+        "began": (fails & (recent > before * FACTOR), ("recent_errors",)),
+        "recovered": (failed & (before > recent * FACTOR), ("before_errors",)),
         "new": (pc.field("first") > pc.min(sums["first"]), ("first", "executions")),
         "gone": (pc.field("last") < pc.max(sums["last"]), ("last", "executions")),
     }

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from airflow_provider_make.report.charts import DayAxis, draw_line, draw_stack, draw_sum
-from airflow_provider_make.report.comparison import FACTOR, FAILING
+from airflow_provider_make.report.comparison import FACTOR, FAILING, MIN_ERRORS
 from airflow_provider_make.report.days import (
     MIN_USUAL,
     SPREAD,
@@ -63,7 +63,7 @@ _MAX_MISSING = 5
 def render_days(days: Days, title: str | None = None, monthly_centicredits: int | None = None) -> str:
     """Render the page; its heading is the title, or the organization. The credits are the limit for a month."""
     files, last = days.files, days.files[-1]
-    unit = {1: "day", 7: "week"}.get(last.length, "period")
+    unit = _unit(days)
     month = _month(days, monthly_centicredits)
     pulled = f", the last pulled {moment(days.extracted_at)} UTC" if days.extracted_at else ""
     return render(
@@ -99,6 +99,10 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
             "Invalid scenarios are those that Make has disabled due to errors.",
         )
     )
+
+
+def _unit(days: Days) -> str:
+    return {1: "day", 7: "week"}.get(days.files[0].length, "period")
 
 
 def _describe_filters(files: Sequence[DayFile]) -> str:
@@ -157,7 +161,8 @@ def _sum_tile(days: Days, unit: str, name: str, figure: Callable[[int | None], F
     rate = trend(days.figures(name), days)
     note = f"{figure(average).text} a {unit}"
     if rate is not None:
-        note += f", last 7 days {change(rate)}".replace(" ", "\N{NO-BREAK SPACE}").replace(",\N{NO-BREAK SPACE}", ", ")
+        # A narrow card breaks before the change, not in it.
+        note += f", last\N{NO-BREAK SPACE}7\N{NO-BREAK SPACE}days {change(rate)}"
     return Tile(figure(total), note)
 
 
@@ -192,7 +197,8 @@ def _describe_spans(days: Days) -> str:
 
 def _describe_comparison(days: Days) -> str:
     return (
-        f"What changed: a scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors. "
+        f"What changed: a scenario fails if {FAILING:g}\N{NO-BREAK SPACE}% or more of its executions have errors, "
+        f"{MIN_ERRORS} or more. "
         f"It began to fail if it fails in the later days, with more than {FACTOR:g} times the error rate of the days "
         "before, and recovered if it is the other way round. "
         f"Scenarios with fewer than {count_of(days.min_executions, 'execution')} in one of the two are ignored. "
@@ -254,7 +260,7 @@ def error_rate_chart(days: Days) -> Chart:
     chart = _line_chart("Error rate", days, "error_rate", percent, axis_percent, usual)
     if usual and chart.notes:
         low, high = map(percent, usual)
-        chart = replace(chart, notes=[f"{percent(rates[-1])}, usually {low} to {high} (shaded)."])
+        chart = replace(chart, notes=[f"Last {_unit(days)} {percent(rates[-1])}, usually {low} to {high} (shaded)."])
     return replace(chart, placeholder="Nothing was executed.")
 
 
@@ -280,7 +286,7 @@ def _line_chart(
         return Chart(title, (), "There are no figures.")
     # Of equal values, the first.
     highest, number = max(known)
-    note = f"{show(values[-1])}, highest {show(highest)} on {files[-number].first}."
+    note = f"Last {_unit(days)} {show(values[-1])}, highest {show(highest)} on {files[-number].first}."
     return Chart(title, [note], svg=draw_line(_axis(days), values, label, usual))
 
 
@@ -319,7 +325,9 @@ def month_chart(days: Days, limit: int | None) -> Chart:
         # The line of an average day, from zero at the start of the month.
         forecast = divide_rounded(month.used * month.until.day, month.covered), month.forecast
     svg = draw_sum(axis, list(of_month.values()), axis_credits, limit, forecast)
-    used = f"{share(month.used, limit)} of {compact_credits(limit)}" if limit else f"{compact_credits(month.used)}"
+    used = (
+        f"{share(month.used, limit)} of {compact_credits(limit)} (red)" if limit else f"{compact_credits(month.used)}"
+    )
     missing = f", without figures of {count_of(month.missing, 'day')}" if month.missing else ""
     return Chart(title, [f"{used} until {month.until}{missing}."], svg=svg)
 

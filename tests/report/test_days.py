@@ -281,10 +281,11 @@ def expected_lists(
         "consumers": listed([one for one in scenarios if one.centicredits], lambda one: one.centicredits),
         "worst": listed([one for one in scenarios if now(one) > 0], now, lambda one: one.recent_errors),
         "began": listed(
-            [one for one in scenarios if now(one) >= 5 and now(one) > 2 * before(one)], lambda one: one.recent_errors
+            [one for one in scenarios if now(one) >= 5 <= one.recent_errors and now(one) > 2 * before(one)],
+            lambda one: one.recent_errors,
         ),
         "recovered": listed(
-            [one for one in scenarios if before(one) >= 5 and before(one) > 2 * now(one)],
+            [one for one in scenarios if before(one) >= 5 <= one.before_errors and before(one) > 2 * now(one)],
             lambda one: one.before_errors,
         ),
         "new": listed(

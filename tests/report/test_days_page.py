@@ -183,10 +183,10 @@ def test_changes_are_listed_with_the_rule() -> None:
     )
     assert (
         "How this is calculated What changed: a scenario fails if 5 % or "
-        "more of its executions have errors. It began to fail if it fails in the later days, with more than 2 times "
-        "the error rate of the days before, and recovered if it is the other way round. Scenarios with fewer "
-        "than 20 executions in one of the two are ignored. New scenarios are missing in the first file, gone ones in "
-        "the last; files without any scenario don't count. "
+        "more of its executions have errors, 5 or more. It began to fail if it fails in the later days, with "
+        "more than 2 times the error rate of the days before, and recovered if it is the other way round. Scenarios "
+        "with fewer than 20 executions in one of the two are ignored. New scenarios are missing in the first file, "
+        "gone ones in the last; files without any scenario don't count. "
     ) in words(page)
 
 
@@ -289,10 +289,10 @@ def test_captions_name_the_last_and_the_highest_figure() -> None:
         totals(executions=9, operations=0, errors=0),
     )
     assert [(chart.title, plain(chart.notes)) for chart in course_charts(content(*days))] == [
-        ("Executions", "9, highest 9 on 2026-03-02."),
-        ("Operations", "0, highest 28.0 M on 2026-03-01."),
-        ("Credits", "–, highest 100 on 2026-03-01."),
-        ("Errors", "0, highest 1 on 2026-03-02."),
+        ("Executions", "Last day 9, highest 9 on 2026-03-02."),
+        ("Operations", "Last day 0, highest 28.0 M on 2026-03-01."),
+        ("Credits", "Last day –, highest 100 on 2026-03-01."),
+        ("Errors", "Last day 0, highest 1 on 2026-03-02."),
     ]
 
 
@@ -305,8 +305,8 @@ def test_figures_that_no_file_has_are_not_drawn() -> None:
 @pytest.mark.parametrize(
     ("days", "note"),
     [
-        (9, "99.00 %, highest 99.00 % on 2026-03-10."),
-        (11, "99.00 %, usually 0.00 % to 14.00 % (shaded)."),
+        (9, "Last day 99.00 %, highest 99.00 % on 2026-03-10."),
+        (11, "Last day 99.00 %, usually 0.00 % to 14.00 % (shaded)."),
     ],
 )
 def test_the_usual_range_is_explained(days: int, note: str) -> None:
