@@ -35,7 +35,7 @@ class RetryRules:
         )
 
     def delay_after(self, error: MakeApiError, tries: int) -> float:
-        """Choose the delay after a failed try, the last of this many: with full jitter, unless the server asks."""
+        """Choose the delay after a failed try, the last of this many: a random one, unless the server asks for one."""
         if error.retry_after is None and isinstance(error, MakeRateLimitError):
             # With jitter, so that several tasks of an organization do not return in the same instant.
             return minimum_delay(error) + random.uniform(0.0, RATE_LIMIT_WINDOW / 10)

@@ -57,8 +57,8 @@ class MakeHook(HttpHook):
 
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
-        A ``Retry-After`` replaces it, up to 600 s.
+    :param api_retry_delay: Longest delay before the second try, in seconds, 0 to 3600; doubled for each further one, up
+        to 60 s. Each delay is random, from zero to that. A ``Retry-After`` replaces it, up to 600 s.
     :param method: HTTP method of ``run``, which ``HttpOperator`` calls; analytics are always requested with GET.
     :param auth_type: Not supported: the connection's token authorizes. ``HttpOperator`` passes it.
     :param http_options: The other arguments of ``HttpHook``, such as ``tcp_keep_alive`` and ``adapter``.

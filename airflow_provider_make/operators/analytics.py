@@ -94,8 +94,8 @@ class MakeAnalyticsOperator(LinksAndLineage, BaseOperator):
     :param max_xcom_bytes: Maximum size of the result as JSON; a larger result is an error.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full
-        jitter. A ``Retry-After`` replaces it, up to 600 s.
+    :param api_retry_delay: Longest delay before the second try, in seconds, 0 to 3600; doubled for each further one, up
+        to 60 s. Each delay is random, from zero to that. A ``Retry-After`` replaces it, up to 600 s.
     :param emit_metrics: ``organization``: the pull sets gauges in Airflow's metrics, of the organization's figures, and
         of rows, requests and seconds; ``team``: also of the figures of its teams. None for no gauges.
     :return: To XCom: ``{"organization_id", "zone", "filters", "date_from", "date_to", "total", "row_count",

@@ -55,7 +55,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
     :param metric: ``error_rate``, ``errors``, ``executions``, ``operations``, ``credits`` (100 centicredits), or one
         of these with ``_change``, which is in percent, as Make calculates it. A value that can't be calculated never
         crosses the threshold.
-    :param comparison: ``>=``, ``>``, ``<`` or ``<=``: how a value that crosses compares to the threshold.
+    :param comparison: ``>=``, ``>``, ``<`` or ``<=``: with ``<``, a value crosses if it is below the threshold.
     :param scope: ``organization`` compares the organization's figures, with one request per poke; ``scenario`` compares
         those of each scenario, and reads pages until no further scenario can cross, or all pages for credits, which
         Make can't sort by.
@@ -76,7 +76,8 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
         ``team``: also those of its teams, for which scope ``scenario`` reads all pages. None for no gauges.
     :param make_conn_id: Airflow connection of type ``make``.
     :param api_retry_limit: Tries of one request, the first included; one or more.
-    :param api_retry_delay: Seconds before the second try, doubled for each further one up to 60 s, with full jitter.
+    :param api_retry_delay: Longest delay before the second try, in seconds, 0 to 3600; doubled for each further one, up
+        to 60 s. Each delay is random, from zero to that.
     :param deferrable: Whether a trigger waits, which occupies no worker; by default Airflow's
         ``[operators] default_deferrable``. The sensor pokes once on the worker, and defers only if it has to wait.
     :return: To XCom: ``{"organization_id", "scope", "metric", "threshold", "comparison", "value", "scenarios",

@@ -54,9 +54,9 @@ class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
     It accepts the sensor's arguments except ``deferrable``, and:
 
     :param poke_interval: Seconds from the start of one poll to the start of the next; zero or more.
-    :param first_poke: When the first poll is due, aware; None for one interval after the start, because the sensor has
-        just poked itself.
-    :param deadline: When to give up after a last poll, aware. None to wait forever.
+    :param first_poke: When the first poll is due, with a time zone; None for one interval after the start, because
+        the sensor has just poked itself.
+    :param deadline: When to give up after a last poll, with a time zone. None to wait forever.
     :param stored_version: Only for Airflow, which stores it: how to read the other arguments.
     """
 
