@@ -42,10 +42,10 @@ failing = Asset(
 )
 
 
-def to_html(message: str) -> str:
+def to_html(message: str, dag_id: str) -> str:
     """Convert a message, which is plain text: its addresses become short links, and long lines wrap on a phone."""
     lines = re.sub(r"https://\S+$", r'<a href="\g<0>">open</a>', escape(message), flags=re.MULTILINE)
-    return f'{PRE}{lines}</pre><p><a href="{GUIDE}">What to do now</a></p>'
+    return f'{PRE}{lines}</pre><p><a href="{GUIDE}">What to do now</a>. Sent by the Dag {dag_id}.</p>'
 
 
 @dag(
@@ -64,12 +64,12 @@ def make_alert_mail() -> None:
         return [event.extra["payload"]["message"] for events in triggering_asset_events.values() for event in events]
 
     @task
-    def mail(message: str) -> None:
+    def mail(message: str, ti: Any = None) -> None:
         from airflow.providers.smtp.hooks.smtp import SmtpHook
 
         headline, _, _ = message.partition("\n")
         with SmtpHook() as hook:
-            hook.send_email_smtp(to=RECIPIENTS, subject=headline, html_content=to_html(message))
+            hook.send_email_smtp(to=RECIPIENTS, subject=headline, html_content=to_html(message, ti.dag_id))
 
     # Mapped, so that a retry repeats only the mail that failed.
     mail.expand(message=messages())

@@ -28,7 +28,7 @@ a {{ color: #1264a3; }}
 def mail(message: str) -> str:
     """Return the body of a page that shows the mail."""
     headline, _, _ = message.partition("\n")
-    html = runpy.run_path(str(ROOT / "example_dags" / "make_alert_mail.py"))["to_html"](message)
+    html = runpy.run_path(str(ROOT / "example_dags" / "make_alert_mail.py"))["to_html"](message, "make_alert_mail")
     return f"<header><b>{escape(headline)}</b><br>airflow@example.com</header>{html}"
 
 
