@@ -45,7 +45,7 @@ failing = Asset(
 def to_html(message: str, dag_id: str) -> str:
     """Convert a message, which is plain text: its addresses become short links, and long lines wrap on a phone."""
     lines = re.sub(r"https://\S+$", r'<a href="\g<0>">open</a>', escape(message), flags=re.MULTILINE)
-    return f'{PRE}{lines}</pre><p><a href="{GUIDE}">What to do now</a>. Sent by the Dag {dag_id}.</p>'
+    return f'{PRE}{lines}</pre><p><a href="{GUIDE}">What to do now</a>. Dag: {dag_id}</p>'
 
 
 @dag(

@@ -76,7 +76,7 @@ def received(server: MailServer) -> list[tuple[list[str], str, str]]:
         assert html.startswith(PREFORMATTED)
         text, _, rest = html.removeprefix(PREFORMATTED).partition("</pre>")
         guide = '<a href="https://wiki.example.com/make-alerts">What to do now</a>'
-        assert rest.strip() in ("", f"<p>{guide}. Sent by the Dag make_alert_mail.</p>")
+        assert rest.strip() in ("", f"<p>{guide}. Dag: make_alert_mail</p>")
         text = re.sub(r'<a href="(https://[^"]+)">open</a>', r"\1", text)
         # A mail program shows the message, not its own reading of it as HTML.
         assert "<" not in text

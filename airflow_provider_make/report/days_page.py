@@ -260,15 +260,15 @@ def error_rate_chart(days: Days) -> Chart:
     chart = _line_chart("Error rate", days, "error_rate", percent, axis_percent, usual)
     if usual and chart.notes:
         low, high = map(percent, usual)
-        chart = replace(chart, notes=[f"Last {_unit(days)} {percent(rates[-1])}, usually {low} to {high} (shaded)."])
+        chart = replace(chart, notes=[f"Last {_unit(days)} {percent(rates[-1])}, usually {low} to {high}."])
     return replace(chart, placeholder="Nothing was executed.")
 
 
 def _describe_usual_range(days: Days, unit: str) -> str:
     first = days.files[-days.recent].first
     return (
-        f"Usual range of the error rate: the median of the {unit}s before {first}, plus and minus {SPREAD} times the "
-        f"median distance from it. It needs {MIN_USUAL} {unit}s with executions."
+        f"Usual range of the error rate (shaded): the median of the {unit}s before {first}, plus and minus {SPREAD} "
+        f"times the median distance from it. It needs {MIN_USUAL} {unit}s with executions."
     )
 
 

@@ -306,7 +306,7 @@ def test_figures_that_no_file_has_are_not_drawn() -> None:
     ("days", "note"),
     [
         (9, "Last day 99.00 %, highest 99.00 % on 2026-03-10."),
-        (11, "Last day 99.00 %, usually 0.00 % to 14.00 % (shaded)."),
+        (11, "Last day 99.00 %, usually 0.00 % to 14.00 %."),
     ],
 )
 def test_the_usual_range_is_explained(days: int, note: str) -> None:
