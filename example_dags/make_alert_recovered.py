@@ -8,6 +8,7 @@ token of an incoming webhook as its password. The reasons need the scope scenari
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
@@ -72,7 +73,9 @@ def make_alert_recovered() -> None:
         from airflow.providers.smtp.hooks.smtp import SmtpHook
 
         headline, _, _ = message.partition("\n")
-        html = f"{PRE}{escape(message)}</pre>"
+        # A message is plain text, and a mail is HTML, in which addresses are links.
+        lines = re.sub(r"https://\S+$", r'<a href="\g<0>">open</a>', escape(message), flags=re.MULTILINE)
+        html = f"{PRE}{lines}</pre>"
         with SmtpHook() as hook:
             hook.send_email_smtp(to=RECIPIENTS, subject=headline, html_content=html)
 

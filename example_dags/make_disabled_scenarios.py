@@ -7,6 +7,7 @@ its extra from_email. The reasons need the scope scenarios:read.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
@@ -60,8 +61,9 @@ def make_disabled_scenarios() -> None:
         from airflow.providers.smtp.hooks.smtp import SmtpHook
 
         headline, _, _ = message.partition("\n")
-        # A message is plain text, and a mail is HTML.
-        html = f"{PRE}{escape(message)}</pre>"
+        # A message is plain text, and a mail is HTML, in which addresses are links.
+        lines = re.sub(r"https://\S+$", r'<a href="\g<0>">open</a>', escape(message), flags=re.MULTILINE)
+        html = f"{PRE}{lines}</pre>"
         with SmtpHook() as hook:
             hook.send_email_smtp(to=RECIPIENTS, subject=headline, html_content=html)
 
