@@ -107,14 +107,16 @@ class MakeApiError(AirflowException):
         return text if self.status_code is None else f"HTTP {self.status_code}: {text}"
 
     def __str__(self) -> str:
-        text = self.headline()
-        if self.advice:
-            text += f" — {self.advice}"
+        # A line each: the log view of Airflow's UI cuts long lines.
+        lines = [self.headline(), self.advice]
         if len(self.tries) > 1:
-            text += f" [{len(self.tries)} tries: {'; '.join(self._history())}]"
-        return text
+            lines.append(f"[{len(self.tries)} tries: {'; '.join(self._history())}]")
+        return "\n".join(filter(None, lines))
 
     def _history(self) -> Iterator[str]:
+        if set(self.tries) == {self.headline()}:
+            yield "all with this error"
+            return
         number = 0
         for headline, group in groupby(self.tries):
             first, number = number + 1, number + len(list(group))

@@ -135,7 +135,7 @@ class PreparedPull:
         )
         if summary["path"] is not None:
             self.log.info("Wrote %s to %s.", _count(summary["bytes"], "byte"), summary["path"])
-        self.log.info("%s: %s.", self._frame, describe_figures(summary["total"]))
+        self.log.info("%s (%s).", describe_figures(summary["total"]), self._frame)
         return summary
 
     def resolved_arguments(self) -> dict[str, Any]:

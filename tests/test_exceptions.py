@@ -93,7 +93,7 @@ def test_input_error_shows_the_type_of_what_has_no_text() -> None:
 
 def test_control_characters_are_replaced_in_every_text() -> None:
     error = MakeApiError("a\x00", code="b\x1b", detail="c\u202e", suberrors=["d\x9b", "e\ud800"], advice="Check it.")
-    assert str(error) == "a\ufffd (b\ufffd): c\ufffd: d\ufffd: e\ufffd — Check it."
+    assert str(error) == "a\ufffd (b\ufffd): c\ufffd: d\ufffd: e\ufffd\nCheck it."
     assert error.args == ("a\ufffd",)
 
 
@@ -109,8 +109,8 @@ def test_text_contains_all_parts(error_class: type[MakeApiError]) -> None:
     error = error_with_all_attributes(error_class)
     headline = "HTTP 403: Permission denied (SC403): Access denied.: wrong team: wrong zone"
     assert error.headline() == headline
-    advice = " — Check the firewall."
-    tries = " [3 tries: 1. HTTP 503: trouble; 2. the same; 3. HTTP 403: Permission denied]"
+    advice = "\nCheck the firewall."
+    tries = "\n[3 tries: 1. HTTP 503: trouble; 2. the same; 3. HTTP 403: Permission denied]"
     assert str(error) == headline + advice + tries
 
 
@@ -163,4 +163,9 @@ def test_input_error_survives_pickling() -> None:
 def test_equal_errors_of_many_tries_are_listed_once() -> None:
     error = MakeRateLimitError("limit", status_code=429)
     error.tries = ("reset", *["HTTP 429: limit"] * 9, "reset", "reset")
-    assert str(error).endswith(" [12 tries: 1. reset; 2. HTTP 429: limit; 3. to 10. the same; 11. reset; 12. the same]")
+    assert str(error).endswith(
+        "\n[12 tries: 1. reset; 2. HTTP 429: limit; 3. to 10. the same; 11. reset; 12. the same]"
+    )
+    error.tries = ("HTTP 429: limit",) * 5
+    assert str(error).startswith("HTTP 429: limit\n")
+    assert str(error).endswith("\n[5 tries: all with this error]")

@@ -77,7 +77,7 @@ def test_several_values_are_an_array_because_a_server_may_read_only_the_last_of_
 def test_rows_that_do_not_fit_the_filter_are_an_error(name: str, start: Start) -> None:
     sandbox = start(misread_filters="ignore")
     values = {"team_id": sandbox.organization().scenarios[0].team_id, "status": "invalid"}
-    with pytest.raises(MakeFilterError, match=f"does not fit the filter {name}=.* — Use one task for each value"):
+    with pytest.raises(MakeFilterError, match=f"does not fit the filter {name}=.*\nUse one task for each value"):
         pull(**{name: [values[name]] * 2})
     # No retry can help.
     assert len(sandbox.requests) == 1

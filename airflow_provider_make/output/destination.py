@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import msgspec
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_make.api.page import ScenarioMetrics
 from airflow_provider_make.arguments import parse_positive_integer
@@ -150,7 +151,7 @@ class ObjectDestination:
         # What can't be written fails here, before the first request.
         self._target = resolve_object("output_path", self.path, self.storage_conn_id)
         check_writable("output_path", self.path, self._target)
-        self._warning = check_existing(self._target, self.if_exists, self.identity)
+        self._warning = self._check_existing(self.identity)
         if self._warning:
             self.log.warning(self._warning)
         # A file without a name: nothing is left of it if the worker is killed.
@@ -188,13 +189,21 @@ class ObjectDestination:
             self._spool.flush()
         self._writer = None
         # Another task may have created the object meanwhile.
-        warning = check_existing(self._target, self.if_exists, {**self.identity, **summary})
+        warning = self._check_existing({**self.identity, **summary})
         kind = content_type(self.format_name, self.compressed)
         with self._target.errors_named("written to"):
             write_atomically(self._spool, self._target.fs, self._target.path, kind)
         if warning and warning != self._warning:
             self.log.warning(warning)
         return {**summary, "path": str(self._target), "format": self.format_name, "bytes": size}
+
+    def _check_existing(self, pull: Mapping[str, Any]) -> str | None:
+        try:
+            return check_existing(self._target, self.if_exists, pull)
+        except AirflowSkipException as skip:
+            # From Airflow 3.2 on, the log view hides Airflow's own line.
+            self.log.info("Skipped: %s", skip)
+            raise
 
     def _discard(self) -> None:
         if self._writer is not None:

@@ -170,6 +170,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
                 else:
                     result = super().execute(context)
         self.record_scenario(context, zone, result)
+        self.log.info(result["message"])
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -212,6 +213,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
                 raise AirflowTaskTimeout(f"execution_timeout of {self.execution_timeout} is over") from timeout
         if zone is not None:
             self.record_scenario(context, zone, result)
+        self.log.info(result["message"])
         return result
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:

@@ -109,9 +109,10 @@ class Evaluation:
 
     def __str__(self) -> str:
         snapshot, frame = self.snapshot, self.snapshot.time_frame
+        # The value first: the log view of Airflow's UI cuts long lines.
         return (
-            f"Organization {snapshot.organization_id} at {snapshot.zone}, {iso(frame.date_from)} to "
-            f"{iso(frame.date_to)}: {self._describe()}"
+            f"{self._describe()} (organization {snapshot.organization_id} at {snapshot.zone}, "
+            f"{iso(frame.date_from)} to {iso(frame.date_to)})"
         )
 
     def _describe(self) -> str:
@@ -120,9 +121,11 @@ class Evaluation:
         if per_scenario and self.value is None:
             enough = f" with at least {rule.min_executions} executions" if rule.min_executions > 1 else ""
             return f"no scenario{enough} has {rule}"
-        value = "can't be calculated" if self.value is None else f"is {self.value:.15g}"
+        value = (
+            "can't be calculated" if self.value is None else f"is {rule.metric.describe(self.value, rule.threshold)}"
+        )
         text = f"{rule.metric.name}{' of the most extreme scenario' if per_scenario else ''} {value}; "
-        text += f"{rule.comparison} {rule.threshold:.15g} is "
+        text += f"{rule.limit} is "
         if self.crossed:
             by_scenarios = f" by {_count(crossed)}" if per_scenario else ""
             before = f", and {breaching - crossed} crossed before" if per_scenario and breaching > crossed else ""
@@ -219,7 +222,7 @@ def _length(lines: Sequence[str]) -> int:
 
 def _headline(rule: ThresholdRule, snapshot: Snapshot, result: Mapping[str, Any]) -> str:
     filters, count, total = snapshot.filters.filters, result["scenario_count"], result["total"]
-    name, limit = rule.metric.name.replace("_", " "), f"{rule.comparison} {rule.metric.describe(rule.threshold)}"
+    name = rule.metric.name.replace("_", " ")
     scenarios = f"{count:,} {plural(count, 'scenario')}"
     if rule.scope == "scenario" and rule.is_breached_by_all and (statuses := filters.get("status")):
         # Then the status is what the alert is about.
@@ -229,11 +232,10 @@ def _headline(rule: ThresholdRule, snapshot: Snapshot, result: Mapping[str, Any]
         return f"{_organization(snapshot, {**filters, 'status': []})}: {what}{why}"
     organization = _organization(snapshot, filters)
     if rule.scope == "scenario":
-        return f"{organization}: {name} {limit} in {scenarios}"
+        return f"{organization}: {name} {rule.limit} in {scenarios}"
     value = "unknown" if result["value"] is None else rule.metric.describe(result["value"], rule.threshold)
-    # What the metric itself is, is not repeated.
-    figures = _figures(*(None if name == column else total[column] for column in ("executions", "errors")))
-    return f"{organization}: {name} {value} ({limit}){figures and f', {figures}'}"
+    figures = _figures(total["executions"], total["errors"], apart_from=name)
+    return f"{organization}: {name} {value} ({rule.limit}){figures and f', {figures}'}"
 
 
 def _organization(snapshot: Snapshot, filters: Mapping[str, Sequence[Any]]) -> str:
@@ -262,10 +264,12 @@ def _value(rule: ThresholdRule, figures: ScenarioMetrics) -> str | None:
     return "unknown" if value is None else rule.metric.describe(value, rule.threshold)
 
 
-def _figures(executions: int | None, errors: int | None) -> str:
+def _figures(executions: int | None, errors: int | None, apart_from: str | None = None) -> str:
+    """Describe the counts, but not the one that is the metric itself."""
     # Without executions, "0 errors" would say that all is well.
-    parts = [((errors or None) if executions == 0 else errors, "error"), (executions, "execution")]
-    return " in ".join(f"{count:,} {plural(count, noun)}" for count, noun in parts if count is not None)
+    parts = {"errors": (errors or None) if executions == 0 else errors, "executions": executions}
+    shown = [(count, name[:-1]) for name, count in parts.items() if count is not None and name != apart_from]
+    return " in ".join(f"{count:,} {plural(count, noun)}" for count, noun in shown)
 
 
 def _reason(error: Mapping[str, Any], date_to: str, length: int, has_link: bool) -> str:

@@ -53,12 +53,16 @@ class Metric:
         return to_credits(value) if isinstance(value, str) else value
 
     def describe(self, value: float, apart_from: float | None = None) -> str:
-        """Format a value with its unit, such as ``+30 %``; a value that differs from ``apart_from`` also reads so."""
+        """
+        Format a value with its unit, such as ``+30 %``.
+
+        Next to ``apart_from``, which is shown with all of its digits, a value that differs also reads so.
+        """
         decimals = 2
         if apart_from not in (None, value):
             while decimals < 20 and _format(value, decimals) == _format(apart_from or 0, decimals):
                 decimals += 1
-        text = _format(value, decimals)
+        text = f"{value:,.15g}" if value == apart_from else _format(value, decimals)
         if not self.is_percentage:
             return text
         sign = "+" if value > 0 and self.name.endswith("_change") else ""
@@ -110,6 +114,11 @@ class ThresholdRule:
             comparison=comparison,
             scope=scope,
         )
+
+    @property
+    def limit(self) -> str:
+        """How a value that breaches the threshold compares to it, such as ``>= 20 %``."""
+        return f"{self.comparison} {self.metric.describe(self.threshold, self.threshold)}"
 
     @property
     def is_about_high_values(self) -> bool:
@@ -166,7 +175,7 @@ class ThresholdRule:
         return value if self.is_about_high_values else -value
 
     def __str__(self) -> str:
-        return f"{self.metric.name} {self.comparison} {self.threshold:.15g}"
+        return f"{self.metric.name} {self.limit}"
 
 
 def _format(value: float, decimals: int) -> str:

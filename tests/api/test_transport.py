@@ -126,7 +126,7 @@ def port(sandbox: Sandbox) -> int:
 
 
 def test_https_to_a_server_without_tls_has_advice(fetch: Fetch, make_sandbox: Sandbox) -> None:
-    with pytest.raises(MakeConnectionError, match=r"SSL.* — The server does not use TLS\. .* begins with http://\.$"):
+    with pytest.raises(MakeConnectionError, match=r"SSL.*\nThe server does not use TLS\. .* begins with http://\.$"):
         fetch(make_sandbox.host.replace("http:", "https:"))
 
 
@@ -249,7 +249,7 @@ def test_client_certificate_may_be_in_one_file_or_two(
     client.cert_chain_pems[0].write_to_path(cert)
     client.private_key_pem.write_to_path(key)
     with Relay(port(make_sandbox), trust.server_context(require_client_certificate=True)) as relay:
-        with pytest.raises(MakeConnectionError, match="certificate.required.* — .* set the connection's cert"):
+        with pytest.raises(MakeConnectionError, match="certificate.required.*\n.* set the connection's cert"):
             fetch(relay.url, verify=trust.file)
         assert make_sandbox.requests == []
         fetch(relay.url, verify=trust.file, cert=both)

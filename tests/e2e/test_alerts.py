@@ -101,8 +101,8 @@ def test_all_three_modes_end_in_the_same_state_with_the_same_result(sandbox: San
         assert ("Waiting in the triggerer" in log) == waits, task_id
     assert "AirflowSensorTimeout" in logs["timeout-deferrable"]
     log = logs["success-deferrable"]
-    assert re.search("Waiting in the triggerer until error_rate >= 5, for at most [0-9]+ s; next poke in 5 s", log)
-    assert "error_rate is 4.9; >= 5 is not crossed; next poke in 5 s" in log
+    assert re.search("Waiting in the triggerer until error_rate >= 5 %, for at most [0-9]+ s; next poke in 5 s", log)
+    assert re.search(r"error_rate is 4.9 %; >= 5 % is not crossed \(organization .*\); next poke in 5 s", log)
     results = [rest.xcom("alerts_modes", run, f"success-{mode}") for mode in MODES]
     assert [result.pop("organization_id") for result in results] == [11, 12, 13]
     for result in results:

@@ -224,12 +224,15 @@ def test_path_and_naive_times_are_in_the_time_zone(make_sandbox: Sandbox, tmp_pa
     assert datetime.fromisoformat(summary["date_from"]) == datetime.combine(day, time.min, prague)
 
 
-def test_existing_object_is_kept_without_a_request(make_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_existing_object_is_kept_without_a_request(
+    make_sandbox: Sandbox, tmp_path: Path, logged: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "analytics.jsonl"
     first = execute(output_path=str(path), if_exists="skip")
     requests, content = len(make_sandbox.requests), path.read_bytes()
     with pytest.raises(AirflowSkipException, match="exists"):
         execute(output_path=str(path), if_exists="skip")
+    assert f"Skipped: {path} exists, and if_exists is 'skip'." in logged.messages
     with pytest.raises(MakeInputError, match="exists"):
         execute(output_path=str(path), if_exists="fail")
     assert (len(make_sandbox.requests), path.read_bytes()) == (requests, content)
@@ -280,10 +283,10 @@ def test_log_begins_with_the_organization_and_ends_with_its_figures(
     assert pulled.startswith("Pulled 250 scenarios in 1 request, ")
     assert wrote == f"Wrote {summary['bytes']:,} bytes to {summary['path']}."
     credits = f"{int(summary['total']['centicredits']) / 100:,.2f} credits"
-    assert last.startswith(f"{frame}: {total['executions']:,} executions, {total['errors']:,} errors, error rate ")
-    assert last.endswith(f" %, {credits}.")
-    # The width of the log view of Airflow on a laptop.
-    assert max(map(len, (first, pulled, last))) <= 130
+    assert last.startswith(f"{total['executions']:,} executions, {total['errors']:,} errors, error rate ")
+    assert last.endswith(f" %, {credits} ({frame}).")
+    # What the log view of Airflow shows on a laptop, beside the Dag's grid.
+    assert max(map(len, (first, pulled, last.removesuffix(f" ({frame}).")))) <= 88
     logged.clear()
     execute(max_xcom_bytes=5_000_000)
     assert not any("Wrote" in record.getMessage() for record in logged.records)

@@ -208,7 +208,9 @@ def failing(sandbox: Sandbox, count: int) -> list[int]:
 
 
 @MODES
-def test_every_mode_asks_why_at_the_crossing_only(wait: Wait, connected: Sandbox) -> None:
+def test_every_mode_asks_why_at_the_crossing_only(
+    wait: Wait, connected: Sandbox, capsys: pytest.CaptureFixture[str]
+) -> None:
     ids = failing(connected, 12)
     result = wait(sensor(scope="scenario", explain=True))
     # Two pokes without a crossing, and one of which each of ten scenarios costs a request more.
@@ -223,6 +225,7 @@ def test_every_mode_asks_why_at_the_crossing_only(wait: Wait, connected: Sandbox
     lines = result["message"].splitlines()
     assert lines[2].startswith("- ")
     assert lines[3].startswith("    27 x RateLimitError in google-sheets addRow: [429] Quota exceeded, last ")
+    assert result["message"] in capsys.readouterr().out
     assert json.loads(json.dumps(result)) == result
     assert connected.token not in json.dumps(result)
 
@@ -465,10 +468,10 @@ def test_lookback_of_a_year_is_as_long_as_it_says(connected: Sandbox) -> None:
 def test_every_poke_writes_a_log_line(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     set_rates(connected, 1.0, 7.0)
     in_poke_mode(sensor())
-    lines = [line for line in capsys.readouterr().out.splitlines() if "Organization 1 at" in line]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "(organization 1 at" in line]
     assert len(lines) == 2
-    assert "error_rate is 1; >= 5 is not crossed." in lines[0]
-    assert "error_rate is 7; >= 5 is crossed." in lines[1]
+    assert "error_rate is 1 %; >= 5 % is not crossed (organization " in lines[0]
+    assert "error_rate is 7 %; >= 5 % is crossed (organization " in lines[1]
 
 
 @MODES
@@ -502,7 +505,7 @@ def test_the_first_poke_of_the_trigger_is_an_interval_after_that_of_the_worker(
     assert timedelta(seconds=60) <= first_poke - before < timedelta(seconds=90)
     assert timedelta(seconds=600) <= deadline - before < timedelta(seconds=630)
     assert len(connected.requests) == 1
-    assert "Waiting in the triggerer until error_rate >= 5, for at most 600 s; next poke in 60 s." in (
+    assert "Waiting in the triggerer until error_rate >= 5 %, for at most 600 s; next poke in 60 s." in (
         capsys.readouterr().out
     )
 

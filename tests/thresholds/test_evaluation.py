@@ -197,24 +197,27 @@ def test_result_has_no_control_characters(odd: str) -> None:
 @pytest.mark.parametrize(
     ("rule", "snapshot", "firing", "text"),
     [
-        (ThresholdRule(5.0), of_organization(3.25), set(), "error_rate is 3.25; >= 5 is not crossed"),
-        (ThresholdRule(5.0), of_organization(7.0), set(), "error_rate is 7; >= 5 is crossed"),
+        (ThresholdRule(5.0), of_organization(3.25), set(), "error_rate is 3.25 %; >= 5 % is not crossed"),
+        (ThresholdRule(5.0), of_organization(7.0), set(), "error_rate is 7 %; >= 5 % is crossed"),
+        (ThresholdRule(20.0), of_organization(24.1379310344828), set(), "error_rate is 24.14 %; >= 20 % is crossed"),
+        (ThresholdRule(5.0), of_organization(4.9999), set(), "error_rate is 4.9999 %; >= 5 % is not crossed"),
+        (ThresholdRule(0.001), of_organization(0.001), set(), "error_rate is 0.001 %; >= 0.001 % is crossed"),
         (ThresholdRule(5.0), of_organization(7.0), {42}, "is still crossed: no further event until it has recovered"),
         (ThresholdRule(5.0, hysteresis=2.0), of_organization(4.0), {42}, "no longer crossed, but not recovered yet"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0), set(), "is crossed by 1 scenario"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0, 8.0), {0}, "by 1 scenario, and 1 crossed before"),
-        (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario has error_rate >= 5"),
+        (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario has error_rate >= 5 %"),
         (
             ThresholdRule(1234567.0, Metric("operations"), min_executions=0),
             Snapshot(1, "z", FRAME, NOW, Metrics(operations=1234566)),
             set(),
-            "operations is 1234566; >= 1234567 is not crossed",
+            "operations is 1,234,566; >= 1,234,567 is not crossed",
         ),
         (
             ThresholdRule(5.0, scope="scenario", min_executions=10),
             of_scenarios((9.0, 9)),
             set(),
-            "no scenario with at least 10 executions has error_rate >= 5",
+            "no scenario with at least 10 executions has error_rate >= 5 %",
         ),
     ],
 )
@@ -222,8 +225,10 @@ def test_an_evaluation_is_shown_as_a_log_line(
     rule: ThresholdRule, snapshot: Snapshot, firing: set[int], text: str
 ) -> None:
     line = str(evaluate(rule, snapshot, firing))
-    assert line.startswith(f"Organization {snapshot.organization_id} at {snapshot.zone}, 2026-01-31T06:00:00Z to ")
-    assert text in line
+    where = (
+        f" (organization {snapshot.organization_id} at {snapshot.zone}, 2026-01-31T06:00:00Z to 2026-01-31T07:00:00Z)"
+    )
+    assert line.endswith(f"{text}{where}")
 
 
 MONTH = TimeFrame(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, 7, tzinfo=UTC))
@@ -328,7 +333,7 @@ def test_no_amount_is_written_twice(metric: str, figures: dict[str, Any], line: 
     [
         ("errors", {"executions": 1000, "errors": 62}, "errors 62 (< 100), 1,000 executions"),
         ("executions", {"executions": 1, "errors": 1}, "executions 1 (< 100), 1 error"),
-        ("executions", {"executions": 0}, "executions 0 (< 100)"),
+        ("executions", {"executions": 0, "errors": 0}, "executions 0 (< 100)"),
         (
             "operations",
             {"operations": 7, "executions": 3, "errors": 1},

@@ -85,7 +85,7 @@ def test_unknown_event_fails_the_task_whatever_soft_fail_is(event: Any) -> None:
 
 def test_advice_survives_the_event() -> None:
     error = MakeAccessDeniedError("text instead of Make's JSON", status_code=403, advice="Ask your network team.")
-    with pytest.raises(MakeAccessDeniedError, match=r"HTTP 403: text .* — Ask your network team\."):
+    with pytest.raises(MakeAccessDeniedError, match=r"HTTP 403: text .*\nAsk your network team\."):
         parse_event(json.loads(json.dumps(error_payload(error))))
 
 
