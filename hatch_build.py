@@ -18,11 +18,11 @@ _HTML_LINK = re.compile(r'(\bhref=")(?![a-z]+:|#)([^"\s]+)')
 
 
 class ReadmeHook(MetadataHookInterface):
-    """Set the long description: README.md, with absolute links if ``[project.urls]`` has ``Repository``."""
+    """Set the long description, README.md; if ``[project.urls]`` has ``Repository``, with absolute links to it."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         """
-        Set ``readme``.
+        Set ``readme`` and, with a repository, the URL of the documentation.
 
         :param metadata: The table ``project`` of pyproject.toml, changed in place.
         """
@@ -31,6 +31,7 @@ class ReadmeHook(MetadataHookInterface):
         if repository := metadata.get("urls", {}).get("Repository"):
             (version,) = _VERSION.findall((root / "airflow_provider_make" / "__init__.py").read_text())
             text = absolute_links(text, root, repository, f"v{version}")
+            metadata["urls"]["Documentation"] = f"{repository.rstrip('/')}/tree/v{version}/docs"
         metadata["readme"] = {"content-type": "text/markdown", "text": text}
 
 

@@ -82,8 +82,12 @@ def test_readme_has_absolute_links_if_the_url_of_the_repository_is_set(
     (source / "pyproject.toml").write_text(project.replace("[project.urls]", setting))
     tool("pyproject-build", "--installer", "uv", "--wheel", "--outdir", tmp_path, cwd=source)
     (wheel,) = tmp_path.glob("*.whl")
-    described = Metadata.from_email(metadata(wheel)).description
+    parsed = Metadata.from_email(metadata(wheel))
+    described, tag = parsed.description, f"v{__version__}"
     assert described is not None
+    # Airflow's page of providers links to it.
+    documentation = f"{repository}/tree/{tag}/docs" if repository else "https://developers.make.com/api-documentation"
+    assert (parsed.project_urls or {})["Documentation"] == documentation
     assert (described == (tree / "README.md").read_text()) == (repository is None)
     readme = tmp_path / "README.md"
     readme.write_text(described)
@@ -91,7 +95,6 @@ def test_readme_has_absolute_links_if_the_url_of_the_repository_is_set(
     left = {link for link in links(readme) if not link.startswith(("https://", "#"))}
     assert left == (set() if repository else relative)
     if repository:
-        tag = f"v{__version__}"
         assert {
             f"{repository}/raw/{tag}/docs/images/report-part.png",
             f"{repository}/raw/{tag}/docs/images/report-part-dark.png",
