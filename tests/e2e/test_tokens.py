@@ -17,7 +17,7 @@ def test_no_token_is_in_a_log_or_the_database(stack: AirflowStack, rest: Rest, d
         rows = {name: session.execute(table.select()).fetchall() for name, table in tables.tables.items()}
     assert rows["asset_event"] and rows["xcom"] and rows["connection"], "run the other modules with this one"
     logs = "".join(stack.log(name) for name in stack.commands) + stack.task_logs()
-    assert "Organization 2 at" in logs
+    assert "organization 2 at" in logs
     stored = json.dumps({name: [list(row) for row in of_table] for name, of_table in rows.items()}, default=repr)
     for token in (TOKEN, WRONG_TOKEN):
         assert token not in logs
