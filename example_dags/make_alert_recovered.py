@@ -69,13 +69,13 @@ def make_alert_recovered() -> None:
         return texts
 
     @task
-    def mail(message: str) -> None:
+    def mail(message: str, ti: Any = None) -> None:
         from airflow.providers.smtp.hooks.smtp import SmtpHook
 
         headline, _, _ = message.partition("\n")
         # A message is plain text, and a mail is HTML, in which addresses are links.
         lines = re.sub(r"https://\S+$", r'<a href="\g<0>">open</a>', escape(message), flags=re.MULTILINE)
-        html = f"{PRE}{lines}</pre>"
+        html = f"{PRE}{lines}</pre><p>Dag: {ti.dag_id}</p>"
         with SmtpHook() as hook:
             hook.send_email_smtp(to=RECIPIENTS, subject=headline, html_content=html)
 

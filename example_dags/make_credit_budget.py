@@ -49,12 +49,12 @@ def make_credit_budget() -> None:
     """Send one mail for each level."""
 
     @task
-    def compose(triggering_asset_events: Any = None) -> list[str]:
+    def compose(triggering_asset_events: Any = None, ti: Any = None) -> list[str]:
         payloads = [event.extra["payload"] for events in triggering_asset_events.values() for event in events]
         # A message is plain text, and a mail is HTML.
         return [
             f"{PRE}{payload['threshold'] / MONTHLY_CREDITS:.0%} of the month's {MONTHLY_CREDITS:,} credits are spent."
-            f"\n\n{escape(payload['message'])}</pre>"
+            f"\n\n{escape(payload['message'])}</pre><p>Dag: {ti.dag_id}</p>"
             for payload in payloads
         ]
 

@@ -48,11 +48,11 @@ def make_stopped_scenarios() -> None:
     )
 
     @task
-    def compose(summary: dict[str, Any]) -> list[str]:
+    def compose(summary: dict[str, Any], ti: Any = None) -> list[str]:
         stopped = [row for row in summary["rows"] if not row["executions"]]
         # Names are plain text, and a mail is HTML. Without any, the mail is skipped.
         text = escape("\n".join(f"{row['name']} ({row['team_name']})" for row in stopped))
-        return [f"{PRE}{text}</pre>"] if stopped else []
+        return [f"{PRE}{text}</pre><p>Dag: {ti.dag_id}</p>"] if stopped else []
 
     mail = EmailOperator.partial(
         task_id="mail", to=RECIPIENTS, subject="Make: active scenarios without executions", retries=3
