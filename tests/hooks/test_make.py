@@ -127,7 +127,7 @@ def test_transient_errors_are_retried_up_to_the_limit(
     assert len(connect().get_analytics_page(limit=3).analytics) == 3
     assert len(make_sandbox.requests) == 5
     make_sandbox.fail(*[fault] * 2)
-    with pytest.raises(error_class, match=r"\[2 tries: 1\. .*; 2\. the same\]") as raised:
+    with pytest.raises(error_class, match=r"\[2 tries: all with this error\]") as raised:
         connect(retries=(2, 0.0)).get_analytics_page(limit=3)
     assert not isinstance(raised.value, AirflowFailException)
 
@@ -265,7 +265,7 @@ def test_lists_are_retried_like_all_requests(connect: Connect, make_sandbox: San
     make_sandbox.fail("503", "html", "429:0", None, "reset")
     assert [each["organization_id"] for each in connect().get_organizations()] == [1]
     make_sandbox.fail("empty", "empty")
-    with pytest.raises(MakeResponseError, match=r"is empty.*\[2 tries"):
+    with pytest.raises(MakeResponseError, match=r"is empty\n\[2 tries"):
         connect(retries=(2, 0.0)).get_organizations()
 
 
