@@ -213,7 +213,7 @@ def test_a_list_that_changes_in_every_pass_is_an_error() -> None:
         return page([number * 10, number * 10 + 1], 2)
 
     with pytest.raises(
-        MakeIncompleteResultError, match=r"offset 1 does not continue .* \(after 2 entries\).*\[3 tries:"
+        MakeIncompleteResultError, match=r"offset 1 does not continue .* \(after 2 entries\)\n\[3 tries:"
     ):
         read(serve)
     assert len(passes) == MAX_PASSES
