@@ -137,6 +137,7 @@ def test_figures_that_make_does_not_send_fail_no_function_of_an_example(
     event = SimpleNamespace(extra={**summary, "error_rate": None, "payload": payload}, timestamp=MIDNIGHT)
     values: dict[str, Any] = {
         "texts": ["Make"],
+        "ti": SimpleNamespace(dag_id="make"),
         "summary": summary,
         "summaries": [summary],
         "result": {"scenarios": [row | {"error_rate": 25.0} for row in rows]},

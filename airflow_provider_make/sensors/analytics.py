@@ -228,7 +228,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
 
     def _log_message(self, result: dict[str, Any]) -> None:
         # A record for each line: Airflow 2.11 sorts lines by the time at their begin.
-        for line in result["message"].splitlines():
+        for line in result.get("message", "").splitlines():
             self.log.info(line)
 
     def _check_when_parsed(self) -> None:
