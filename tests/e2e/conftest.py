@@ -92,7 +92,7 @@ def stack(postgresql: PostgreSQL, root: Path, tmp_path_factory: pytest.TempPathF
     for path in [*EXAMPLES.glob("make_*.py"), *(HERE / "dags").glob("*.py")]:
         shutil.copy(path, dags)
     for number, recipe in enumerate(recipes()):
-        (dags / f"recipe_{number}.py").write_text(recipe.replace("/data/", f"{root}/"))
+        (dags / f"recipe_{number}.py").write_text(recipe.replace("/tmp/", f"{root}/"))
     lineage = {"type": "file", "log_file_path": str(root / "lineage.jsonl"), "append": True}
     environment = {
         **postgresql.copy("shared"),
