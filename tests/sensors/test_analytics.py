@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -109,6 +110,14 @@ def connected(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox
     return make_sandbox
 
 
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the sensor logs, whatever Airflow's version, and a Dag that ran before, do with it."""
+    caplog.set_level("INFO", "tests.wait")
+    monkeypatch.setattr(MakeAnalyticsSensor, "log", logging.getLogger("tests.wait"))
+    return caplog
+
+
 def sensor(**arguments: Any) -> MakeAnalyticsSensor:
     defaults: dict[str, Any] = {
         "task_id": "wait",
@@ -209,7 +218,7 @@ def failing(sandbox: Sandbox, count: int) -> list[int]:
 
 @MODES
 def test_every_mode_asks_why_at_the_crossing_only(
-    wait: Wait, connected: Sandbox, capsys: pytest.CaptureFixture[str]
+    wait: Wait, connected: Sandbox, logged: pytest.LogCaptureFixture
 ) -> None:
     ids = failing(connected, 12)
     result = wait(sensor(scope="scenario", explain=True))
@@ -225,8 +234,7 @@ def test_every_mode_asks_why_at_the_crossing_only(
     lines = result["message"].splitlines()
     assert lines[2].startswith("- ")
     assert lines[3].startswith("    27 x RateLimitError in google-sheets addRow: [429] Quota exceeded, last ")
-    logged = capsys.readouterr().out
-    assert [line for line in lines if line not in logged] == []
+    assert [line for line in lines if line not in logged.messages] == []
     assert json.loads(json.dumps(result)) == result
     assert connected.token not in json.dumps(result)
 
@@ -466,10 +474,10 @@ def test_lookback_of_a_year_is_as_long_as_it_says(connected: Sandbox) -> None:
         sensor(lookback=timedelta(days=367))
 
 
-def test_every_poke_writes_a_log_line(connected: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_poke_writes_a_log_line(connected: Sandbox, logged: pytest.LogCaptureFixture) -> None:
     set_rates(connected, 1.0, 7.0)
     in_poke_mode(sensor())
-    lines = [line for line in capsys.readouterr().out.splitlines() if "(organization 1 at" in line]
+    lines = [line for line in logged.messages if "(organization 1 at" in line]
     assert len(lines) == 2
     assert "error_rate is 1 %; >= 5 % is not crossed (organization " in lines[0]
     assert "error_rate is 7 %; >= 5 % is crossed (organization " in lines[1]
@@ -507,7 +515,7 @@ def test_a_deferrable_sensor_whose_condition_holds_does_not_defer(connected: San
 
 
 def test_the_first_poke_of_the_trigger_is_an_interval_after_that_of_the_worker(
-    connected: Sandbox, capsys: pytest.CaptureFixture[str]
+    connected: Sandbox, logged: pytest.LogCaptureFixture
 ) -> None:
     connected.organization().set_counts(100, 1)
     before = datetime.now(UTC)
@@ -518,9 +526,7 @@ def test_the_first_poke_of_the_trigger_is_an_interval_after_that_of_the_worker(
     assert timedelta(seconds=60) <= first_poke - before < timedelta(seconds=90)
     assert timedelta(seconds=600) <= deadline - before < timedelta(seconds=630)
     assert len(connected.requests) == 1
-    assert "Waiting in the triggerer until error_rate >= 5 %, for at most 600 s; next poke in 60 s." in (
-        capsys.readouterr().out
-    )
+    assert "Waiting in the triggerer until error_rate >= 5 %, for at most 600 s; next poke in 60 s." in logged.messages
 
 
 @pytest.mark.parametrize("limit", [{"timeout": 4.9}, {"execution_timeout": timedelta(seconds=4)}])
@@ -597,15 +603,15 @@ def test_execution_timeout_of_a_deferred_sensor_is_kept_by_the_trigger(
 @MODES
 @pytest.mark.parametrize("fault", ["401", "403"])
 def test_the_reason_of_a_skip_is_in_the_log_as_an_error(
-    wait: Wait, fault: str, connected: Sandbox, capsys: pytest.CaptureFixture[str]
+    wait: Wait, fault: str, connected: Sandbox, logged: pytest.LogCaptureFixture
 ) -> None:
     connected.organization().set_counts(100, 1)
     connected.fail(None, fault)
     with pytest.raises(AirflowSkipException):
         wait(sensor(soft_fail=True))
-    (line,) = (line for line in capsys.readouterr().out.splitlines() if "Skipped because of soft_fail" in line)
-    assert "error" in line.lower()
-    assert f"HTTP {fault}" in line
+    (record,) = (record for record in logged.records if "Skipped because of soft_fail" in record.getMessage())
+    assert record.levelname == "ERROR"
+    assert f"HTTP {fault}" in record.getMessage()
 
 
 @MODES
