@@ -186,7 +186,21 @@ def _parse(source: Any) -> str:
 
 
 def _files_below(fs: Any, folder: str) -> list[str]:
-    return [name for name in fs.find(folder) if name.endswith(".parquet") and not _is_hidden(name, folder)]
+    from fsspec.implementations.local import LocalFileSystem
+
+    names = _walk(folder) if isinstance(fs, LocalFileSystem) else fs.find(folder)
+    return [name for name in names if name.endswith(".parquet") and not _is_hidden(name, folder)]
+
+
+def _walk(folder: str) -> Iterator[str]:
+    """Find all local files. Unlike fsspec, it leaves out no folder that may not be read, unless it is hidden."""
+
+    def fail(error: OSError) -> None:
+        if not _is_hidden(error.filename, folder):
+            raise error
+
+    for parent, _, names in os.walk(folder, onerror=fail):
+        yield from (os.path.join(parent, name) for name in names)
 
 
 def _is_hidden(name: str, folder: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -290,6 +291,29 @@ def test_what_fails_with_the_rows_of_a_file_is_not_its_storage_s_error(pulled: P
     storage: Any = SimpleNamespace(open=lambda path, mode: io.BytesIO(pulled.read_bytes()))
     with pytest.raises(KeyError, match="^'ours'$"), open_pull(stored_in(storage)):
         raise KeyError("ours")
+
+
+@pytest.mark.parametrize("name", ["private", ".private"])
+def test_a_folder_that_may_not_be_read_is_an_error_unless_it_is_hidden(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path, tmp_path / name):
+        folder.mkdir(exist_ok=True)
+        (folder / "a.parquet").touch()
+    scandir = os.scandir
+
+    # The tests may run as root, who may read all.
+    def refuse(path: str) -> Any:
+        if str(path).endswith("private"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    if name == "private":
+        with pytest.raises(PermissionError, match="private"):
+            find_files(tmp_path, None)
+    else:
+        assert [file.location for file in find_files(tmp_path, None)] == [str(tmp_path / "a.parquet")]
 
 
 @pytest.mark.parametrize("source", ["memory://bucket", "memory://bucket/*/a.parquet"])
