@@ -73,6 +73,7 @@ def pull_for(seconds: float, task: MakeAnalyticsOperator) -> float:
     return late
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["parquet", "jsonl"])
 def test_interrupted_pulls_end_within_a_second(suffix: str, sandbox: Sandbox, tmp_path: Path, connected: Path) -> None:
     chance = random.Random(suffix)
