@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -103,3 +104,15 @@ def airflow_database() -> None:
         return
     # dag.test() would build an API server for each task, which takes a second, and leaves a thread.
     supervisor.in_process_api_server = cache(supervisor.in_process_api_server)
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What an operator or sensor logs, whatever Airflow's version, and a Dag that ran before, do with it."""
+    from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
+    from airflow_provider_make.sensors.analytics import MakeAnalyticsSensor
+
+    caplog.set_level("INFO", "tests.task")
+    for kind in (MakeAnalyticsOperator, MakeAnalyticsSensor):
+        monkeypatch.setattr(kind, "log", logging.getLogger("tests.task"))
+    return caplog

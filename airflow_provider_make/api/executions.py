@@ -168,7 +168,7 @@ def parse_log(body: bytes, time_frame: TimeFrame, secret: str) -> LogPage:
     entries = [entry for entry in log if isinstance(entry, dict) and _is_failure(entry)]
     failures: dict[str | int, FailedExecution] = {}
     for number, failure in enumerate(_to_failure(entry, secret) for entry in entries):
-        # Each once, also if the server lists it twice; what has no id may be another.
+        # Each once, even if the server lists it twice. Those without an id are all kept.
         failures.setdefault(failure.execution_id or number, failure)
     paging = decoded.get("pg")
     limit = to_whole_number(paging.get("limit")) if isinstance(paging, dict) else None

@@ -104,6 +104,11 @@ class Days:
     gone: Scenarios = Scenarios()
 
     @property
+    def unit(self) -> str:
+        """What each file is about: all have time frames of the same length."""
+        return {1: "day", 7: "week"}.get(self.files[0].length, "period")
+
+    @property
     def centicredits(self) -> int:
         """The sum of all scenarios."""
         return sum(team.total for team in self.teams)

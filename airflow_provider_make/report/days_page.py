@@ -63,7 +63,6 @@ _MAX_MISSING = 5
 def render_days(days: Days, title: str | None = None, monthly_centicredits: int | None = None) -> str:
     """Render the page; its heading is the title, or the organization. The credits are the limit for a month."""
     files, last = days.files, days.files[-1]
-    unit = _unit(days)
     month = _month(days, monthly_centicredits)
     pulled = f", the last pulled {moment(days.extracted_at)} UTC" if days.extracted_at else ""
     return render(
@@ -72,26 +71,27 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
             summary=last.summary,
             filters=_describe_filters(files),
             until=str(last.last),
-            time_frame=f"{files[0].first} to {last.last}: {count_of(len(files), unit)} ({describe_time_zones(files)})",
+            time_frame=f"{files[0].first} to {last.last}: {count_of(len(files), days.unit)} "
+            f"({describe_time_zones(files)})",
             missing=describe_missing(files),
             headlines=days_headlines(days, month),
-            tiles=_tiles(days, unit),
+            tiles=_tiles(days),
             note=f"Last 7 days: {_describe_spans(days)}" if _has_week(days) else "",
             first_charts=[
                 error_rate_chart(days),
                 month_chart(days, monthly_centicredits),
-                _team_chart(days, unit),
+                _team_chart(days),
             ],
             comparison=_describe_spans(days),
             changes=_changes(days),
             charts=[*course_charts(days), _consumers_chart(days), _worst_chart(days)],
             scenarios=_scenarios(days),
-            order=f"Of all {unit}s, the most credits first.",
+            order=f"Of all {days.unit}s, the most credits first.",
             days=[(str(file.first), figures(file.summary.total)) for file in reversed(files)],
-            unit=unit,
+            unit=days.unit,
             explanations=[
                 _describe_comparison(days),
-                _describe_usual_range(days, unit),
+                _describe_usual_range(days),
                 *([" ".join(describe_month(month))] if month and month.covered else []),
             ],
             footer=f"From {count_of(len(files), 'file')}{pulled} by airflow-provider-make "
@@ -99,10 +99,6 @@ def render_days(days: Days, title: str | None = None, monthly_centicredits: int 
             "Invalid scenarios are those that Make has disabled due to errors.",
         )
     )
-
-
-def _unit(days: Days) -> str:
-    return {1: "day", 7: "week"}.get(days.files[0].length, "period")
 
 
 def _describe_filters(files: Sequence[DayFile]) -> str:
@@ -128,10 +124,10 @@ def describe_missing(files: Sequence[DayFile]) -> str:
     )
 
 
-def _tiles(days: Days, unit: str) -> list[Tile]:
+def _tiles(days: Days) -> list[Tile]:
     rates = days.figures("error_rate")
     usual = usual_range(rates[: -days.recent])
-    rate_note = f"last {unit} {percent(rates[-1])}"
+    rate_note = f"last {days.unit} {percent(rates[-1])}"
     is_worse = usual is not None and rates[-1] is not None and rates[-1] > usual[1]
     changes = ((days.new.count, "new"), (days.gone.count, "gone"))
     changed = [f"{number:,}\N{NO-BREAK SPACE}{word}" for number, word in changes if number]
@@ -143,10 +139,10 @@ def _tiles(days: Days, unit: str) -> list[Tile]:
     rate = percentage(sum(errors for _, errors in both), sum(executions for executions, _ in both))
     is_executed = any(days.figures("executions"))
     return [
-        _sum_tile(days, unit, "executions", partial(count, "Executions")),
-        _sum_tile(days, unit, "operations", partial(count, "Operations")),
-        _sum_tile(days, unit, "centicredits", credit_figure),
-        _sum_tile(days, unit, "errors", partial(count, "Errors")),
+        _sum_tile(days, "executions", partial(count, "Executions")),
+        _sum_tile(days, "operations", partial(count, "Operations")),
+        _sum_tile(days, "centicredits", credit_figure),
+        _sum_tile(days, "errors", partial(count, "Errors")),
         Tile(
             Figure("Error rate", percent(rate)),
             *((rate_note, "worse" * is_worse) if is_executed else ("no executions",)),
@@ -155,11 +151,11 @@ def _tiles(days: Days, unit: str) -> list[Tile]:
     ]
 
 
-def _sum_tile(days: Days, unit: str, name: str, figure: Callable[[int | None], Figure]) -> Tile:
+def _sum_tile(days: Days, name: str, figure: Callable[[int | None], Figure]) -> Tile:
     known = [value for value in days.figures(name) if value is not None]
     total, average = (sum(known), divide_rounded(sum(known), len(known))) if known else (None, None)
     rate = trend(days.figures(name), days)
-    note = f"{figure(average).text} a {unit}"
+    note = f"{figure(average).text} a {days.unit}"
     if rate is not None:
         # A narrow card breaks before the change, not in it.
         note += f", last\N{NO-BREAK SPACE}7\N{NO-BREAK SPACE}days {change(rate)}"
@@ -260,15 +256,15 @@ def error_rate_chart(days: Days) -> Chart:
     chart = _line_chart("Error rate", days, "error_rate", percent, axis_percent, usual)
     if usual and chart.notes:
         low, high = map(percent, usual)
-        chart = replace(chart, notes=[f"Last {_unit(days)} {percent(rates[-1])}, usually {low} to {high}."])
+        chart = replace(chart, notes=[f"Last {days.unit} {percent(rates[-1])}, usually {low} to {high}."])
     return replace(chart, placeholder="Nothing was executed.")
 
 
-def _describe_usual_range(days: Days, unit: str) -> str:
+def _describe_usual_range(days: Days) -> str:
     first = days.files[-days.recent].first
     return (
-        f"Usual range of the error rate (shaded): the median of the {unit}s before {first}, plus and minus {SPREAD} "
-        f"times the median distance from it. It needs {MIN_USUAL} {unit}s with executions."
+        f"Usual range of the error rate (shaded): the median of the {days.unit}s before {first}, plus and minus "
+        f"{SPREAD} times the median distance from it. It needs {MIN_USUAL} {days.unit}s with executions."
     )
 
 
@@ -286,7 +282,7 @@ def _line_chart(
         return Chart(title, (), "There are no figures.")
     # Of equal values, the first.
     highest, number = max(known)
-    note = f"Last {_unit(days)} {show(values[-1])}, highest {show(highest)} on {files[-number].first}."
+    note = f"Last {days.unit} {show(values[-1])}, highest {show(highest)} on {files[-number].first}."
     return Chart(title, [note], svg=draw_line(_axis(days), values, label, usual))
 
 
@@ -294,7 +290,7 @@ def _axis(days: Days) -> DayAxis:
     return DayAxis(tuple(file.first for file in days.files), days.files[0].length)
 
 
-def _team_chart(days: Days, unit: str) -> Chart:
+def _team_chart(days: Days) -> Chart:
     title = "Credits by team"
     if not days.teams:
         return Chart(title, (), "No team used any credits.")
@@ -304,7 +300,7 @@ def _team_chart(days: Days, unit: str) -> Chart:
     legend = list(zip(colors, (team.name for team in days.teams), amounts, strict=True))
     return Chart(
         title,
-        [f"By {unit}, and all {unit}s together."],
+        [f"By {days.unit}, and all {days.unit}s together."],
         svg=draw_stack(_axis(days), layers, axis_credits),
         legend=legend,
     )

@@ -331,7 +331,7 @@ def test_date_from_may_be_at_most_a_year_ago(now: datetime, year_before: datetim
 def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[str, Any]) -> None:
     with pytest.raises(MakeInputError, match="expected 2025-06-15T12:30:00Z or later") as caught:
         resolve_time_frame(now=NOW, **too_old)
-    assert all(f"{name}={value!r}" in str(caught.value) for name, value in too_old.items() if name == "lookback")
+    assert ("lookback=" in str(caught.value)) == ("lookback" in too_old)
 
 
 @given(
@@ -348,9 +348,9 @@ def test_lookback_of_any_length_before_any_time_is_a_time_frame_or_an_error_that
     try:
         frame = resolve_time_frame(now=NOW, date_to=date_to, lookback=length, timezone=zone)
     except MakeInputError as error:
-        # The error also names the time frame, if both are valid for themselves.
-        assert f"lookback={length!r}" in str(error) or "date_to=" in str(error)
-        assert "date_to" in str(error) or length > timedelta(days=366)
+        # A length that no end makes valid is named without the end.
+        assert f"lookback={length!r}" in str(error)
+        assert "date_to=" in str(error) or length > timedelta(days=366)
     else:
         assert frame.date_from is not None and frame.date_to is not None
         assert one_year_before(NOW) <= frame.date_from < frame.date_to

@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import inspect
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -32,14 +31,6 @@ from tests.support.time_frames import CLOCKS_FORWARD, LAST_WEEK, MIDNIGHT
 @pytest.fixture(autouse=True)
 def connection(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What the operator logs, whatever Airflow's version does with it."""
-    caplog.set_level("INFO", "tests.pull")
-    monkeypatch.setattr(MakeAnalyticsOperator, "log", logging.getLogger("tests.pull"))
-    return caplog
 
 
 def iso(moment: datetime) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import logging
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -108,14 +107,6 @@ def short_deferrals(monkeypatch: pytest.MonkeyPatch) -> None:
 def connected(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json)
     return make_sandbox
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
-    """What the sensor logs, whatever Airflow's version, and a Dag that ran before, do with it."""
-    caplog.set_level("INFO", "tests.wait")
-    monkeypatch.setattr(MakeAnalyticsSensor, "log", logging.getLogger("tests.wait"))
-    return caplog
 
 
 def sensor(**arguments: Any) -> MakeAnalyticsSensor:
