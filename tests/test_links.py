@@ -136,7 +136,7 @@ def test_tasks_store_links_that_airflow_finds(make_sandbox: Sandbox, monkeypatch
 
 def test_deferred_sensor_stores_links_when_it_resumes() -> None:
     row = {"team_id": 7, "scenario_id": 123}
-    event = {"organization_id": 1, "scenarios": [row, {}], "status": "success", "version": 1}
+    event = {"organization_id": 1, "scenarios": [row, {}], "status": "success", "version": 1, "message": None}
     task_instance = FakeTaskInstance()
     context: Any = {"ti": task_instance}
     sensor = MakeErrorRateSensor(task_id="wait", threshold=1)

@@ -165,15 +165,17 @@ def parse_log(body: bytes, time_frame: TimeFrame, secret: str) -> LogPage:
     log = decoded.get("scenarioLogs") if isinstance(decoded, dict) else None
     if not isinstance(log, list):
         raise MakeResponseError("the response has no list scenarioLogs", status_code=200)
-    entries = [entry for entry in log if isinstance(entry, dict) and _is_failure(entry)]
+    listed = [_to_failure(entry, secret) for entry in log if isinstance(entry, dict) and _is_failure(entry)]
     failures: dict[str | int, FailedExecution] = {}
-    for number, failure in enumerate(_to_failure(entry, secret) for entry in entries):
+    for number, failure in enumerate(each for each in listed if _is_in(time_frame, each.failed_at)):
         # Each once, even if the server lists it twice. Those without an id are all kept.
-        failures.setdefault(failure.execution_id or number, failure)
+        key = failure.execution_id or number
+        if key not in failures or failures[key].error is None:
+            failures[key] = failure
     paging = decoded.get("pg")
     limit = to_whole_number(paging.get("limit")) if isinstance(paging, dict) else None
     return LogPage(
-        [failure for failure in failures.values() if _is_in(time_frame, failure.failed_at)],
+        [*failures.values()],
         len(log),
         limit if isinstance(limit, int) and limit > 0 else None,
     )

@@ -82,7 +82,7 @@ def resolve_time_frame(
             begin = _FIRST
         source = f", which is lookback={lookback!r} before date_to={iso(end)}"
         # A run begins later than its data interval ends, so a lookback of a year would always begin too early.
-        is_recent = now - end <= _LATEST_RUN
+        is_recent = abs(now - end) <= _LATEST_RUN
         if is_recent and one_year_before(end.astimezone(timezone)) <= begin < oldest + _LONGEST_PULL:
             begin = oldest + _LONGEST_PULL
     # Cron schedules have intervals of zero length on Airflow 3.

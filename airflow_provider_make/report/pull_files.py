@@ -196,7 +196,8 @@ def _walk(folder: str) -> Iterator[str]:
     """Find all local files. Unlike fsspec, it leaves out no folder that may not be read, unless it is hidden."""
 
     def fail(error: OSError) -> None:
-        if not _is_hidden(error.filename, folder):
+        # A folder that another process has just removed has no files.
+        if not isinstance(error, FileNotFoundError) and not _is_hidden(error.filename, folder):
             raise error
 
     for parent, _, names in os.walk(folder, onerror=fail):

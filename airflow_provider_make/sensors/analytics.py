@@ -170,7 +170,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
                     result = self._poke_and_defer(context, zone, organization_id)
                 else:
                     # Airflow 2.11 takes a call with its wrapper for one outside a task: a warning, or an error.
-                    result = unwrap(BaseSensorOperator.execute)(self, context)
+                    result = unwrap(super(MakeAnalyticsSensor, type(self)).execute)(self, context)
         self.record_scenario(context, zone, result)
         self._log_message(result)
         return result
@@ -228,7 +228,7 @@ class MakeAnalyticsSensor(LinksAndLineage, BaseSensorOperator):
 
     def _log_message(self, result: dict[str, Any]) -> None:
         # A record for each line: Airflow 2.11 sorts lines by the time at their begin.
-        for line in result.get("message", "").splitlines():
+        for line in str(result.get("message") or "").splitlines():
             self.log.info(line)
 
     def _check_when_parsed(self) -> None:

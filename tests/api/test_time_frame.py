@@ -341,6 +341,7 @@ def test_limit_of_one_year_applies_to_every_source_of_date_from(too_old: dict[st
 )
 @example(date_to=datetime.min.replace(tzinfo=UTC), length=DAY, zone=ZoneInfo("UTC"))
 @example(date_to=datetime(1, 1, 1, 0, 30), length=timedelta(hours=1), zone=ZoneInfo("America/New_York"))
+@example(date_to=datetime.max.replace(tzinfo=UTC), length=DAY, zone=ZoneInfo("Pacific/Kiritimati"))
 @example(date_to=datetime.max, length=timedelta.max, zone=ZoneInfo("Pacific/Kiritimati"))
 def test_lookback_of_any_length_before_any_time_is_a_time_frame_or_an_error_that_names_the_argument(
     date_to: date, length: timedelta, zone: ZoneInfo

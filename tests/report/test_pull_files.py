@@ -293,9 +293,16 @@ def test_what_fails_with_the_rows_of_a_file_is_not_its_storage_s_error(pulled: P
         raise KeyError("ours")
 
 
-@pytest.mark.parametrize("name", ["private", ".private"])
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("private", PermissionError(13, "Permission denied")),
+        (".private", PermissionError(13, "Permission denied")),
+        ("private", FileNotFoundError(2, "Removed meanwhile")),
+    ],
+)
 def test_a_folder_that_may_not_be_read_is_an_error_unless_it_is_hidden(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, error: OSError, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for folder in (tmp_path, tmp_path / name):
         folder.mkdir(exist_ok=True)
@@ -305,11 +312,12 @@ def test_a_folder_that_may_not_be_read_is_an_error_unless_it_is_hidden(
     # The tests may run as root, who may read all.
     def refuse(path: str) -> Any:
         if str(path).endswith("private"):
-            raise PermissionError(13, "Permission denied", str(path))
+            error.filename = str(path)
+            raise error
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    if name == "private":
+    if name == "private" and isinstance(error, PermissionError):
         with pytest.raises(PermissionError, match="private"):
             find_files(tmp_path, None)
     else:

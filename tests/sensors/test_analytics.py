@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
     AirflowTaskTimeout,
+    BaseSensorOperator,
     TaskDeferred,
 )
 
@@ -472,6 +473,19 @@ def test_every_poke_writes_a_log_line(connected: Sandbox, logged: pytest.LogCapt
     assert len(lines) == 2
     assert "error_rate is 1 %; >= 5 % is not crossed (organization " in lines[0]
     assert "error_rate is 7 %; >= 5 % is crossed (organization " in lines[1]
+
+
+def test_a_class_beside_the_sensor_may_extend_execute(connected: Sandbox) -> None:
+    class Beside(BaseSensorOperator):
+        def execute(self, context: Any) -> Any:
+            return {**super().execute(context), "is_extended": True}
+
+    class Extended(MakeAnalyticsSensor, Beside):
+        pass
+
+    set_rates(connected, 7.0)
+    result = Extended(task_id="wait", metric="error_rate", threshold=5).execute({})
+    assert result["is_extended"]
 
 
 @pytest.mark.skipif(VERSION >= (3, 0), reason="Airflow 3 knows that a subclass calls")

@@ -264,7 +264,7 @@ def test_a_scenario_without_failed_executions_is_named() -> None:
 
 
 def test_an_execution_counts_once_and_fifty_are_the_most_whatever_the_server_lists() -> None:
-    twice = [entry(1, QUOTA), entry(1, QUOTA), entry(2, MAIL)]
+    twice = [entry(1), entry(1, QUOTA), entry(2, MAIL)]
     # Without an id, two may be two.
     without_id = [entry(number, QUOTA, id=None) for number in (1, 2)]
     logs = {"1": twice, "2": without_id, "3": [entry(number, QUOTA) for number in range(1, 56)]}
