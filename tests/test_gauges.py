@@ -273,7 +273,11 @@ def test_gauges_of_teams_are_of_all_scenarios_also_where_one_page_would_do(conne
         poke(**rule, emit_metrics="team")
     with recorded() as of_trigger:
         asyncio.run(wait_for_event(MakeAnalyticsTrigger(**rule, metric="error_rate", emit_metrics="team")))
-    assert gauges == of_trigger
+    assert gauges.keys() == of_trigger.keys()
+    # Operations and credits go on between the two requests.
+    for name in gauges:
+        if name.split(".")[2] in ("executions", "errors", "error_rate"):
+            assert gauges[name] == of_trigger[name], name
     by_team = [value for name, value in gauges.items() if re.fullmatch(r"make\.team\.executions\.1\.\d+", name)]
     assert sum(by_team) == gauges["make.organization.executions"] == 250 * 100
 
