@@ -258,7 +258,8 @@ class MakeHook(HttpHook):
         """
         Fetch all pages of an organization's analytics, one at a time.
 
-        It accepts the filters, time frame and sort order of :meth:`get_analytics_page`.
+        It accepts the filters, time frame and sort order of :meth:`get_analytics_page`. Without ``date_to``, all pages
+        end at the time of this call: Make's own "now" would differ from page to page.
 
         :param page_size: Entries in each page, two or more; Make may return fewer.
         :return: An iterator over the pages. Arguments are validated now; requests are sent during the iteration.
@@ -273,7 +274,7 @@ class MakeHook(HttpHook):
             folder_id=folder_id,
             status=status,
             date_from=date_from,
-            date_to=date_to,
+            date_to=datetime.now(UTC).replace(microsecond=0) if date_to is None else date_to,
             sort_by=sort_by,
             sort_dir=sort_dir,
         )
