@@ -125,6 +125,7 @@ def test_scenarios_with_errors_are_posted_to_slack_with_their_reasons(make_sandb
     organization.set_counts(100, 9)
     organization.set_counts(100, 10, [scenario.id])
     organization.set_errors(QUOTA, DATA, ids=[scenario.id])
+    began = datetime.now(UTC)
     first = first_payload(watcher.trigger)
     organization.set_counts(100, 11)
     second = first_payload(watcher.trigger)
@@ -137,7 +138,8 @@ def test_scenarios_with_errors_are_posted_to_slack_with_their_reasons(make_sandb
     assert shown == [re.sub(r" https://\S+$", "", each["message"], flags=re.MULTILINE) for each in (first, second)]
     headline, frame, line, *reasons = texts[0].splitlines()
     assert headline == "Make organization 1: errors &gt;= 10 in 1 scenario"
-    assert frame.startswith(f"{datetime.now(UTC):%Y-%m-%d} 00:00 to ")
+    days = [f"{day:%Y-%m-%d} 00:00 to " for day in (began, datetime.now(UTC))]
+    assert frame.startswith(tuple(days))
     address = rf"https://\S+/{scenario.team_id}/scenarios/{scenario.id}/"
     name = re.escape(f"{CLEAN_NAME} ({scenario.team_name})".replace("&", "&amp;"))
     assert re.fullmatch(rf"- <{address}edit\|{name}>: 10 errors in 100 executions", line)

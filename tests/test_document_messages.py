@@ -167,7 +167,7 @@ class Runs:
         self.run_with(None, CLOCKS_FORWARD, CLOCKS_FORWARD, lookback="P1D", timezone="Europe/Prague")
         for if_exists in ("replace", "skip"):
             path = f"{self.folder}/not_over.csv"
-            self.run_with(None, MIDNIGHT, MIDNIGHT + timedelta(days=1), output_path=path, if_exists=if_exists)
+            self.run_with(None, MIDNIGHT, MIDNIGHT + timedelta(days=2), output_path=path, if_exists=if_exists)
         for name in ("{day}.csv", "{date_from}.csv", "{date_to:%Y-%m-%d}.csv"):
             self.pull(output_path=f"{self.folder}/{name}", lookback=timedelta(minutes=1), date_to=f"{now:%Y-%m-%d}T12")
         path = f"{self.folder}/days.parquet"

