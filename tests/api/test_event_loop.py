@@ -200,14 +200,16 @@ def test_close_leaves_the_work_that_other_threads_wait_for(
     event_loop: EventLoopThread, client: Client, client_threads: ClientThreads
 ) -> None:
     results: list[int] = []
+    started = threading.Event()
 
     async def slow(client: Any) -> int:
+        started.set()
         await asyncio.sleep(0.5)
         return 7
 
     waiting = threading.Thread(target=lambda: results.append(event_loop.run(slow)))
     waiting.start()
-    time.sleep(0.1)
+    started.wait(60)
     event_loop.close()
     assert event_loop.run(value) == 7
     event_loop.close()

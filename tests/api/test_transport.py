@@ -415,8 +415,8 @@ def test_silent_proxy_times_out(fetch: Fetch, make_sandbox: Sandbox) -> None:
 
 
 def test_slow_response_within_the_timeout_is_received(fetch: Fetch) -> None:
-    with Script(drip(http_response()[:-6], *(bytes([byte]) for byte in http_response()[-6:]))) as script:
-        assert fetch(script.url, timeout=0.25)[0].analytics == [ScenarioMetrics(scenario_id=1)]
+    with Script(drip(http_response()[:-12], *(bytes([byte]) for byte in http_response()[-12:]))) as script:
+        assert fetch(script.url, timeout=0.5)[0].analytics == [ScenarioMetrics(scenario_id=1)]
 
 
 @pytest.mark.parametrize(
