@@ -8,10 +8,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.retry import minimum_delay
 from airflow_provider_make.arguments import parse_number
-from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError
+from airflow_provider_make.exceptions import (
+    MakeApiError,
+    MakeConnectionError,
+    MakeIncompleteResultError,
+    MakeRateLimitError,
+    MakeServerError,
+)
 from airflow_provider_make.thresholds.evaluation import Snapshot
 
 if TYPE_CHECKING:
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 Fetch = Callable[["MakeClient"], Coroutine[Any, Any, Snapshot]]
 # Seconds up to which failures in a row increase the pause, unless the interval itself is longer.
 MAX_PAUSE = 600.0
+# Failures that are not the connection's.
+_REACHED_MAKE = (MakeIncompleteResultError, MakeRateLimitError, MakeServerError)
 # Seconds between polls that fail, where the interval is zero.
 _PAUSE_WITHOUT_INTERVAL = 1.0
 
@@ -107,8 +114,8 @@ async def poll(
             # Of any class: connections come from backends that raise errors of their own.
             except Exception as error:
                 outcome = error
-                if not (isinstance(error, MakeApiError) and is_retryable(error)):
-                    # The next poll reads the connection again: its token may have been replaced.
+                if not isinstance(error, _REACHED_MAKE):
+                    # The next poll reads the connection again: its token or host may have been replaced.
                     client = None
                     await stack.aclose()
             schedule.record(outcome if isinstance(outcome, Exception) else None)

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 # A triggerer hands events on about once a second, on a busy machine much later.
 SECONDS_TO_STORE_AN_EVENT = 60.0
-# What a sensor gives its trigger beyond the deadline, to say why. Airflow 2 may end the deferral a little later.
+# Seconds that a sensor gives its trigger beyond the deadline, to say why. Airflow 2 may end the deferral a bit later.
 SECONDS_AFTER_THE_DEADLINE = 5.0
-# How often a watcher that finds nothing new says so.
+# Seconds after which a watcher that finds nothing new logs a line again.
 SECONDS_BETWEEN_LOG_LINES = 600.0
 log = logging.getLogger(__name__)
 
@@ -115,9 +115,9 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
     at one poll are one event. On Airflow 3.3 and later, the state survives restarts; before, a restart of the triggerer
     repeats the event if the value is still beyond the threshold.
 
-    Failures of the API emit nothing. A connection that is missing or not valid, or a token that Make refuses, is logged
-    at each poll, and the connection is read again. On 3.3, watchers that need the same figures of one organization
-    share one poll.
+    Failures of the API emit nothing. Where a connection is missing or not valid, Make refuses its token, or its host
+    does not answer as Make does, each poll logs that and reads the connection again. On 3.3, watchers that need the
+    same figures of one organization share one poll.
 
     The payload of an event is the sensor's result with ``status`` (``success``), ``version`` and ``beyond_count``:
     ``scenarios`` and ``scenario_count`` are those that crossed, and ``beyond_count`` is how many are beyond the

@@ -535,6 +535,27 @@ def test_a_watcher_picks_up_a_replaced_token(
 
 
 @watchers_only
+@pytest.mark.parametrize("outcome", ["html", "shape", "reset", "401", "404"])
+def test_a_watcher_reads_a_connection_again_whose_host_is_another(
+    outcome: str, make_sandbox: Sandbox, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = make_sandbox_factory(scenarios=1)
+    other.fail(*[outcome] * 1000)
+    other.at_request(2, lambda _: monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", make_sandbox.connection_json))
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", other.connection_json)
+    make_sandbox.organization().set_counts(1000, 500)
+    assert len(watch(make_sandbox, 1)) == 1
+
+
+@watchers_only
+def test_a_watcher_keeps_its_connection_while_make_is_down(connected: Sandbox) -> None:
+    connected.organization().set_counts(100, 0)
+    connected.fail("503", "500", "429:1")
+    watch(connected, 5)
+    assert connected.connections == 1
+
+
+@watchers_only
 def test_a_watcher_warns_once_about_a_threshold_that_looks_like_a_fraction(
     connected: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
