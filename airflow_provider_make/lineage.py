@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import UTC, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
 from airflow_provider_make.api.time_frame import TimeFrame, format_time
@@ -79,6 +81,14 @@ def to_openlineage(uri: str | None, summary: Mapping[str, Any] | None) -> Operat
     return lineage
 
 
+def _of_alias(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the extra of an alias's event, with objects as JSON where Airflow hashes its values: before 3.1."""
+    if tuple(map(int, airflow_version.split(".")[:2])) >= (3, 1):
+        return dict(extra)
+    is_object = (dict, list)
+    return {name: json.dumps(value) if isinstance(value, is_object) else value for name, value in extra.items()}
+
+
 def _dataset(uri: str) -> Dataset:
     from airflow.providers.common.compat.openlineage.facet import Dataset
 
@@ -122,7 +132,7 @@ class Outlets:
         for outlet, event in self._events:
             if isinstance(outlet, AssetAlias):
                 if extra["path"]:
-                    event.add(Asset(uri=object_uri(extra["path"])), extra=dict(extra))
+                    event.add(Asset(uri=object_uri(extra["path"])), extra=_of_alias(extra))
                 continue
             event.extra.update(extra)
             if key := self.partition_key(outlet):

@@ -288,6 +288,23 @@ def test_outlet_event_of_a_real_task(make_sandbox: Sandbox, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("airflow_database")
+def test_event_of_an_alias_is_stored(make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AIRFLOW_VAR_MAKE_ANALYTICS_ROOT", str(tmp_path))
+    assert str(run_dag(load_dag(NATIVE, "alias"), MIDNIGHT).state) == "success"
+    model = (
+        find("AssetEvent", "airflow.models.asset")
+        if VERSION >= (3, 0)
+        else find("DatasetEvent", "airflow.models.dataset")
+    )
+    with find("create_session", "airflow.utils.session")() as session:
+        events = [event for event in session.query(model) if event.uri == f"file://{tmp_path}/alias.jsonl"]
+    (extra,) = [event.extra for event in events]
+    # Before 3.1, Airflow hashes the values.
+    total = json.loads(extra["total"]) if VERSION < (3, 1) else extra["total"]
+    assert (extra["row_count"], total["error_rate"]) == (250, extra["error_rate"])
+
+
+@pytest.mark.usefixtures("airflow_database")
 def test_a_reference_to_an_asset_that_no_dag_defines_gets_no_event(
     make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

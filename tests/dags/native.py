@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Asset, task, task_group
+from airflow.providers.common.compat.sdk import DAG, Asset, AssetAlias, task, task_group
 
 from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.operators.report import MakeReportOperator
@@ -32,6 +32,14 @@ with DAG("outlets", schedule=None, start_date=START) as outlets:
         output_path=f"{ROOT}/outlets.jsonl",
         outlets=[DAILY],
         post_execute=lambda context, result: context["ti"].xcom_push(key="event", value=outlet_event(context)),
+    )
+
+with DAG("alias", schedule=None, start_date=START) as alias:
+    MakeAnalyticsOperator(
+        task_id="pull",
+        lookback=timedelta(days=1),
+        output_path=f"{ROOT}/alias.jsonl",
+        outlets=[AssetAlias("alias_of_the_pull")],
     )
 
 with DAG("report", schedule=None, start_date=START) as report:

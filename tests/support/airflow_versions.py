@@ -76,6 +76,9 @@ def run_dag(dag: Any, logical_date: datetime | None = None) -> Any:
         serialized = find("SerializedDAG", "airflow.serialization.serialized_objects")
         deserialized = serialized.deserialize_dag(serialized.serialize_dag(dag))
         find("DAG", "airflow.models.dag").bulk_write_to_db("tests", None, [deserialized])
+    if VERSION < (3, 0):
+        # Nor does it on Airflow 2.
+        dag.sync_to_db()
     argument = "logical_date" if VERSION >= (3, 0) else "execution_date"
     return dag.test(**({} if logical_date is None else {argument: logical_date}))
 
