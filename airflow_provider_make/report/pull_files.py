@@ -193,14 +193,22 @@ def _files_below(fs: Any, folder: str) -> list[str]:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    """Find all local files. Unlike fsspec, it leaves out no folder that may not be read, unless it is hidden."""
+    """Find all local files. Unlike fsspec, it leaves out no folder that is a link or may not be read, unless hidden."""
 
     def fail(error: OSError) -> None:
         # A folder that another process has just removed has no files.
         if not isinstance(error, FileNotFoundError) and not _is_hidden(error.filename, folder):
             raise error
 
-    for parent, _, names in os.walk(folder, onerror=fail):
+    seen = set()
+    for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
+        # A link may lead to a folder that is read anyway, or back to its own.
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort(key=lambda name: os.path.islink(os.path.join(parent, name)))
         yield from (os.path.join(parent, name) for name in names)
 
 

@@ -324,6 +324,19 @@ def test_a_folder_that_may_not_be_read_is_an_error_unless_it_is_hidden(
         assert [file.location for file in find_files(tmp_path, None)] == [str(tmp_path / "a.parquet")]
 
 
+def test_a_linked_folder_is_read_once(tmp_path: Path) -> None:
+    lake, disk = tmp_path / "lake", tmp_path / "disk"
+    for folder in (lake / "2026-10", disk / "days"):
+        folder.mkdir(parents=True)
+        (folder / "a.parquet").touch()
+    for link, target in (
+        ("2026-11", disk), ("latest", lake / "2026-10"), ("2026-10/all", lake), ("2026-09", tmp_path / "gone"),
+    ):  # fmt: skip
+        (lake / link).symlink_to(target)
+    expected = [str(lake / name) for name in ("2026-10/a.parquet", "2026-11/days/a.parquet")]
+    assert [file.location for file in find_files(lake, None)] == expected
+
+
 @pytest.mark.parametrize("source", ["memory://bucket", "memory://bucket/*/a.parquet"])
 def test_errors_of_a_storage_name_the_folder_that_can_not_be_listed(
     source: str, monkeypatch: pytest.MonkeyPatch
