@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_make.api.errors import shorten
 from airflow_provider_make.api.organizations import is_in_zone, organizations_query, parse_list
 from airflow_provider_make.api.page import check_size
-from airflow_provider_make.api.parsing import decode, to_whole_number
+from airflow_provider_make.api.parsing import decode, to_id, to_whole_number
 
 if TYPE_CHECKING:
     from airflow_provider_make.api.transport import HttpResponse
@@ -24,8 +24,11 @@ OWNER = 11
 ROLES = {OWNER: "Owner", 12: "Admin", 13: "Member", 14: "Accountant"}
 # Seconds for all requests about a token together: the error that they explain is waiting.
 TIME_LIMIT = 10.0
-# Seconds until the same refusal is looked into again: ten minutes.
+# Seconds until the same refusal is looked into again; less if Make did not answer each question.
 REMEMBERED = 600.0
+UNANSWERED = 60.0
+# Statuses that are the same when Make is asked again.
+_ANSWERS = {200, 401, 403, 404}
 _MAX_VALUES = 1000
 _MAX_LISTED = 10
 # Sends a GET request to the connection's zone.
@@ -59,6 +62,7 @@ class Diagnoses:
     """The diagnoses of refusals, remembered for a while: a watcher may be refused at each poll."""
 
     def __init__(self) -> None:
+        # By refusal: when to look into it again, and the advice.
         self._known: dict[Hashable, tuple[float, str | None]] = {}
         self._lock = asyncio.Lock()
 
@@ -67,11 +71,11 @@ class Diagnoses:
         key = (settings.base_url, settings.authorization, status, access)
         # Concurrent requests may be refused together.
         async with self._lock:
-            asked_at, advice = self._known.get(key, (-math.inf, None))
-            if time.monotonic() - asked_at >= REMEMBERED:
+            until, advice = self._known.get(key, (-math.inf, None))
+            if time.monotonic() >= until:
                 evidence = await gather_evidence(get, settings.token)
                 advice = diagnose(status, access, settings.zone, evidence)
-                self._known[key] = time.monotonic(), advice
+                self._known[key] = time.monotonic() + (REMEMBERED if evidence.is_whole else UNANSWERED), advice
         return advice
 
 
@@ -85,7 +89,9 @@ class Evidence(NamedTuple):
     organizations: Sequence[Mapping[str, Any]] | None = None
     has_all_organizations: bool = False
     # The id of the user's role, by organization.
-    roles: Mapping[int, int] | None = None
+    roles: Mapping[int, int | None] | None = None
+    # Whether Make has answered each question, and be it with a refusal.
+    is_whole: bool = True
 
 
 async def gather_evidence(get: Get, secret: str) -> Evidence:
@@ -100,7 +106,8 @@ async def gather_evidence(get: Get, secret: str) -> Evidence:
     with suppress(TimeoutError):
         async with asyncio.timeout(TIME_LIMIT):
             await asyncio.gather(*map(ask, _QUESTIONS))
-    return read_evidence(responses, secret)
+    is_whole = all(path in responses and responses[path].status in _ANSWERS for path in _QUESTIONS)
+    return read_evidence(responses, secret)._replace(is_whole=is_whole)
 
 
 def read_evidence(responses: Mapping[str, HttpResponse], secret: str) -> Evidence:
@@ -138,10 +145,10 @@ def _parse_scopes(body: bytes) -> list[str]:
     return scopes
 
 
-def _parse_roles(body: bytes) -> dict[int, int]:
+def _parse_roles(body: bytes) -> dict[int, int | None]:
     check_size(body, _MAX_VALUES)
     roles = decode(body)["authUser"].get("userOrganizationRoles") or ()
-    return {to_whole_number(role["organizationId"]): to_whole_number(role["usersRoleId"]) for role in roles}
+    return {to_whole_number(role["organizationId"]): to_id(role["usersRoleId"]) for role in roles}
 
 
 class _Question(NamedTuple):
@@ -189,10 +196,12 @@ class _Cause(NamedTuple):
 
 def _token(status: int, scope: str, zone: str, evidence: Evidence) -> _Cause:
     is_accepted = evidence.is_token_accepted
+    # A token that Make does not know gets a 401, so a 403 is no reason to blame the token. Nor is it one that all these
+    # requests are refused: a token for analytics alone is valid.
+    is_suspected = status != 403 and scope == ANALYTICS_SCOPE and is_accepted is False
     scopes = _join(list(dict.fromkeys((scope, "organizations:read", "user:read"))))
     return _Cause(
-        # A token that Make does not know gets a 401, so a 403 is no reason to blame the token.
-        is_at_fault=None if is_accepted is None or (status == 403 and not is_accepted) else not is_accepted,
+        is_at_fault=False if is_accepted else is_suspected or None,
         fault=f"The token is probably invalid, or of another zone than {zone}: Make refuses all requests "
         "with it. Check the connection's password, zone and host, and whether the token has any of the scopes "
         f"{scopes}. OAuth2 access tokens need auth_scheme Bearer.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +15,15 @@ from msgspec import Struct
 from airflow_provider_make.api.access import Access
 from airflow_provider_make.api.client import ApiRequest
 from airflow_provider_make.api.page import check_size
-from airflow_provider_make.api.parsing import decode, describe, describe_not_json, encode, to_text, to_whole_number
+from airflow_provider_make.api.parsing import (
+    decode,
+    describe,
+    describe_not_json,
+    encode,
+    to_id,
+    to_text,
+    to_whole_number,
+)
 from airflow_provider_make.api.time_frame import TimeFrame, iso
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeRequestError, MakeResponseError
 from airflow_provider_make.masking import HIDDEN, mask_token
@@ -120,13 +128,14 @@ class LogPage(NamedTuple):
     limit: int | None
 
 
-class FailureQuery(NamedTuple):
+@dataclass(frozen=True)
+class FailureQuery:
     """The failed executions of one scenario in a time frame."""
 
     scenario_id: int
     time_frame: TimeFrame
     # The token, to hide it.
-    secret: str
+    secret: str = field(repr=False)
     # Whether to ask Make why, if it refuses the token.
     is_diagnosed: bool = True
 
@@ -173,12 +182,8 @@ def parse_log(body: bytes, time_frame: TimeFrame, secret: str) -> LogPage:
         if key not in failures or failures[key].error is None:
             failures[key] = failure
     paging = decoded.get("pg")
-    limit = to_whole_number(paging.get("limit")) if isinstance(paging, dict) else None
-    return LogPage(
-        [*failures.values()],
-        len(log),
-        limit if isinstance(limit, int) and limit > 0 else None,
-    )
+    limit = to_id(paging.get("limit")) if isinstance(paging, dict) else None
+    return LogPage([*failures.values()], len(log), limit)
 
 
 class _Details(Struct):
@@ -293,11 +298,11 @@ def _is_failure(entry: Mapping[str, Any]) -> bool:
 
 
 def _to_failure(entry: Mapping[str, Any], secret: str) -> FailedExecution:
-    execution_id, team_id = to_text(entry.get("id")), to_whole_number(entry.get("teamId"))
+    execution_id = to_text(entry.get("id"))
     return FailedExecution(
         execution_id=execution_id if execution_id and _ID.fullmatch(execution_id) else None,
         failed_at=_to_time(entry.get("timestamp")),
-        team_id=team_id if isinstance(team_id, int) and not isinstance(team_id, bool) and 0 < team_id < 2**63 else None,
+        team_id=to_id(entry.get("teamId")),
         type=_short(entry.get("type"), secret),
         error=_to_error(entry.get("error"), secret),
         values=entry,

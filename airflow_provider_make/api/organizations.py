@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_make.api.page import check_size
-from airflow_provider_make.api.parsing import decode, describe, describe_not_json, to_text, to_whole_number
+from airflow_provider_make.api.parsing import decode, describe, describe_not_json, to_id, to_text
 from airflow_provider_make.api.retry import Attempts, RetryRules
 from airflow_provider_make.connection.form import ZONES
 from airflow_provider_make.exceptions import MakeIncompleteResultError, MakeResponseError
@@ -48,7 +48,7 @@ def organizations_query() -> ListQuery:
             "organization_id": organization_id,
             "name": to_text(values.get("name")),
             "zone": to_text(values.get("zone")) or None,
-            "timezone_id": _to_id(values.get("timezoneId")),
+            "timezone_id": to_id(values.get("timezoneId")),
             "is_paused": _to_flag(values.get("isPaused")),
             "analytics_access": _to_flag(plan.get("analyticsAccess")) if isinstance(plan, dict) else None,
         }
@@ -64,17 +64,11 @@ def teams_query(organization_id: int) -> ListQuery:
         return {
             "team_id": team_id,
             "name": to_text(values.get("name")),
-            "organization_id": _to_id(values.get("organizationId")) or organization_id,
+            "organization_id": to_id(values.get("organizationId")) or organization_id,
             "is_paused": _to_flag(values.get("isPaused")),
         }
 
     return ListQuery("teams", "teams:read", ("id", "name", "organizationId", "isPaused"), to_team, organization_id)
-
-
-def _to_id(value: Any) -> int | None:
-    number = to_whole_number(value)
-    is_id = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63
-    return number if is_id else None
 
 
 def _to_flag(value: Any) -> bool | None:
@@ -105,14 +99,14 @@ def parse_list(body: bytes, query: ListQuery) -> ListPage:
         raise MakeResponseError(f"the response has no list of {query.name}", status_code=200)
     entries: dict[int, dict[str, Any]] = {}
     for values in listed:
-        id_ = _to_id(values.get("id")) if isinstance(values, dict) else None
+        id_ = to_id(values.get("id")) if isinstance(values, dict) else None
         if id_ is None or id_ in entries:
             received = describe(values.get("id") if isinstance(values, dict) else values)
             problem = "repeats an id" if id_ else "has no id"
             raise MakeResponseError(f"an entry of {query.name} {problem} (received {received})", status_code=200)
         entries[id_] = query.to_entry(values, id_)
     paging = decoded.get("pg")
-    return ListPage(entries, _to_id(paging.get("limit")) if isinstance(paging, dict) else None)
+    return ListPage(entries, to_id(paging.get("limit")) if isinstance(paging, dict) else None)
 
 
 class ListPlan:
@@ -207,4 +201,8 @@ def _zone_rule(organizations: Sequence[Mapping[str, Any]], zone: str) -> Callabl
 
 
 def _to_host(zone: str | None) -> str:
-    return urlsplit(zone if "//" in zone else f"//{zone}").netloc.lower() if zone else ""
+    try:
+        return urlsplit(zone if "//" in zone else f"//{zone}").netloc.lower() if zone else ""
+    except ValueError:
+        # The text is no address.
+        return ""

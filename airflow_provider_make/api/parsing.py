@@ -90,6 +90,13 @@ def to_whole_number(value: Any) -> Any:
     return int(value.partition(".")[0]) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
 
 
+def to_id(value: Any) -> int | None:
+    """Convert a positive whole number of up to 63 bits, as number or text; None for any other value."""
+    number = to_whole_number(value)
+    is_id = isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63
+    return number if is_id else None
+
+
 def to_digits(value: Any) -> Any:
     """Convert a whole number to text of digits; leave any other value."""
     number = value if isinstance(value, str) and "." not in value else to_whole_number(value)

@@ -127,6 +127,8 @@ PAUSABLE = {"zone": "eu1.make.com", "is_paused": False}
         ([PAUSABLE, US, UNKNOWN], "make.example.com", [True, False, False]),
         ([{"zone": "make.example.com", "is_paused": None}, US], "make.example.com", [True, False]),
         ([UNKNOWN], "make.example.com", [None]),
+        # No addresses.
+        ([{**EU, "zone": "[eu1"}, {**EU, "zone": "\u2100"}, EU], "eu1.make.com", [None, None, True]),
     ],
 )
 def test_the_zone_of_an_organization_is_known_or_unknown(
