@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from copy import copy
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from itertools import chain
 from typing import Any, Self
 
 import msgspec
@@ -37,9 +36,10 @@ from airflow_provider_make.api.zone_session import ZoneSession
 from airflow_provider_make.arguments import parse_conn_id, parse_page_size, parse_positive_integer
 from airflow_provider_make.connection.form import connection_form_widgets, ui_field_behaviour
 from airflow_provider_make.connection.settings import ConnectionSettings, check_connection, explain_unreadable_variable
-from airflow_provider_make.exceptions import MakeApiError, MakeInputError
+from airflow_provider_make.exceptions import MakeApiError, MakeInputError, MakePageLimitError
 from airflow_provider_make.lineage import organization_uri, report_input
 from airflow_provider_make.links import execution_url
+from airflow_provider_make.paging.exact_reader import smaller_page_size
 from airflow_provider_make.paging.page_plan import PagePlan
 
 __all__ = ["AnalyticsPage", "MakeHook"]
@@ -261,7 +261,8 @@ class MakeHook(HttpHook):
         It accepts the filters, time frame and sort order of :meth:`get_analytics_page`. Without ``date_to``, all pages
         end at the time of this call: Make's own "now" would differ from page to page.
 
-        :param page_size: Entries in each page, two or more; Make may return fewer.
+        :param page_size: Entries in each page, two or more; Make may return fewer. If Make refuses as many, pages of a
+            tenth are requested.
         :return: An iterator over the pages. Arguments are validated now; requests are sent during the iteration.
         :raises MakeInputError: An argument is not valid; no request was sent.
         :raises MakeIncompleteResultError: During the iteration: the pages do not have every scenario exactly once.
@@ -411,6 +412,16 @@ class MakeHook(HttpHook):
     def _iter_pages(self, query: AnalyticsQuery, page_size: int) -> Iterator[AnalyticsPage]:
         report_input(self, organization_uri(self.settings.zone, query.organization_id))
         plan = PagePlan(page_size)
-        for request in chain([plan.first_page()], plan.other_pages()):
-            page = self.event_loop.run(partial(MakeClient.fetch_page, query=query, page=request))
-            yield msgspec.structs.replace(page, analytics=plan.accept(request, page))
+        while plan.total_count is None:
+            try:
+                first = self._fetch(query, plan, plan.first_page())
+            except MakePageLimitError as error:
+                plan = PagePlan(page_size := smaller_page_size(page_size, error))
+            else:
+                yield first
+        for request in plan.other_pages():
+            yield self._fetch(query, plan, request)
+
+    def _fetch(self, query: AnalyticsQuery, plan: PagePlan, request: PageRequest) -> AnalyticsPage:
+        page = self.event_loop.run(partial(MakeClient.fetch_page, query=query, page=request))
+        return msgspec.structs.replace(page, analytics=plan.accept(request, page))

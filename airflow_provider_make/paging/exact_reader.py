@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.client import FetchPage
 
 MAX_PASSES = 5
-# How often a page size that the server refuses is divided by ten.
-MAX_REDUCTIONS = 2
 Result = TypeVar("Result")
 
 
@@ -60,7 +58,6 @@ async def read_exactly(
     absent_first = False
     requested_size = page_size
     number = 1
-    reductions = 0
     while True:
         plan = PagePlan(page_size_for_pass(requested_size, number), first_page_size if number == 1 else None)
         pass_query = query_for_pass(query, number)
@@ -92,13 +89,17 @@ async def read_exactly(
             number += 1
             sink.restart(error, pause)
         except MakePageLimitError as error:
-            reductions += 1
-            if reductions > MAX_REDUCTIONS or requested_size < 20:
-                raise
-            # The largest page is not documented, and pages of 100 are Make's default elsewhere.
-            pause, requested_size = 0.0, requested_size // 10
+            pause, requested_size = 0.0, smaller_page_size(requested_size, error)
             sink.restart(error, pause)
         await asyncio.sleep(pause)
+
+
+def smaller_page_size(page_size: int, error: MakePageLimitError) -> int:
+    """Return the page size to try after one that the server refuses; raise the error again if that would be tiny."""
+    if page_size < 20:
+        raise error
+    # The largest page is not documented, and pages of 100 are Make's default elsewhere.
+    return page_size // 10
 
 
 def query_for_pass(query: AnalyticsQuery, number: int) -> AnalyticsQuery:

@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from airflow_provider_make.exceptions import (
     MakeConnectionError,
     MakeIncompleteResultError,
     MakeInputError,
+    MakePageLimitError,
     MakeRateLimitError,
     MakeRequestError,
     MakeResponseError,
@@ -32,7 +33,7 @@ from airflow_provider_make.hooks.make import MakeHook
 from airflow_provider_make.sandbox import Sandbox
 from tests.support.client_threads import started_from_now_on, wait_for_the_end
 from tests.support.sandbox_requests import analytics_requests
-from tests.support.time_frames import LAST_WEEK
+from tests.support.time_frames import LAST_WEEK, MIDNIGHT
 
 Connect = Callable[..., MakeHook]
 
@@ -93,6 +94,16 @@ def test_no_more_requests_are_sent_than_needed(
     pages = list(connect(host=sandbox.host).iter_analytics_pages(page_size=page_size))
     assert sum(len(page.analytics) for page in pages) == scenarios
     assert len(sandbox.requests) == requests
+
+
+def test_pages_that_make_refuses_as_too_large_are_smaller(connect: Connect, make_sandbox_factory: Any) -> None:
+    sandbox = make_sandbox_factory(scenarios=250, max_limit=100)
+    pages = list(connect(host=sandbox.host).iter_analytics_pages(sort_by="errors"))
+    assert [len(page.analytics) for page in pages] == [100, 99, 51]
+    sandbox = make_sandbox_factory(scenarios=250, max_limit=1)
+    with pytest.raises(MakePageLimitError, match="lower page_size"):
+        list(connect(host=sandbox.host).iter_analytics_pages(page_size=150))
+    assert [dict(request.query)["pg[limit]"] for request in sandbox.requests] == ["150", "15"]
 
 
 def test_pages_are_fetched_lazily_but_arguments_are_validated_at_once(connect: Connect, make_sandbox: Sandbox) -> None:
@@ -328,8 +339,8 @@ def test_failures_have_a_time_frame_of_thirty_days_or_their_own(connect: Connect
     hook, id_ = connect(), make_sandbox.organization().scenarios[0].id
     frames: tuple[dict[str, Any], ...] = (
         {},
-        {"date_to": "2026-11-24"},
-        {"date_from": "2026-11-23", "date_to": "2026-11-24T06:00:00Z"},
+        {"date_to": f"{MIDNIGHT:%Y-%m-%d}"},
+        {"date_from": f"{MIDNIGHT - timedelta(days=1):%Y-%m-%d}", "date_to": f"{MIDNIGHT:%Y-%m-%d}T06:00:00Z"},
     )
     for arguments in frames:
         hook.get_failures(id_, **arguments)
