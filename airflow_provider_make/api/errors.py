@@ -153,7 +153,8 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """Parse a ``Retry-After`` header, seconds or a date (RFC 9110, 10.2.3), to seconds; None if it is no help."""
     if value is None:
         return None
-    if value.strip().isascii() and value.strip().isdigit():
+    if re.fullmatch(_NUMBER, value.strip()):
+        # Some servers send a fraction.
         return min(float(value), MAX_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(value)

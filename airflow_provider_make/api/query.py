@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -45,6 +47,10 @@ _EXPECTED = {
 
 
 def _sequence(value: Any) -> Any:
+    if isinstance(value, str) and value.strip().startswith("["):
+        # A list in a template is rendered as text, unless the Dag renders templates as native objects.
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            value = ast.literal_eval(value.strip())
     # An array of numpy without a dimension is a number.
     return tuple(value) if is_collection(value) and to_integer(value) is value else (value,)
 

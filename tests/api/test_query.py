@@ -42,7 +42,9 @@ def query(**values: Any) -> AnalyticsQuery:
         *((name, ()) for name in ("team_id", "folder_id", "status")),
         *((name, []) for name in ("team_id", "folder_id", "status")),
         ("team_id", "7,8"),
-        ("team_id", "[7, 8]"),
+        ("team_id", "[7, 8"),
+        ("team_id", "[7, x]"),
+        ("team_id", "[" * 200),
         *(("status", value) for value in ("paused", "Active", "", 1, True, ["active", "paused"], ["active", None])),
         *(("sort_by", value) for value in ("centicredits", "centicreditsChange", "id", "", "Name", "name\n", None, 5)),
         *(("sort_by", value) for value in ("error", "names", "name|status", ["name"])),
@@ -70,6 +72,12 @@ def test_missing_argument_raises_input_error() -> None:
 def test_ids_may_be_text_and_single_values(value: Any) -> None:
     parsed = query(organization_id="42", team_id=value, folder_id=value)
     assert (parsed.organization_id, parsed.team_id, parsed.folder_id) == (42, (7,), (7,))
+
+
+@pytest.mark.parametrize("rendered", ["[7, 8]", ' ["7", "8"] ', str([7, "8"])])
+def test_filters_may_be_lists_that_a_template_has_rendered(rendered: str) -> None:
+    assert query(team_id=rendered, folder_id=rendered).team_id == query(folder_id=rendered).folder_id == (7, 8)
+    assert query(status=str(["active", "invalid"])).status == ("active", "invalid")
 
 
 @pytest.mark.parametrize("ids", [deque([7, "8"]), UserList([7.0, Decimal("8")]), {7: "", 8: ""}.keys(), b"", {7: 8}])
