@@ -333,9 +333,11 @@ def test_names_come_from_events_or_from_an_asset_of_one_organization(
         *days(2, organization_id=2, asset_id=9),
         *days(2, organization_id=3, asset_id=10),
         *days(2, organization_id=4, asset_id=10),
+        # Another asset of an organization, without its name.
+        *days(2, organization_id=2, asset_id=11),
     )
     for asset in fake.assets:
-        asset["extra"] = {"organization_name": "From asset"}
+        asset["extra"] = {} if asset["id"] == 11 else {"organization_name": "From asset"}
     frame = show()
     assert frame.locator("h2").all_inner_texts() == ["From event", "From asset", "Organization 3", "Organization 4"]
 
@@ -408,6 +410,13 @@ def test_links_leave_the_frame(fake: FakeAirflow, show: Callable[..., Frame], co
     # Airflow's router takes over; nothing is loaded.
     expect(page).to_have_url(f"{fake.url}{path}")
     expect(page).to_have_title(path)
+
+
+@pytest.mark.parametrize("zone", ["make.example.com:8443", "localhost:8443", "[::1]:8443"])
+def test_a_private_instance_is_linked_with_its_port(zone: str, fake: FakeAirflow, show: Callable[..., Frame]) -> None:
+    fake.add(*days(3, organization_id=42, zone=zone))
+    link = show().get_by_role("link", name="Organization 42")
+    expect(link).to_have_attribute("href", f"https://{zone}/organization/42/dashboard")
 
 
 def test_hostile_text_is_only_text(fake: FakeAirflow, show: Callable[..., Frame]) -> None:

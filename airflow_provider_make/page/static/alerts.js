@@ -3,7 +3,8 @@
 import { asList, asNumber, asObject, asText, asTime, amount, percent, plural, webAddress } from "./format.js";
 
 const METRICS = ["error_rate", "errors", "executions", "operations", "credits"];
-const ZONE = /^[a-z0-9-]+(\.[a-z0-9-]+)+$/;
+// A host, with a port where a private instance has one.
+const ZONE = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$/;
 
 export function alertOf(event) {
   const payload = asObject(asObject(event.extra).payload);

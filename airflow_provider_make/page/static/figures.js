@@ -51,8 +51,10 @@ function namesByAsset(pulls, assets) {
   for (const { asset_id: id, extra } of pulls) {
     owners.set(id, (owners.get(id) ?? new Set()).add(`${asText(extra.zone).toLowerCase()} ${asText(extra.organization_id)}`));
   }
-  const named = assets.filter((asset) => owners.get(asset.id)?.size === 1);
-  return new Map(named.map((asset) => [[...owners.get(asset.id)][0], asText(asObject(asset.extra).organization_name)]));
+  const named = assets
+    .filter((asset) => owners.get(asset.id)?.size === 1)
+    .map((asset) => [[...owners.get(asset.id)][0], asText(asObject(asset.extra).organization_name)]);
+  return new Map(named.filter(([, name]) => name));
 }
 
 function describeFilters(filters) {
