@@ -23,6 +23,7 @@ from airflow_provider_make.operators.analytics import MakeAnalyticsOperator
 from airflow_provider_make.sandbox import Sandbox
 from airflow_provider_make.sensors.error_rate import MakeErrorRateSensor
 from tests.support.loopback import http_response, responding
+from tests.support.time_frames import MIDNIGHT
 
 Start = Callable[..., Sandbox]
 
@@ -132,11 +133,12 @@ def test_the_key_of_the_last_entry_may_be_text_and_is_sent_back_as_it_is(start: 
 
 def test_times_are_sent_in_utc_with_z_and_in_whole_seconds(start: Start) -> None:
     sandbox = start()
-    moment = datetime(2026, 11, 20, 12, 30, 15, 999_999, timezone(timedelta(hours=2)))
+    day = MIDNIGHT - timedelta(days=9)
+    moment = day.replace(hour=12, minute=30, second=15, microsecond=999_999, tzinfo=timezone(timedelta(hours=2)))
     summary = pull(lookback=None, date_from=moment, date_to=moment + timedelta(days=1))
     sent = dict(sandbox.requests[0].query)
-    assert sent["timeframe[dateFrom]"] == summary["date_from"] == "2026-11-20T10:30:15Z"
-    assert sent["timeframe[dateTo]"] == summary["date_to"] == "2026-11-21T10:30:15Z"
+    assert sent["timeframe[dateFrom]"] == summary["date_from"] == f"{day:%Y-%m-%d}T10:30:15Z"
+    assert sent["timeframe[dateTo]"] == summary["date_to"] == f"{day + timedelta(days=1):%Y-%m-%d}T10:30:15Z"
 
 
 # Responses.

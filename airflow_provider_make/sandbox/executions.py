@@ -153,7 +153,11 @@ class Executions:
         key = (course.organization_id, course.scenario.id, revision, query.status, query.start, query.end)
         if len(self._logs) > _CACHED_LOGS:
             self._logs.clear()
-        entries = self._logs.setdefault(key, _Lazily(self._entries(course, query.status, query.start, query.end)))
+        # As it was at the end of the time frame.
+        scenario = course.seen_at(_hours(query.end))
+        if scenario is None:
+            raise Refusal(404)
+        entries = self._logs.setdefault(key, _Lazily(self._entries(course, scenario, query)))
         if query.sort_dir == "asc":
             entries = _Lazily(reversed(list(entries)))
         start = query.offset or 0
@@ -166,13 +170,10 @@ class Executions:
             paging["last"] = last
         return {"scenarioLogs": page, "pg": paging}
 
-    def _entries(self, course: Course, status: int | None, start: int, end: int) -> Iterator[Values]:
+    def _entries(self, course: Course, scenario: Scenario, query: _Log) -> Iterator[Values]:
         """Yield entries, the newest first."""
-        start = max(start, _BEGINNING)
-        scenario = course.seen_at(_hours(end))
-        if scenario is None:
-            raise Refusal(404)
-        executions = _fixed(course, start, end, status) if course.fixed else _generated(course, start, end, status)
+        source, status = _fixed if course.fixed else _generated, query.status
+        executions = source(course, max(query.start, _BEGINNING), query.end, status)
         for execution in executions:
             its_status = _status(execution)
             if status is not None and its_status != status:

@@ -16,9 +16,12 @@ from airflow_provider_make.sandbox.executions import Executions
 from airflow_provider_make.sandbox.options import Options
 from airflow_provider_make.sandbox.query import Criteria
 from tests.support.sandbox_requests import TOKEN
+from tests.support.time_frames import MIDNIGHT
 
 Start = Callable[..., Sandbox]
-FROM, TO = datetime(2026, 6, 3, tzinfo=UTC), datetime(2026, 6, 4, tzinfo=UTC)
+# Within a year, and before anything happens in the month's story.
+FROM = (MIDNIGHT - timedelta(days=60)).replace(day=3)
+TO = FROM + timedelta(days=1)
 ORGANIZATION = Organization(1, 40, story=True)
 QUOTA = {"name": "RateLimitError", "message": "[429] Quota", "causeModule": {"name": "addRow", "appName": "sheets"}}
 DATA = {"name": "DataError", "message": "Missing value"}
@@ -240,6 +243,13 @@ def test_times_in_seconds_are_in_1970(make_sandbox: Sandbox) -> None:
     assert log(make_sandbox, scenario_id, **seconds)["scenarioLogs"] == []
     # Only the beginning: everything until then.
     assert log(make_sandbox, scenario_id, start=seconds["start"])["scenarioLogs"]
+
+
+def test_a_scenario_that_did_not_exist_yet_has_no_log() -> None:
+    with Sandbox(scenarios=250, story=True) as sandbox:
+        created_later = sandbox.organization()._scenarios[-1]
+        statuses = [get(sandbox, f"{created_later.id}/logs", end=ms(TO)).status_code for _ in range(2)]
+    assert statuses == [404, 404]
 
 
 def test_details_that_do_not_exist_or_are_too_large_are_refused(make_sandbox: Sandbox) -> None:
