@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 SECONDS_BETWEEN_LOG_LINES = 5.0
+# Seconds: a server may report any total.
+_LONGEST_LEFT = 999 * 86_400
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class PreparedPull:
         """Read every scenario of the query, exactly once, and publish the rows; return the summary for XCom."""
         began = time.monotonic()
         new_client = partial(MakeClient, self.settings, self.retry_rules, self.log)
-        with _pull_span() as span, self.destination, closing(EventLoopThread(new_client)) as event_loop:
+        with self.destination, _pull_span() as span, closing(EventLoopThread(new_client)) as event_loop:
             teams = TeamTotals() if self.gauges.level == "team" else None
             progress = _Progress(self.query, self.destination, teams, self.log)
             # The lines fit the log view of Airflow's UI, and the last one has the figures.
@@ -256,7 +258,7 @@ class _Progress:
         return True
 
     def restart(self, error: MakeApiError, delay: float) -> None:
-        self._log.warning("The pull starts again in %.1f s: %s.", delay, error.headline())
+        self._log.warning("The pull starts again in %.1f s: %s.", delay, error.headline().rstrip("."))
         self._destination.begin(self._builder)
         if self._teams is not None:
             self._teams.restart()
@@ -274,7 +276,7 @@ def describe_progress(page_count: int, row_count: int, total_count: int | None, 
     if not total_count:
         return f"{pages}, {_count(row_count, 'scenario')}, {speed:,.0f} a second."
     percent = min(100, 100 * row_count // total_count)
-    left = timedelta(seconds=math.ceil(max(0, total_count - row_count) / speed))
+    left = timedelta(seconds=min(_LONGEST_LEFT, math.ceil(max(0, total_count - row_count) / speed)))
     scenarios = f"{row_count:,} of {_count(total_count, 'scenario')}"
     return f"{pages}, {scenarios} ({percent} %), {speed:,.0f} a second, {left} left."
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -114,7 +115,9 @@ def test_rate_limit_pauses_the_whole_pull_for_retry_after(start: Start) -> None:
     assert max(gaps[10:15]) >= 0.9
 
 
-def test_a_pull_is_a_span_with_its_pages_rows_retries_and_waits(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pull_is_a_span_with_its_pages_rows_retries_and_waits(
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
@@ -124,6 +127,10 @@ def test_a_pull_is_a_span_with_its_pages_rows_retries_and_waits(start: Start, mo
     sandbox.fail("400")
     with pytest.raises(MakeApiError):
         pull()
+    path = tmp_path / "a.jsonl"
+    path.touch()
+    with pytest.raises(AirflowSkipException):
+        pull(output_path=str(path), if_exists="skip")
     done, failed = exporter.get_finished_spans()
     attributes = dict(done.attributes or {})
     assert done.name == "make.pull" == failed.name
@@ -244,6 +251,8 @@ def test_pull_works_inside_a_running_event_loop(start: Start) -> None:
         (2, 199, 200, 1.0, "2 pages, 199 of 200 scenarios (99 %), 199 a second, 0:00:01 left."),
         (1, 100, 1_000_000, 1.0, "1 page, 100 of 1,000,000 scenarios (0 %), 100 a second, 2:46:39 left."),
         (1, 100, None, 1.0, "1 page, 100 scenarios, 100 a second."),
+        # Servers may report any total.
+        (1, 1, 10**16, 1.0, f"1 page, 1 of {10**16:,} scenarios (0 %), 1 a second, 999 days, 0:00:00 left."),
         # More than there should be, and before the clock moves.
         (1, 3, 2, 0.0, "1 page, 3 of 2 scenarios (100 %), 3,000,000 a second, 0:00:00 left."),
     ],

@@ -123,7 +123,7 @@ def fraction_warning(total: Metrics) -> str | None:
     )
 
 
-# An entry has 16 documented values in some 350 bytes, and a request without a limit gets fewer than this many entries.
+# An entry has 16 documented values in some 350 bytes. A request without a limit gets less than _DEFAULT_LIMIT entries.
 _BYTES_PER_ENTRY, _VALUES_PER_ENTRY, _MARGIN, _DEFAULT_LIMIT = 1024, 100, 100, 10_000
 _ONE_VALUE_ADVICE = "Use one task for each value, for example .expand(team_id=[4201, 4202])."
 _team_id, _centicredits = attrgetter("team_id"), attrgetter("centicredits")

@@ -16,7 +16,7 @@ def last_reading(clock: datetime, zone: tzinfo) -> datetime:
     """
     Return when a clock in the zone shows a time, as Airflow's cron schedules read it.
 
-    Of a time that is repeated, it is the second. A time that is skipped is as long after the change as it would be.
+    Of a time that is repeated, it is the second. A time that is skipped moves on by as much as the clock does.
     """
     return max(clock.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
 

@@ -229,6 +229,8 @@ def _upload_and_rename(
         if filesystem.exists(part):
             raise OSError(f"{path} could not be replaced: the storage did not rename {part}")
     except BaseException:
-        if filesystem.exists(part):
-            filesystem.rm_file(part)
+        # What failed before is the better error.
+        with suppress(Exception):
+            if filesystem.exists(part):
+                filesystem.rm_file(part)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
@@ -45,7 +46,9 @@ class DiskSort:
         """Add entries."""
         with temporary_file_errors():
             for entry in entries:
-                self._keys.append(getattr(entry, self._column))
+                key = getattr(entry, self._column)
+                # Scenarios of a team, or with a status, share its text.
+                self._keys.append(sys.intern(key) if isinstance(key, str) else key)
                 self._offsets.append(self._offsets[-1] + self._spool.write(_encode(entry)))
 
     def batches(self, size: int) -> Iterator[list[ScenarioMetrics]]:

@@ -55,7 +55,7 @@ class PagePlan:
         return self._first is not None and any(getattr(entry, column) is None for entry in self._first.analytics[:1])
 
     def first_page(self) -> PageRequest:
-        """Return the first page, which has the total and the server's page length, so that no other can be planned."""
+        """Return the first page, without whose total and length no other can be planned."""
         return _page(0, self._first_size)
 
     def first_full_page(self) -> PageRequest | None:

@@ -203,7 +203,7 @@ def _parse_lookback(lookback: Any) -> timedelta:
 
 
 class _RelevantScenarios:
-    """Receives scenarios, and keeps those that matter, up to the page with the first that rules out all after it."""
+    """Receives scenarios, keeps those that matter, and ends the reading once no later one can matter."""
 
     def __init__(self, rule: ThresholdRule, firing: Set[int], teams: TeamTotals | None = None) -> None:
         # What contradicts the requested order: then, no scenario rules out those after it.

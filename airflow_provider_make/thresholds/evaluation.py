@@ -115,15 +115,21 @@ class Evaluation:
             f"{iso(frame.date_from)} to {iso(frame.date_to)})"
         )
 
+    def _describe_value(self) -> str:
+        rule, total = self.rule, self.snapshot.total
+        if self.value is not None:
+            return f"is {rule.metric.describe(self.value, rule.threshold)}"
+        if rule.metric.value(total) is not None:
+            return f"does not count, with {total.executions or 0:,} of {rule.min_executions:,} executions"
+        return "can't be calculated"
+
     def _describe(self) -> str:
         rule, breaching, crossed = self.rule, self.beyond_count, len(self.scenarios)
         per_scenario = rule.scope == "scenario"
         if per_scenario and self.value is None:
             enough = f" with at least {rule.min_executions} executions" if rule.min_executions > 1 else ""
             return f"no scenario{enough} has {rule}"
-        value = (
-            "can't be calculated" if self.value is None else f"is {rule.metric.describe(self.value, rule.threshold)}"
-        )
+        value = self._describe_value()
         text = f"{rule.metric.name}{' of the most extreme scenario' if per_scenario else ''} {value}; "
         text += f"{rule.limit} is "
         if self.crossed:

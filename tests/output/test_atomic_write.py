@@ -452,6 +452,16 @@ def test_failed_upload_leaves_the_existing_object_unchanged_and_no_part(
     assert storage.contents() == old
 
 
+def test_what_fails_while_a_part_is_removed_does_not_hide_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> bool:
+        raise ConnectionError("Socket is closed")
+
+    storage = MemoryStorage("upload")
+    monkeypatch.setattr(storage, "exists", fail)
+    with pytest.raises(OSError, match="while"):
+        publish(NEW, storage, "/bucket/rows.csv")
+
+
 class ObjectStore(AbstractFileSystem):  # type: ignore[misc]
     """Publishes a file when it is closed, as the clients of object stores do; an action runs in each request."""
 

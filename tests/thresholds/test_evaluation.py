@@ -204,6 +204,13 @@ def test_result_has_no_control_characters(odd: str) -> None:
         (ThresholdRule(0.001), of_organization(0.001), set(), "error_rate is 0.001 %; >= 0.001 % is crossed"),
         (ThresholdRule(5.0), of_organization(7.0), {42}, "is still crossed: no further event until it has recovered"),
         (ThresholdRule(5.0, hysteresis=2.0), of_organization(4.0), {42}, "no longer crossed, but not recovered yet"),
+        (
+            ThresholdRule(5.0, min_executions=1000),
+            of_organization(80.0),
+            {42},
+            "error_rate does not count, with 10 of 1,000 executions; "
+            ">= 5 % is no longer crossed, but not recovered yet",
+        ),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0), set(), "is crossed by 1 scenario"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios(7.0, 8.0), {0}, "by 1 scenario, and 1 crossed before"),
         (ThresholdRule(5.0, scope="scenario"), of_scenarios((9.0, 0)), set(), "no scenario has error_rate >= 5 %"),
