@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_make.api.errors import is_retryable
 from airflow_provider_make.api.retry import minimum_delay
 from airflow_provider_make.arguments import parse_number
-from airflow_provider_make.exceptions import (
-    MakeApiError,
-    MakeConnectionError,
-    MakeIncompleteResultError,
-    MakeRateLimitError,
-    MakeServerError,
-)
+from airflow_provider_make.exceptions import MakeApiError, MakeConnectionError
 from airflow_provider_make.thresholds.evaluation import Snapshot
 
 if TYPE_CHECKING:
+    from airflow_provider_make.api.access import Diagnoses
     from airflow_provider_make.api.client import MakeClient
+    from airflow_provider_make.connection.settings import ConnectionSettings
 
 Fetch = Callable[["MakeClient"], Coroutine[Any, Any, Snapshot]]
 # Seconds up to which failures in a row increase the pause, unless the interval itself is longer.
 MAX_PAUSE = 600.0
-# Failures that are not the connection's.
-_REACHED_MAKE = (MakeIncompleteResultError, MakeRateLimitError, MakeServerError)
 # Seconds between polls that fail, where the interval is zero.
 _PAUSE_WITHOUT_INTERVAL = 1.0
 
@@ -95,29 +90,42 @@ async def fetch_in_time(client: MakeClient, fetch: Fetch, seconds_left: float | 
     raise MakeConnectionError("the sensor's timeout passed before a response")
 
 
+class Connection(Protocol):
+    """A connection as it was read: a hook."""
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """Its settings."""
+
+    def new_client(self, diagnoses: Diagnoses | None = None) -> MakeClient:
+        """Create a client for its settings."""
+
+
 async def poll(
-    open_client: Callable[[], AbstractAsyncContextManager[MakeClient]], fetch: Fetch, schedule: PollSchedule
+    read_connection: Callable[[], Coroutine[Any, Any, Connection]],
+    fetch: Fetch,
+    schedule: PollSchedule,
+    diagnoses: Diagnoses | None = None,
 ) -> AsyncGenerator[Snapshot | Exception]:
     """Fetch the figures of a check again and again until the deadline, and yield the snapshot or error of each poll."""
     async with AsyncExitStack() as stack:
         client: MakeClient | None = None
+        outcome: Snapshot | Exception | None = None
         await asyncio.sleep(schedule.seconds_to_first_poll(datetime.now(UTC)))
         while True:
             began = asyncio.get_running_loop().time()
-            outcome: Snapshot | Exception
             try:
-                if client is None:
-                    client = await stack.enter_async_context(open_client())
-                    # Opening it may take as long as a short interval.
+                if client is None or isinstance(outcome, Exception):
+                    # After a failure: its host or token may have been replaced.
+                    client = await _connect(read_connection, client, stack, diagnoses)
+                    # That may take as long as a short interval.
                     began = asyncio.get_running_loop().time()
                 outcome = await fetch_in_time(client, fetch, schedule.seconds_left(datetime.now(UTC)))
             # Of any class: connections come from backends that raise errors of their own.
             except Exception as error:
                 outcome = error
-                if not isinstance(error, _REACHED_MAKE):
-                    # The next poll reads the connection again: its token or host may have been replaced.
+                if not (isinstance(error, MakeApiError) and is_retryable(error)):
                     client = None
-                    await stack.aclose()
             schedule.record(outcome if isinstance(outcome, Exception) else None)
             yield outcome
             left = schedule.seconds_left(datetime.now(UTC))
@@ -125,3 +133,23 @@ async def poll(
                 return
             wait = max(0.0, began + schedule.pause - asyncio.get_running_loop().time())
             await asyncio.sleep(wait if left is None else min(wait, left))
+
+
+async def _connect(
+    read_connection: Callable[[], Coroutine[Any, Any, Connection]],
+    client: MakeClient | None,
+    stack: AsyncExitStack,
+    diagnoses: Diagnoses | None,
+) -> MakeClient:
+    """Return a client for the connection as it is now: the same one, which counts its requests, if it is unchanged."""
+    try:
+        connection = await read_connection()
+    except Exception:
+        # While Make is down, what keeps the connection may be down, too.
+        if client is None:
+            raise
+        return client
+    if client is not None and client.settings == connection.settings:
+        return client
+    await stack.aclose()
+    return await stack.enter_async_context(connection.new_client(diagnoses))

@@ -30,8 +30,8 @@ from airflow_provider_make.triggers.stored_arguments import InvalidTrigger, Stor
 from airflow_provider_make.triggers.watcher_state import WatcherState
 
 if TYPE_CHECKING:
-    from airflow_provider_make.api.access import Diagnoses
     from airflow_provider_make.api.client import MakeClient
+    from airflow_provider_make.hooks.make import MakeHook
 
 # A triggerer hands events on about once a second, on a busy machine much later.
 SECONDS_TO_STORE_AN_EVENT = 60.0
@@ -85,7 +85,7 @@ class MakeAnalyticsTrigger(StoredArguments, BaseTrigger):
         schedule = PollSchedule(self.poke_interval, deadline=deadline, first_poll=first_poke)
         if first_poke is None:
             schedule.first_poll = datetime.now(UTC) + timedelta(seconds=schedule.pause)
-        async with aclosing(poll(partial(_open_client, check), check.fetch, schedule)) as outcomes:
+        async with aclosing(poll(partial(_read_connection, check), check.fetch, schedule)) as outcomes:
             async for outcome in outcomes:
                 next_poke = _announce("poke", schedule)
                 if isinstance(outcome, Snapshot):
@@ -115,9 +115,9 @@ class MakeAnalyticsEventTrigger(StoredArguments, BaseEventTrigger):
     at one poll are one event. On Airflow 3.3 and later, the state survives restarts; before, a restart of the triggerer
     repeats the event if the value is still beyond the threshold.
 
-    Failures of the API emit nothing. Where a connection is missing or not valid, Make refuses its token, or its host
-    does not answer as Make does, each poll logs that and reads the connection again. On 3.3, watchers that need the
-    same figures of one organization share one poll.
+    Failures emit nothing: neither those of the API nor a connection that is missing or not valid. Each is logged, and
+    the next poll reads the connection again, which may have been corrected. On 3.3, watchers that need the same figures
+    of one organization share one poll.
 
     The payload of an event is the sensor's result with ``status`` (``success``), ``version`` and ``beyond_count``:
     ``scenarios`` and ``scenario_count`` are those that crossed, and ``beyond_count`` is how many are beyond the
@@ -251,7 +251,7 @@ async def _watch(check: ThresholdCheck, fetch: Fetch, interval: float) -> AsyncG
     from airflow_provider_make.api.access import Diagnoses
 
     schedule = PollSchedule(interval, growing=False)
-    async with aclosing(poll(partial(_open_client, check, Diagnoses()), fetch, schedule)) as outcomes:
+    async with aclosing(poll(partial(_read_connection, check), fetch, schedule, Diagnoses())) as outcomes:
         async for outcome in outcomes:
             if isinstance(outcome, Snapshot):
                 yield outcome
@@ -304,9 +304,8 @@ def _parse_time(name: str, value: Any) -> datetime | None:
     raise MakeInputError.expected(name, value, "a time with a time zone, or None")
 
 
-@asynccontextmanager
-async def _open_client(check: ThresholdCheck, diagnoses: Diagnoses | None = None) -> AsyncIterator[MakeClient]:
-    def create_hook() -> Any:
+async def _read_connection(check: ThresholdCheck) -> MakeHook:
+    def create_hook() -> MakeHook:
         from airflow_provider_make.hooks.make import MakeHook
 
         return MakeHook(check.make_conn_id, check.retry_rules.limit, check.retry_rules.delay)
@@ -314,5 +313,11 @@ async def _open_client(check: ThresholdCheck, diagnoses: Diagnoses | None = None
     # The first import of the HTTP provider would block the event loop.
     hook = await asyncio.to_thread(create_hook)
     await hook.load_settings()
-    async with hook.new_client(diagnoses) as client:
+    return hook
+
+
+@asynccontextmanager
+async def _open_client(check: ThresholdCheck) -> AsyncIterator[MakeClient]:
+    hook = await _read_connection(check)
+    async with hook.new_client() as client:
         yield client

@@ -535,7 +535,7 @@ def test_a_watcher_picks_up_a_replaced_token(
 
 
 @watchers_only
-@pytest.mark.parametrize("outcome", ["html", "shape", "reset", "401", "404"])
+@pytest.mark.parametrize("outcome", ["503", "html", "shape", "reset", "401", "404"])
 def test_a_watcher_reads_a_connection_again_whose_host_is_another(
     outcome: str, make_sandbox: Sandbox, make_sandbox_factory: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -548,11 +548,30 @@ def test_a_watcher_reads_a_connection_again_whose_host_is_another(
 
 
 @watchers_only
-def test_a_watcher_keeps_its_connection_while_make_is_down(connected: Sandbox) -> None:
-    connected.organization().set_counts(100, 0)
-    connected.fail("503", "500", "429:1")
-    watch(connected, 5)
-    assert connected.connections == 1
+def test_a_watcher_keeps_its_client_and_the_rate_limit_while_make_is_down(
+    make_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = json.loads(make_sandbox.connection_json)
+    connection["extra"]["requests_per_minute"] = 300
+    monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", json.dumps(connection))
+    make_sandbox.fail("503", "html", "500", "shape")
+    watch(make_sandbox, 5, threshold=101, poke_interval=0.01)
+    assert make_sandbox.connections == 1
+    arrived = [request.arrived_at for request in make_sandbox.requests]
+    assert arrived[5] - arrived[0] > 4 * 60 / 300
+
+
+def test_a_deferred_sensor_survives_an_outage_of_make_and_of_what_keeps_the_connection(
+    connected: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connected.connection_json
+    connected.organization().set_counts(100, 50)
+    connected.fail("503", "reset")
+    connected.at_request(1, lambda _: monkeypatch.delenv("AIRFLOW_CONN_MAKE_DEFAULT"))
+    connected.at_request(3, lambda _: monkeypatch.setenv("AIRFLOW_CONN_MAKE_DEFAULT", connection))
+    trigger = MakeAnalyticsTrigger(**RULE, poke_interval=0.05)
+    payload = asyncio.run(asyncio.wait_for(anext(trigger.run()), 60)).payload
+    assert (payload["status"], len(connected.requests)) == ("success", 3)
 
 
 @watchers_only
