@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -155,7 +156,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
         return None
     if re.fullmatch(_NUMBER, value.strip()):
         # Some servers send a fraction.
-        return min(float(value), MAX_RETRY_AFTER)
+        return math.ceil(min(float(value), MAX_RETRY_AFTER))
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, OverflowError):

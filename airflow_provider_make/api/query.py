@@ -49,7 +49,7 @@ _EXPECTED = {
 def _sequence(value: Any) -> Any:
     if isinstance(value, str) and value.strip().startswith("["):
         # A list in a template is rendered as text, unless the Dag renders templates as native objects.
-        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+        with suppress(ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             value = ast.literal_eval(value.strip())
     # An array of numpy without a dimension is a number.
     return tuple(value) if is_collection(value) and to_integer(value) is value else (value,)

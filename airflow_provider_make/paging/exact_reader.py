@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_make.api.client import FetchPage
 
 MAX_PASSES = 5
+_SMALLEST_PAGE = 10
 Result = TypeVar("Result")
 
 
@@ -95,11 +96,11 @@ async def read_exactly(
 
 
 def smaller_page_size(page_size: int, error: MakePageLimitError) -> int:
-    """Return the page size to try after one that the server refuses; raise the error again if that would be tiny."""
-    if page_size < 20:
+    """Return the page size to try after one that the server refuses; raise the error again after the smallest."""
+    if page_size <= _SMALLEST_PAGE:
         raise error
     # The largest page is not documented, and pages of 100 are Make's default elsewhere.
-    return page_size // 10
+    return max(page_size // 10, _SMALLEST_PAGE)
 
 
 def query_for_pass(query: AnalyticsQuery, number: int) -> AnalyticsQuery:

@@ -25,6 +25,8 @@ BATCH_SIZE = 16_384
 _EXPECTED = "a Parquet file that MakeAnalyticsOperator wrote"
 _EXPECTED_SOURCE = f"the path or URL of {_EXPECTED}, a folder or a glob of such files, or a list of these"
 _WILDCARDS = frozenset("*?[")
+# How the names of hidden files and folders begin, as other readers of such folders have it.
+_HIDDEN = (".", "_")
 
 
 @dataclass(frozen=True)
@@ -197,31 +199,34 @@ def _walk(folder: str) -> Iterator[str]:
 
     def fail(error: OSError) -> None:
         # A folder that another process has just removed has no files.
-        if not isinstance(error, FileNotFoundError) and not _is_hidden(error.filename, folder):
+        if not isinstance(error, FileNotFoundError):
             raise error
 
     seen = set()
     for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
         # A link may lead to a folder that is read anyway, or back to its own.
-        real = os.path.realpath(parent)
-        if real in seen:
+        details = os.stat(parent)
+        key = (details.st_dev, details.st_ino)
+        if key in seen:
             folders.clear()
             continue
-        seen.add(real)
+        seen.add(key)
+        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
         folders.sort(key=lambda name: os.path.islink(os.path.join(parent, name)))
         yield from (os.path.join(parent, name) for name in names)
 
 
 def _is_hidden(name: str, folder: str) -> bool:
-    # As other readers of such folders have it.
     below = name.strip("/").removeprefix(folder.strip("/")).split("/")
-    return any(part.startswith((".", "_")) for part in below)
+    return any(part.startswith(_HIDDEN) for part in below)
 
 
 def _matching(fs: Any, pattern: str) -> list[str]:
     names: list[str] = []
     for name, details in fs.glob(pattern, detail=True).items():
-        names += _files_below(fs, name) if details["type"] == "directory" else [name]
+        # fsspec has another type for a local folder that is a link.
+        is_folder = details["type"] == "directory" or (details.get("islink") and os.path.isdir(name))
+        names += _files_below(fs, name) if is_folder else [name]
     return names
 
 

@@ -395,7 +395,9 @@ def test_long_bodies_are_shortened(body: Any) -> None:
         ("Mon, 15 Jun 2026 11:59:59 GMT", None),
         ("Thu, 01 Jan 1970 00:00:00 GMT", None),
         ("-5", None),
-        ("1.5", 1.5),
+        ("1.5", 2.0),
+        ("0.001", 1.0),
+        ("0.0", 0.0),
         ("1.5.5", None),
         ("", None),
         ("soon", None),
@@ -450,7 +452,7 @@ def test_rate_limit_reset_is_recognized_by_size(value: str | None, seconds: floa
     assert error_for(503, **headers).retry_after is None
 
 
-@pytest.mark.parametrize(("retry_after", "seconds"), [("7", 7.0), ("0", 0.0), ("soon", 42.0), ("1.5", 1.5)])
+@pytest.mark.parametrize(("retry_after", "seconds"), [("7", 7.0), ("0", 0.0), ("soon", 42.0), ("1.5", 2.0)])
 def test_retry_after_comes_before_the_rate_limit_reset(retry_after: str, seconds: float) -> None:
     error = error_for(429, retry_after=retry_after, x_ratelimit_reset=str(SECONDS + 42))
     assert error.retry_after == seconds

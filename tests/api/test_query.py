@@ -44,6 +44,8 @@ def query(**values: Any) -> AnalyticsQuery:
         ("team_id", "7,8"),
         ("team_id", "[7, 8"),
         ("team_id", "[7, x]"),
+        ("team_id", "[{[]: 1}]"),
+        ("team_id", "[]"),
         ("team_id", "[" * 200),
         *(("status", value) for value in ("paused", "Active", "", 1, True, ["active", "paused"], ["active", None])),
         *(("sort_by", value) for value in ("centicredits", "centicreditsChange", "id", "", "Name", "name\n", None, 5)),

@@ -103,7 +103,7 @@ def test_pages_that_make_refuses_as_too_large_are_smaller(connect: Connect, make
     sandbox = make_sandbox_factory(scenarios=250, max_limit=1)
     with pytest.raises(MakePageLimitError, match="lower page_size"):
         list(connect(host=sandbox.host).iter_analytics_pages(page_size=150))
-    assert [dict(request.query)["pg[limit]"] for request in sandbox.requests] == ["150", "15"]
+    assert [dict(request.query)["pg[limit]"] for request in sandbox.requests] == ["150", "15", "10"]
 
 
 def test_pages_are_fetched_lazily_but_arguments_are_validated_at_once(connect: Connect, make_sandbox: Sandbox) -> None:

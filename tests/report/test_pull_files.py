@@ -326,15 +326,18 @@ def test_a_folder_that_may_not_be_read_is_an_error_unless_it_is_hidden(
 
 def test_a_linked_folder_is_read_once(tmp_path: Path) -> None:
     lake, disk = tmp_path / "lake", tmp_path / "disk"
-    for folder in (lake / "2026-10", disk / "days"):
+    for folder in (lake / "2026-09", lake / "2026-10", disk / "days", lake / ".releases" / "5"):
         folder.mkdir(parents=True)
         (folder / "a.parquet").touch()
     for link, target in (
-        ("2026-11", disk), ("latest", lake / "2026-10"), ("2026-10/all", lake), ("2026-09", tmp_path / "gone"),
+        ("2026-11", disk), ("latest", lake / "2026-10"), ("2026-10/all", lake), ("2026-08", tmp_path / "gone"),
+        # Hidden links do not count, and a link may lead to what is hidden.
+        ("2026-09/_next", lake / "2026-10"), ("2026-10/_previous", lake / "2026-09"), ("current", lake / ".releases/5"),
     ):  # fmt: skip
         (lake / link).symlink_to(target)
-    expected = [str(lake / name) for name in ("2026-10/a.parquet", "2026-11/days/a.parquet")]
-    assert [file.location for file in find_files(lake, None)] == expected
+    expected = ["2026-09/a.parquet", "2026-10/a.parquet", "2026-11/days/a.parquet", "current/a.parquet"]
+    assert locations(lake, str(lake)) == [f"/{name}" for name in expected]
+    assert locations(f"{lake}/2026-1*", str(lake))[-1] == "/2026-11/days/a.parquet"
 
 
 @pytest.mark.parametrize("source", ["memory://bucket", "memory://bucket/*/a.parquet"])
