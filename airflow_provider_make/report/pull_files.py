@@ -202,17 +202,19 @@ def _walk(folder: str) -> Iterator[str]:
         if not isinstance(error, FileNotFoundError):
             raise error
 
-    seen = set()
+    # A link may lead to a folder that is read anyway, or back to its own.
+    seen, targets = set(), {folder: os.path.realpath(folder)}
     for parent, folders, names in os.walk(folder, onerror=fail, followlinks=True):
-        # A link may lead to a folder that is read anyway, or back to its own.
-        details = os.stat(parent)
-        key = (details.st_dev, details.st_ino)
-        if key in seen:
+        target = targets.pop(parent)
+        if target in seen:
             folders.clear()
             continue
-        seen.add(key)
-        folders[:] = [name for name in folders if not name.startswith(_HIDDEN)]
-        folders.sort(key=lambda name: os.path.islink(os.path.join(parent, name)))
+        seen.add(target)
+        links = {name for name in folders if os.path.islink(os.path.join(parent, name))}
+        folders[:] = sorted((name for name in folders if not name.startswith(_HIDDEN)), key=links.__contains__)
+        for name in folders:
+            path = os.path.join(parent, name)
+            targets[path] = os.path.realpath(path) if name in links else os.path.join(target, name)
         yield from (os.path.join(parent, name) for name in names)
 
 
