@@ -90,7 +90,7 @@ class Evidence(NamedTuple):
     has_all_organizations: bool = False
     # The id of the user's role, by organization.
     roles: Mapping[int, int | None] | None = None
-    # Whether Make has answered each question, and be it with a refusal.
+    # Whether Make has answered each question, if only with a refusal.
     is_whole: bool = True
 
 

@@ -261,8 +261,8 @@ class MakeHook(HttpHook):
         It accepts the filters, time frame and sort order of :meth:`get_analytics_page`. Without ``date_to``, all pages
         end at the time of this call: Make's own "now" would differ from page to page.
 
-        :param page_size: Entries in each page, two or more; Make may return fewer. If Make refuses as many, pages of a
-            tenth are requested.
+        :param page_size: Entries in each page, two or more; Make may return fewer. Where Make refuses so many, a tenth
+            of them is requested.
         :return: An iterator over the pages. Arguments are validated now; requests are sent during the iteration.
         :raises MakeInputError: An argument is not valid; no request was sent.
         :raises MakeIncompleteResultError: During the iteration: the pages do not have every scenario exactly once.
