@@ -126,6 +126,7 @@ async def poll(
                 outcome = error
                 if not (isinstance(error, MakeApiError) and is_retryable(error)):
                     client = None
+                    await stack.aclose()
             schedule.record(outcome if isinstance(outcome, Exception) else None)
             yield outcome
             left = schedule.seconds_left(datetime.now(UTC))

@@ -324,10 +324,9 @@ def test_a_refusal_is_looked_into_again_soon_if_make_did_not_answer(
     server, diagnoses = Server({**COMPLETE, AUTHORIZATION: failure}), Diagnoses()
     monkeypatch.setattr(access, "UNANSWERED", 0.0)
 
-    async def run() -> str | None:
-        await diagnoses.advise(403, ANALYTICS, settings(), server.get)
-        server.responses = COMPLETE
-        return await diagnoses.advise(403, Access(ANALYTICS_SCOPE, 42), settings(), server.get)
+    async def refuse_twice() -> None:
+        for _ in range(2):
+            await diagnoses.advise(403, ANALYTICS, settings(), server.get)
 
-    asyncio.run(run())
+    asyncio.run(refuse_twice())
     assert len(server.paths) == (3 if failure is REFUSED else 6)
